@@ -1,0 +1,115 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// ErrNotFound means that the store holds no such thing.
+var ErrNotFound = errors.New("not found")
+
+// Record is a statement as the store holds it.
+type Record struct {
+	ID       trial.ID
+	Envelope trial.Envelope
+	// SignerDER is the SubjectPublicKeyInfo of the key that signed it: with the
+	// envelope it rebuilds the log entry.
+	SignerDER []byte
+	LeafHash  receipt.Hash
+
+	// What lists select by, taken from the statement.
+	Charter    trial.ID // its own ID for a charter; zero for a time mark
+	Site       string   // "" is trial-wide
+	Kind       trial.Kind
+	Version    string
+	Supersedes trial.ID
+	KeyID      trial.KeyID
+	Subjects   []trial.Subject
+	Registry   []string // the registry numbers that a charter or registration claims, normalised
+
+	// Authority tells that the statement may change who may sign what.
+	Authority bool
+
+	// Logged tells that Index and LogTime are known.
+	Logged  bool
+	Index   uint64
+	LogTime time.Time // of the governing time mark; zero before the first
+}
+
+// Placed tells where a stored statement was logged.
+type Placed struct {
+	ID      trial.ID
+	Index   uint64
+	LogTime time.Time
+}
+
+// Query selects logged statements in log order.
+type Query struct {
+	Charter *trial.ID  // nil: every trial
+	Digest  string     // a sha256 digest of a subject, "" for any
+	Site    string     // "" for any
+	Kind    trial.Kind // "" for any
+	From    time.Time  // log time at or after; zero for any
+	Until   time.Time  // log time before; zero for any
+	Visible *Visible   // nil: everything
+	After   int64      // only indexes above it; -1 from the start
+	Below   uint64     // only indexes below it: the log size of the first page
+	Limit   int        // at most so many
+}
+
+// Visible narrows a Query to what a caller may see: any one of the grants.
+type Visible struct {
+	Grants []VisibleGrant
+}
+
+// VisibleGrant shows a trial's statements: all of them, or those of the sites
+// and the trial-wide ones.
+type VisibleGrant struct {
+	AllTrials bool
+	Charter   trial.ID
+	AllSites  bool
+	Sites     []string
+}
+
+// Store keeps statements, the index over them and the high-water mark. All
+// methods are safe for concurrent use.
+type Store interface {
+	MarkStore
+	// Put stores new statements durably in one transaction before it returns. A
+	// statement whose ID is held already is left as it is: the first envelope
+	// counts. On an error nothing was stored.
+	Put(ctx context.Context, records []*Record) error
+	// Place records indexes in one transaction. Placing the same index again is
+	// no error; of two indexes for one ID the lower counts.
+	Place(ctx context.Context, placed []Placed) error
+	// Get returns one statement, logged or not, or ErrNotFound.
+	Get(ctx context.Context, id trial.ID) (*Record, error)
+	// List returns logged statements in log order.
+	List(ctx context.Context, q Query) ([]*Record, error)
+	// Pending returns every statement that is stored but not placed, oldest
+	// first.
+	Pending(ctx context.Context) ([]*Record, error)
+	// Drop forgets statements that were never placed.
+	Drop(ctx context.Context, ids []trial.ID) error
+	// ByLeaf returns the statement with this leaf hash, or ErrNotFound.
+	ByLeaf(ctx context.Context, leaf receipt.Hash) (*Record, error)
+	// Authority returns a trial's logged authority statements, the charter
+	// first, in log order; ErrNotFound where the charter is not logged.
+	Authority(ctx context.Context, charter trial.ID) ([]*Record, error)
+	// MarkBefore returns the last logged time mark below index, or ErrNotFound.
+	MarkBefore(ctx context.Context, index uint64) (*Record, error)
+	// Trials returns the charters that claim a registry number, in log order.
+	Trials(ctx context.Context, registry string) ([]trial.ID, error)
+	// Placed returns the index up to which every lower entry of the log is
+	// known to be placed: recovery scans from there.
+	PlacedUpTo(ctx context.Context) (uint64, error)
+	// SetPlacedUpTo moves it.
+	SetPlacedUpTo(ctx context.Context, size uint64) error
+	// Check reads the whole database and returns what is damaged.
+	Check(ctx context.Context) error
+	Close() error
+}
