@@ -1,0 +1,151 @@
+// Package notary is the Trial Notary's service: it takes signed statements,
+// makes them durable, logs a commitment to each and answers with a receipt that
+// it has verified itself; and it gives receipts, statements and trust material
+// back.
+//
+// It owns the two flows, Submit and Verify, and the Log and Store interfaces
+// under them. It promises that a statement is durable before its entry is added
+// to the log, that a statement has one entry and one receipt however often it is
+// sent, and that no receipt is returned which does not verify. It does not log,
+// reads no file or setting, and must never import a transport, a database
+// driver or a log driver.
+package notary
+
+import (
+	"crypto"
+	"errors"
+	"time"
+
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// Errors of a Service, beside ErrOverloaded, ErrLogStopped, ErrNotFound and
+// *trial.Refusal. They are matched with errors.Is.
+var (
+	// ErrUnavailable means that the service cannot answer now. Of Submit it
+	// means that the statement may be stored and logged already: send the same
+	// bytes again and the first receipt comes back.
+	ErrUnavailable = errors.New("send the same bytes again")
+	// ErrDatabaseBehind means that the log holds entries whose statements the
+	// database does not: the database was restored from an older moment.
+	ErrDatabaseBehind = errors.New("the database is older than the log")
+	// ErrLogBehind means that the database places statements at indexes that
+	// the log does not have: the log was restored from an older moment.
+	ErrLogBehind = errors.New("the log is older than the database")
+	// ErrDamaged means that log and database contradict each other.
+	ErrDamaged = errors.New("log and database contradict each other")
+	// ErrNotReceipt means that what was to be verified is no receipt at all.
+	ErrNotReceipt = errors.New("not a receipt")
+)
+
+// Config is what a Service is made of. Log, Store, Key, VKey and Policy are
+// required; every other field has a usable zero value.
+type Config struct {
+	Log   Log
+	Store Store
+	// Key is the notary's own statement key, P-256: it signs time marks and
+	// as-of lists. Its public half is the trust folder's notary.pub.
+	Key crypto.Signer
+	// VKey is the log's verifier key in the C2SP note form.
+	VKey string
+	// Policy is the C2SP tlog-policy that the trust folders carry.
+	Policy []byte
+
+	// Clock returns the time of time marks; nil is time.Now.
+	Clock func() time.Time
+	// MarkInterval is the age at which a time mark is followed by another, as
+	// soon as there is something to log; 0 is one minute.
+	MarkInterval time.Duration
+	// MaxInFlight bounds the statements between admission and receipt; above
+	// it Submit fails with ErrOverloaded. 0 is 8,192.
+	MaxInFlight int
+	// BatchSize bounds the statements of one store transaction; 0 is 1,024.
+	BatchSize int
+	// Linger is how long the committer waits for company after the first
+	// statement of a batch; 0 is 5 ms, negative is not at all.
+	Linger time.Duration
+	// CachedTrials bounds the trials whose authority is held in memory; 0 is
+	// 1,024.
+	CachedTrials int
+
+	// FreeSpace returns the free bytes where log and database live; nil leaves
+	// the condition out.
+	FreeSpace func() (uint64, error)
+	// MinFree is the free space in bytes below which Health reports the
+	// condition disk-space as not OK; 0 is 256 MiB.
+	MinFree uint64
+	// Observer is told how long things took; nil observes nothing.
+	Observer Observer
+}
+
+// Observer receives measurements. Its methods are called on the hot path, by
+// many goroutines, and must return at once.
+type Observer interface {
+	// Stage tells how long one stage of a submission took.
+	Stage(s Stage, d time.Duration)
+	// Depth tells how many statements are in flight, waiting for the committer
+	// and waiting for their index.
+	Depth(inFlight, queued, awaiting int)
+	// Outcome tells how a submission ended.
+	Outcome(o Outcome)
+}
+
+// Stage is a part of a submission whose duration is measured.
+type Stage string
+
+// The stages of a submission, in order.
+const (
+	StageAdmit Stage = "admit" // parse, authorise, verify the signature
+	StagePut   Stage = "put"   // one store transaction for a batch
+	StageAdd   Stage = "add"   // from adding a batch to its last index
+	StagePlace Stage = "place" // one store transaction for a batch
+	StageProve Stage = "prove" // until a checkpoint covers the entry
+	StageBuild Stage = "build" // bundle, evidence and the check of both
+)
+
+// Outcome is how a submission ended.
+type Outcome string
+
+// The outcomes of a submission.
+const (
+	OutcomeLogged      Outcome = "logged"
+	OutcomeRepeated    Outcome = "repeated" // the same act again
+	OutcomeRefused     Outcome = "refused"
+	OutcomeOverloaded  Outcome = "overloaded"
+	OutcomeUnavailable Outcome = "unavailable"
+	OutcomeCancelled   Outcome = "cancelled" // the caller went away; the act did not
+)
+
+// Result is a logged statement with its receipt.
+type Result struct {
+	// Record is shared: it must not be changed.
+	Record *Record
+	// Bundle is the receipt: a Sigstore bundle v0.3 as JSON text.
+	Bundle []byte
+	// Evidence is the further evidence as JSON text: the governing time mark
+	// and the authority chain.
+	Evidence []byte
+}
+
+// Allow is the transport's authorisation of a submission: it is asked once the
+// statement is parsed and before anything is looked up or stored. Its error is
+// returned as it is.
+type Allow func(st *trial.Statement) error
+
+// Condition is one aspect of the service's health.
+type Condition struct {
+	Name   string // "log", "store", "time-mark", "clock", "disk-space"
+	OK     bool
+	Detail string // in plain words, without content of any trial
+}
+
+// CheckReport counts what a full check read.
+type CheckReport struct {
+	Entries    uint64 // log entries read back
+	Statements int    // statements compared with their entries
+	Marks      int    // time marks among them
+	Trials     int    // authority folds run again
+	Pending    int    // statements stored and not yet logged
+	NoEffect   int    // authority statements that have a receipt and no effect
+}
+
