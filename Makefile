@@ -1,0 +1,132 @@
+# The Trial Notary's commands. Start with `make help`.
+# Only `make test` needs more than Go: a C compiler for the race detector, and Node.js for the stock verifier.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# command=Debian package, for what `make test` runs besides Go.
+PACKAGES := git=git gcc=gcc gcc=libc6-dev node=nodejs npm=npm
+
+# Every tool is built from a go.mod of its own, so that none of its dependencies reaches ours.
+BUF := go tool -modfile=tools/buf/go.mod buf
+LINT := go tool -modfile=$(CURDIR)/tools/lint/go.mod golangci-lint
+
+# Modules whose go.mod must be tidy. The modules in e2e/tools hold one program each and no code of ours; to tidy
+# them would fetch the test dependencies of hundreds of others.
+MODULES := . e2e tools tools/buf tools/lint
+GENERATED = 'proto/notary/v1/*.go' notary/rpc/openapi
+
+# What `buf breaking` compares with: the newest release, before the first one the main branch.
+BREAKING_BASE = $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse -q --verify main || git rev-parse -q --verify origin/main || git rev-parse -q --verify HEAD)
+
+BENCH ?= .
+BENCHTIME ?= 1s
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##
+.PHONY: test
+test: packages ## Test everything: vet, race detector, stock tools end to end
+	@$(MAKE) -j2 unit e2etools
+	@$(MAKE) e2e
+
+.PHONY: unit
+unit: ## Test the main module, with the race detector
+	go vet ./...
+	go test -race -timeout 15m ./...
+
+.PHONY: e2e
+e2e: ## Test against stock tools (cosign, sigstore-js), built by e2etools
+	cd e2e && PATH="$(CURDIR)/.cache/bin:$$PATH" go test -timeout 20m ./...
+
+# `go install tool` builds what the module's `tool` lines name; a second run finds all of it in the build cache.
+.PHONY: e2etools
+e2etools: ## Build the stock tools of the end-to-end tests into .cache/bin
+	@for mod in e2e/tools/*/; do \
+		(cd "$$mod" && GOBIN="$(CURDIR)/.cache/bin" nice go install tool); \
+	done
+
+.PHONY: packages
+packages: ## Install the Debian packages that the tests need
+	@missing=(); \
+	for p in $(PACKAGES); do \
+		command -v "$${p%%=*}" >/dev/null || missing+=("$${p#*=}"); \
+	done; \
+	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+	if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "make test needs these Debian packages, or what provides the same commands: $${missing[*]}" >&2; exit 1; \
+	fi; \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$${missing[@]}"
+
+##
+# golangci-lint also runs gofmt, goimports and go vet; depguard in it holds the arrows between the packages.
+.PHONY: lint
+lint: tidycheck protocheck ## Check layout, style, architecture, API and go.mod
+	$(LINT) run ./...
+	cd e2e && $(LINT) run ./...
+
+.PHONY: tidycheck
+tidycheck:
+	@for mod in $(MODULES); do \
+		(cd "$$mod" && go mod tidy -diff) || { echo "$$mod/go.mod is not tidy: run 'go mod tidy' there" >&2; exit 1; }; \
+	done
+
+# The base is unpacked from git, because buf's own git input needs a full clone with a .git folder.
+.PHONY: protocheck
+protocheck:
+	$(BUF) lint
+	$(BUF) format --diff --exit-code --path proto/notary
+	@base="$(BREAKING_BASE)"; \
+	if git cat-file -e "$$base:buf.yaml" 2>/dev/null && git cat-file -e "$$base:proto/notary" 2>/dev/null; then \
+		rm -rf .cache/breaking; mkdir -p .cache/breaking; \
+		git archive "$$base" -- buf.yaml proto | tar -x -C .cache/breaking; \
+		echo "buf breaking --against $$base"; \
+		$(BUF) breaking --path proto/notary --against .cache/breaking; \
+	else \
+		echo "buf breaking: no earlier API to compare with"; \
+	fi
+
+.PHONY: fmt
+fmt: ## Format Go and proto files
+	$(LINT) fmt ./...
+	cd e2e && $(LINT) fmt ./...
+	$(BUF) format --write --path proto/notary
+
+##
+# The protos are built first: with an error in one, the last good code stays in place.
+.PHONY: generate
+generate: ## Generate Go code and the OpenAPI description from the protos
+	$(BUF) build -o /dev/null
+	rm -f proto/notary/v1/*.pb.go proto/notary/v1/*.pb.gw.go
+	$(BUF) generate
+
+.PHONY: checkgenerate
+checkgenerate: generate ## Fail if generated files differ from what is in git
+	@if ! git diff --exit-code --stat -p -- $(GENERATED) || \
+		[ -n "$$(git ls-files --others --exclude-standard -- $(GENERATED))" ]; then \
+		git ls-files --others --exclude-standard -- $(GENERATED); \
+		echo "generated files differ from git: run 'make generate' and commit the result" >&2; exit 1; \
+	fi
+
+##
+.PHONY: bench
+bench: ## Run the benchmarks (BENCH=regexp BENCHTIME=1s)
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser for a while each (FUZZTIME=10s)
+	@mkdir -p .cache; \
+	go test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, f[i]; n = 0 }' >.cache/fuzz; \
+	while read -r pkg name; do \
+		echo "== $$pkg $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
+	done <.cache/fuzz
+
+.PHONY: clean
+clean: ## Remove what was built and cached here
+	rm -rf .cache
