@@ -64,16 +64,21 @@ packages: ## Install the Debian packages that the tests need
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$${missing[@]}"
 
 ##
-# golangci-lint also runs gofmt, goimports and go vet; depguard in it holds the arrows between the packages.
 .PHONY: lint
-lint: tidycheck protocheck ## Check layout, style, architecture, API and go.mod
+lint: gocheck protocheck tidycheck ## Check layout, style, architecture, API and go.mod
+
+# golangci-lint also runs gofmt, goimports and go vet; depguard in it holds the arrows between the packages.
+.PHONY: gocheck
+gocheck:
 	$(LINT) run ./...
 	cd e2e && $(LINT) run ./...
 
 .PHONY: tidycheck
 tidycheck:
 	@for mod in $(MODULES); do \
-		(cd "$$mod" && go mod tidy -diff) || { echo "$$mod/go.mod is not tidy: run 'go mod tidy' there" >&2; exit 1; }; \
+		echo "go mod tidy -diff ($$mod)"; \
+		diff=$$(cd "$$mod" && go mod tidy -diff) || \
+			{ head -n 30 <<<"$$diff"; echo "$$mod/go.mod is not tidy: run 'go mod tidy' there" >&2; exit 1; }; \
 	done
 
 # The base is unpacked from git, because buf's own git input needs a full clone with a .git folder.
@@ -86,7 +91,7 @@ protocheck:
 		rm -rf .cache/breaking; mkdir -p .cache/breaking; \
 		git archive "$$base" -- buf.yaml proto | tar -x -C .cache/breaking; \
 		echo "buf breaking --against $$base"; \
-		$(BUF) breaking --path proto/notary --against .cache/breaking; \
+		$(BUF) breaking --against .cache/breaking; \
 	else \
 		echo "buf breaking: no earlier API to compare with"; \
 	fi
