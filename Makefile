@@ -46,10 +46,15 @@ e2e: ## Test against stock tools (cosign, sigstore-js), built by e2etools
 
 # `go install tool` builds what the module's `tool` lines name; a second run finds all of it in the build cache.
 .PHONY: e2etools
-e2etools: ## Build the stock tools of the end-to-end tests into .cache/bin
+e2etools: e2e/js/node_modules/.package-lock.json ## Build and fetch the stock tools of the end-to-end tests
 	@for mod in e2e/tools/*/; do \
 		(cd "$$mod" && GOBIN="$(CURDIR)/.cache/bin" nice go install tool); \
 	done
+
+# npm writes this file last; it is the record of what is installed.
+e2e/js/node_modules/.package-lock.json: e2e/js/package-lock.json
+	cd e2e/js && npm ci --no-audit --no-fund
+	@touch $@
 
 .PHONY: packages
 packages: ## Install the Debian packages that the tests need
