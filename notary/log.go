@@ -18,10 +18,19 @@ var (
 	ErrLogStopped = errors.New("log stopped")
 	// ErrNoEntry means that no such index is in the log.
 	ErrNoEntry = errors.New("no such log entry")
+	// ErrEntrySize means that an entry is longer than MaxEntry. Nothing was
+	// added.
+	ErrEntrySize = errors.New("log entry too large")
 )
 
-// Future waits for the index of an added entry. An error means that the outcome
-// is unknown: the entry may or may not be in the log, and the Log is stopped.
+// MaxEntry is the length of the longest log entry in bytes (C2SP tlog-tiles: its
+// length is a uint16).
+const MaxEntry = 1<<16 - 1
+
+// Future waits for the index of an added entry. ErrOverloaded and ErrEntrySize
+// mean that nothing was added. If ctx ends first its error is returned and the
+// entry takes its course. Any other error means that the outcome is unknown: the
+// entry may or may not be in the log, and the Log is stopped.
 // It MUST be called at most once, and the index MUST be ignored if it comes with
 // an error.
 type Future func(ctx context.Context) (index uint64, err error)
@@ -34,7 +43,8 @@ type Future func(ctx context.Context) (index uint64, err error)
 type Log interface {
 	// Origin returns the log's name, as it stands in its checkpoints.
 	Origin() string
-	// Add queues an entry of at most 65,535 bytes and returns at once. Entries
+	// Add queues an entry of at most MaxEntry bytes and returns at once; the bytes
+	// MUST NOT change afterwards. Entries
 	// get no promised order unless the future of the first was awaited before
 	// the second was added. Once the future returns an index, the entry is
 	// durable in the log's folder and a later checkpoint will cover it.

@@ -1,0 +1,78 @@
+// Package tesseralog keeps a notary.Log in one folder with Tessera's POSIX
+// driver: a C2SP tlog-tiles log that any mirror, witness or tile reader can
+// follow.
+//
+// Tessera signs whatever its folder says. This package therefore holds a tree of
+// its own in memory, checked against the high-water mark when the log is opened
+// and fed by the entries that were added since. A checkpoint is signed only when
+// Tessera's root is that tree's, when the files that Tessera wrote were read back
+// and give that tree, and after the mark was committed outside the folder.
+// Everything that contradicts stops the log or keeps it from opening, by an error
+// that names the file or the number of entries that are missing.
+//
+// It must never import the service, a transport or a database driver.
+package tesseralog
+
+import (
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/trialnotary/trialnotary/notary"
+)
+
+// Config opens a Log. Dir, Signer, Verifier and Marks are required; the zero
+// value of everything else is usable.
+type Config struct {
+	// Dir is the log's folder, made by Create.
+	Dir string
+	// Signer signs checkpoints. Its name is the log's origin: a bare host name.
+	Signer note.Signer
+	// Verifier belongs to Signer.
+	Verifier note.Verifier
+	// Marks keeps the high-water mark, outside Dir.
+	Marks notary.MarkStore
+
+	// CheckpointInterval is the least time between two checkpoints; 100 ms, which
+	// is also the least that Tessera takes.
+	CheckpointInterval time.Duration
+	// BatchSize and BatchAge bound what is written to the folder at once; 4,096
+	// entries and 20 ms.
+	BatchSize uint
+	BatchAge  time.Duration
+	// MaxInFlight bounds the entries that were added and that no checkpoint
+	// covers yet; 32,768. Beyond it Add fails with notary.ErrOverloaded.
+	MaxInFlight int
+	// CachedTiles bounds the full tiles held in memory, about 16 KiB each; 2,048,
+	// which covers the newest half million entries.
+	CachedTiles int
+	// CheckRate bounds how many entries Check reads a second, so that a scheduled
+	// check does not starve the service; 0 is no bound.
+	CheckRate int
+	// Warn is told what Tessera logs as a warning or an error, such as a full
+	// disk that keeps a checkpoint from being published; nil drops it. Tessera
+	// logs process-wide: of several logs in one process, the one opened last is
+	// told. It MUST NOT block.
+	Warn func(message string)
+}
+
+func (c *Config) defaults() {
+	if c.CheckpointInterval == 0 {
+		c.CheckpointInterval = 100 * time.Millisecond
+	}
+	if c.BatchSize == 0 {
+		c.BatchSize = 4096
+	}
+	if c.BatchAge == 0 {
+		c.BatchAge = 20 * time.Millisecond
+	}
+	if c.MaxInFlight == 0 {
+		c.MaxInFlight = 32768
+	}
+	if c.CachedTiles == 0 {
+		c.CachedTiles = 2048
+	}
+	if c.Warn == nil {
+		c.Warn = func(string) {}
+	}
+}
