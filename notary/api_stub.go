@@ -45,6 +45,27 @@ func (s *Service) Checkpoint() receipt.Checkpoint { panic("") }
 // than one charter claims the number.
 func (s *Service) Resolve(ctx context.Context, name string) (trial.ID, error) { panic("") }
 
+// Trust returns a trial's trust folder: the anchors, the receipts of its
+// authority statements with their time marks, and the notary's signed list of
+// them. It fails with ErrNotFound where there is no such trial.
+func (s *Service) Trust(ctx context.Context, charter trial.ID) (*receipt.Trust, error) { panic("") }
+
+// Verify judges a receipt against the trial's trust folder as it is now. A bad
+// receipt is a negative verdict. It fails with ErrNotReceipt where bundle or
+// evidence (which may be nil) cannot be read, and with ErrNotFound where there
+// is no such trial.
+func (s *Service) Verify(ctx context.Context, charter trial.ID, bundle, evidence []byte, files []receipt.File) (*receipt.Verdict, error) {
+	panic("")
+}
+
+// Err returns nil while the service takes submissions, or what stopped it.
+// A stopped service still answers reads; it must be opened again, which
+// recovers.
+func (s *Service) Err() error { panic("") }
+
+// Stopped is closed when Err becomes non-nil.
+func (s *Service) Stopped() <-chan struct{} { panic("") }
+
 // Health tells what works. The service is ready if every condition is OK.
 func (s *Service) Health(ctx context.Context) []Condition { panic("") }
 

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/trial"
 )
 
@@ -38,7 +39,7 @@ var (
 	ErrNotReceipt = errors.New("not a receipt")
 )
 
-// Config is what a Service is made of. Log, Store, Key, VKey and Policy are
+// Config is what a Service is made of. Log, Store, Key, LogKey and Policy are
 // required; every other field has a usable zero value.
 type Config struct {
 	Log   Log
@@ -46,8 +47,8 @@ type Config struct {
 	// Key is the notary's own statement key, P-256: it signs time marks and
 	// as-of lists. Its public half is the trust folder's notary.pub.
 	Key crypto.Signer
-	// VKey is the log's verifier key in the C2SP note form.
-	VKey string
+	// LogKey is the log's verifier key.
+	LogKey receipt.LogKey
 	// Policy is the C2SP tlog-policy that the trust folders carry.
 	Policy []byte
 
@@ -148,4 +149,3 @@ type CheckReport struct {
 	Pending    int    // statements stored and not yet logged
 	NoEffect   int    // authority statements that have a receipt and no effect
 }
-
