@@ -25,6 +25,7 @@
 package notaryv1
 
 import (
+	_ "github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2/options"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -100,7 +101,7 @@ func (x Check_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Check_Outcome.Descriptor instead.
 func (Check_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{25, 0}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{27, 0}
 }
 
 // Envelope is a DSSE envelope (https://github.com/secure-systems-lab/dsse)
@@ -1490,12 +1491,13 @@ type VerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// trial is a charter's id, or a registry number that names one trial.
 	Trial string `protobuf:"bytes,1,opt,name=trial,proto3" json:"trial,omitempty"`
-	// receipt is the Sigstore bundle as JSON text, at most 2 MiB.
+	// receipt is the Sigstore bundle as JSON text, at most 2 MiB. The whole
+	// request has at most 4 MiB.
 	Receipt string `protobuf:"bytes,2,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	// evidence is the evidence file as JSON text, if there is one.
 	Evidence string `protobuf:"bytes,3,opt,name=evidence,proto3" json:"evidence,omitempty"`
-	// files are the files to compare with the statement's subjects; the files
-	// themselves stay where they are.
+	// files are the files to compare with the statement's subjects, at most
+	// 10,000; the files themselves stay where they are.
 	Files         []*FileDigest `protobuf:"bytes,4,rep,name=files,proto3" json:"files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1565,7 +1567,12 @@ type FileDigest struct {
 	// name is the file's base name, or its relative path inside a folder.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// sha256 is the file's digest, in lowercase hexadecimal.
-	Sha256        string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Sha256 string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// size is the file's size in bytes; it matters only together with proof.
+	Size uint64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	// proof is the text of the proof file that shows the file in a folder's
+	// manifest; empty where the statement lists its files itself.
+	Proof         string `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1614,6 +1621,20 @@ func (x *FileDigest) GetSha256() string {
 	return ""
 }
 
+func (x *FileDigest) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *FileDigest) GetProof() string {
+	if x != nil {
+		return x.Proof
+	}
+	return ""
+}
+
 // VerifyResponse is a verdict with its reasons.
 type VerifyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1622,8 +1643,22 @@ type VerifyResponse struct {
 	Verified bool `protobuf:"varint,1,opt,name=verified,proto3" json:"verified,omitempty"`
 	// summary is the verdict in one line.
 	Summary string `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
-	// checks are the checks in the order in which they were made.
-	Checks        []*Check `protobuf:"bytes,3,rep,name=checks,proto3" json:"checks,omitempty"`
+	// checks are the checks, always in the same order.
+	Checks []*Check `protobuf:"bytes,3,rep,name=checks,proto3" json:"checks,omitempty"`
+	// files has one result for each file of the request, in their order.
+	Files []*FileResult `protobuf:"bytes,4,rep,name=files,proto3" json:"files,omitempty"`
+	// missing names the files that the statement lists and the request did not.
+	Missing []string `protobuf:"bytes,5,rep,name=missing,proto3" json:"missing,omitempty"`
+	// statement_id is the id of the statement that was signed; empty where it
+	// could not be read.
+	StatementId string `protobuf:"bytes,6,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// log_index is the statement's position in the log, from 0.
+	LogIndex uint64 `protobuf:"varint,7,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
+	// log_time is the time of the last time mark before the entry, a lower bound
+	// of when it was logged. Absent where it is not known.
+	LogTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=log_time,json=logTime,proto3" json:"log_time,omitempty"`
+	// signer is who signed. Absent where that is unproven.
+	Signer        *Signer `protobuf:"bytes,9,opt,name=signer,proto3" json:"signer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1679,6 +1714,204 @@ func (x *VerifyResponse) GetChecks() []*Check {
 	return nil
 }
 
+func (x *VerifyResponse) GetFiles() []*FileResult {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *VerifyResponse) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *VerifyResponse) GetStatementId() string {
+	if x != nil {
+		return x.StatementId
+	}
+	return ""
+}
+
+func (x *VerifyResponse) GetLogIndex() uint64 {
+	if x != nil {
+		return x.LogIndex
+	}
+	return 0
+}
+
+func (x *VerifyResponse) GetLogTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LogTime
+	}
+	return nil
+}
+
+func (x *VerifyResponse) GetSigner() *Signer {
+	if x != nil {
+		return x.Signer
+	}
+	return nil
+}
+
+// FileResult is the verdict on one file.
+type FileResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name is the file's name as the request gave it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// outcome is "identical", "file differs, contents not comparable" or "not
+	// notarized".
+	Outcome string `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// detail says what was seen, in plain words.
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileResult) Reset() {
+	*x = FileResult{}
+	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileResult) ProtoMessage() {}
+
+func (x *FileResult) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileResult.ProtoReflect.Descriptor instead.
+func (*FileResult) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *FileResult) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FileResult) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *FileResult) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// Signer is who signed, as the enrolment of the key says.
+type Signer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// key_id is the id of the signing key.
+	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// holder_id is the id of the person or system, unique in the trial.
+	HolderId string `protobuf:"bytes,2,opt,name=holder_id,json=holderId,proto3" json:"holder_id,omitempty"`
+	// name is the printed name.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// organisation is the organisation that the holder signs for.
+	Organisation string `protobuf:"bytes,4,opt,name=organisation,proto3" json:"organisation,omitempty"`
+	// roles are the roles that the key was enrolled for.
+	Roles []string `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
+	// since is the log index from which the key may sign.
+	Since         uint64 `protobuf:"varint,6,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Signer) Reset() {
+	*x = Signer{}
+	mi := &file_notary_v1_notary_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Signer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Signer) ProtoMessage() {}
+
+func (x *Signer) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Signer.ProtoReflect.Descriptor instead.
+func (*Signer) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Signer) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *Signer) GetHolderId() string {
+	if x != nil {
+		return x.HolderId
+	}
+	return ""
+}
+
+func (x *Signer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Signer) GetOrganisation() string {
+	if x != nil {
+		return x.Organisation
+	}
+	return ""
+}
+
+func (x *Signer) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Signer) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
 // Check is one check of a verification.
 type Check struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1694,7 +1927,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	mi := &file_notary_v1_notary_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1939,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	mi := &file_notary_v1_notary_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1952,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{25}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Check) GetName() string {
@@ -1747,7 +1980,7 @@ var File_notary_v1_notary_proto protoreflect.FileDescriptor
 
 const file_notary_v1_notary_proto_rawDesc = "" +
 	"\n" +
-	"\x16notary/v1/notary.proto\x12\tnotary.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x8f\x01\n" +
+	"\x16notary/v1/notary.proto\x12\tnotary.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\x8f\x01\n" +
 	"\bEnvelope\x12\x1e\n" +
 	"\apayload\x18\x01 \x01(\fB\x04\xe2A\x01\x02R\apayload\x12'\n" +
 	"\fpayload_type\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\vpayloadType\x12:\n" +
@@ -1849,15 +2082,35 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\x05trial\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05trial\x12\x1e\n" +
 	"\areceipt\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\areceipt\x12\x1a\n" +
 	"\bevidence\x18\x03 \x01(\tR\bevidence\x12+\n" +
-	"\x05files\x18\x04 \x03(\v2\x15.notary.v1.FileDigestR\x05files\"8\n" +
+	"\x05files\x18\x04 \x03(\v2\x15.notary.v1.FileDigestR\x05files\"b\n" +
 	"\n" +
 	"FileDigest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06sha256\x18\x02 \x01(\tR\x06sha256\"p\n" +
+	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x14\n" +
+	"\x05proof\x18\x04 \x01(\tR\x05proof\"\xd9\x02\n" +
 	"\x0eVerifyResponse\x12\x1a\n" +
 	"\bverified\x18\x01 \x01(\bR\bverified\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x12(\n" +
-	"\x06checks\x18\x03 \x03(\v2\x10.notary.v1.CheckR\x06checks\"\xde\x01\n" +
+	"\x06checks\x18\x03 \x03(\v2\x10.notary.v1.CheckR\x06checks\x12+\n" +
+	"\x05files\x18\x04 \x03(\v2\x15.notary.v1.FileResultR\x05files\x12\x18\n" +
+	"\amissing\x18\x05 \x03(\tR\amissing\x12!\n" +
+	"\fstatement_id\x18\x06 \x01(\tR\vstatementId\x12\x1b\n" +
+	"\tlog_index\x18\a \x01(\x04R\blogIndex\x125\n" +
+	"\blog_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\alogTime\x12)\n" +
+	"\x06signer\x18\t \x01(\v2\x11.notary.v1.SignerR\x06signer\"R\n" +
+	"\n" +
+	"FileResult\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xa0\x01\n" +
+	"\x06Signer\x12\x15\n" +
+	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1b\n" +
+	"\tholder_id\x18\x02 \x01(\tR\bholderId\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\"\n" +
+	"\forganisation\x18\x04 \x01(\tR\forganisation\x12\x14\n" +
+	"\x05roles\x18\x05 \x03(\tR\x05roles\x12\x14\n" +
+	"\x05since\x18\x06 \x01(\x04R\x05since\"\xde\x01\n" +
 	"\x05Check\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x18.notary.v1.Check.OutcomeR\aoutcome\x12\x16\n" +
@@ -1879,7 +2132,15 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\rGetCheckpoint\x12\x1f.notary.v1.GetCheckpointRequest\x1a .notary.v1.GetCheckpointResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x12}\n" +
 	"\x10GetTrustMaterial\x12\".notary.v1.GetTrustMaterialRequest\x1a#.notary.v1.GetTrustMaterialResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/trials/{trial}/trust\x12T\n" +
 	"\x06Verify\x12\x18.notary.v1.VerifyRequest\x1a\x19.notary.v1.VerifyResponse\"\x15\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
-	"/v1/verifyB=Z;github.com/trialnotary/trialnotary/proto/notary/v1;notaryv1b\x06proto3"
+	"/v1/verifyB\xa0\x05\x92A\xdf\x04\x12\xaf\x03\n" +
+	"\x10Trial Notary API\x12\xdb\x02A site submits a signed statement about files that stay at the site; the notary logs a commitment to it and answers with a receipt. Everything else reads. Bytes are padded standard base64, 64-bit integers are strings, times are RFC 3339 in UTC. Requests are read strictly: an unknown or repeated field, query parameter or trailing text is refused.*9\n" +
+	"\n" +
+	"Apache-2.0\x12+https://www.apache.org/licenses/LICENSE-2.02\x02v1*\x01\x022\x10application/json:\x10application/jsonZv\n" +
+	"t\n" +
+	"\x06bearer\x12j\b\x02\x12UA bearer token: \"Bearer tn_\" and 43 characters. A client certificate takes its place.\x1a\rAuthorization \x02b\f\n" +
+	"\n" +
+	"\n" +
+	"\x06bearer\x12\x00Z;github.com/trialnotary/trialnotary/proto/notary/v1;notaryv1b\x06proto3"
 
 var (
 	file_notary_v1_notary_proto_rawDescOnce sync.Once
@@ -1894,7 +2155,7 @@ func file_notary_v1_notary_proto_rawDescGZIP() []byte {
 }
 
 var file_notary_v1_notary_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_notary_v1_notary_proto_goTypes = []any{
 	(Check_Outcome)(0),               // 0: notary.v1.Check.Outcome
 	(*Envelope)(nil),                 // 1: notary.v1.Envelope
@@ -1922,10 +2183,12 @@ var file_notary_v1_notary_proto_goTypes = []any{
 	(*VerifyRequest)(nil),            // 23: notary.v1.VerifyRequest
 	(*FileDigest)(nil),               // 24: notary.v1.FileDigest
 	(*VerifyResponse)(nil),           // 25: notary.v1.VerifyResponse
-	(*Check)(nil),                    // 26: notary.v1.Check
-	nil,                              // 27: notary.v1.Subject.DigestsEntry
-	(*status.Status)(nil),            // 28: google.rpc.Status
-	(*timestamppb.Timestamp)(nil),    // 29: google.protobuf.Timestamp
+	(*FileResult)(nil),               // 26: notary.v1.FileResult
+	(*Signer)(nil),                   // 27: notary.v1.Signer
+	(*Check)(nil),                    // 28: notary.v1.Check
+	nil,                              // 29: notary.v1.Subject.DigestsEntry
+	(*status.Status)(nil),            // 30: google.rpc.Status
+	(*timestamppb.Timestamp)(nil),    // 31: google.protobuf.Timestamp
 }
 var file_notary_v1_notary_proto_depIdxs = []int32{
 	2,  // 0: notary.v1.Envelope.signatures:type_name -> notary.v1.Signature
@@ -1933,44 +2196,47 @@ var file_notary_v1_notary_proto_depIdxs = []int32{
 	7,  // 2: notary.v1.SubmitResponse.receipt:type_name -> notary.v1.Receipt
 	1,  // 3: notary.v1.SubmitStreamRequest.envelope:type_name -> notary.v1.Envelope
 	7,  // 4: notary.v1.SubmitStreamResponse.receipt:type_name -> notary.v1.Receipt
-	28, // 5: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
+	30, // 5: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
 	7,  // 6: notary.v1.GetReceiptResponse.receipt:type_name -> notary.v1.Receipt
 	12, // 7: notary.v1.GetStatementResponse.statement:type_name -> notary.v1.Statement
-	29, // 8: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
+	31, // 8: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
 	13, // 9: notary.v1.Statement.subjects:type_name -> notary.v1.Subject
 	1,  // 10: notary.v1.Statement.envelope:type_name -> notary.v1.Envelope
-	27, // 11: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
-	29, // 12: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
-	29, // 13: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
+	29, // 11: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
+	31, // 12: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
+	31, // 13: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
 	12, // 14: notary.v1.ListStatementsResponse.statements:type_name -> notary.v1.Statement
 	12, // 15: notary.v1.FindSubjectResponse.statements:type_name -> notary.v1.Statement
 	22, // 16: notary.v1.GetTrustMaterialResponse.files:type_name -> notary.v1.TrustFile
 	24, // 17: notary.v1.VerifyRequest.files:type_name -> notary.v1.FileDigest
-	26, // 18: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
-	0,  // 19: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
-	3,  // 20: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
-	5,  // 21: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
-	8,  // 22: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
-	10, // 23: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
-	14, // 24: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
-	16, // 25: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
-	18, // 26: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
-	20, // 27: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
-	23, // 28: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
-	4,  // 29: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
-	6,  // 30: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
-	9,  // 31: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
-	11, // 32: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
-	15, // 33: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
-	17, // 34: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
-	19, // 35: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
-	21, // 36: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
-	25, // 37: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
-	29, // [29:38] is the sub-list for method output_type
-	20, // [20:29] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	28, // 18: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
+	26, // 19: notary.v1.VerifyResponse.files:type_name -> notary.v1.FileResult
+	31, // 20: notary.v1.VerifyResponse.log_time:type_name -> google.protobuf.Timestamp
+	27, // 21: notary.v1.VerifyResponse.signer:type_name -> notary.v1.Signer
+	0,  // 22: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
+	3,  // 23: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
+	5,  // 24: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
+	8,  // 25: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
+	10, // 26: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
+	14, // 27: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
+	16, // 28: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
+	18, // 29: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
+	20, // 30: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
+	23, // 31: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
+	4,  // 32: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
+	6,  // 33: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
+	9,  // 34: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
+	11, // 35: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
+	15, // 36: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
+	17, // 37: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
+	19, // 38: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
+	21, // 39: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
+	25, // 40: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
+	32, // [32:41] is the sub-list for method output_type
+	23, // [23:32] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_notary_v1_notary_proto_init() }
@@ -1988,7 +2254,7 @@ func file_notary_v1_notary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_notary_v1_notary_proto_rawDesc), len(file_notary_v1_notary_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
