@@ -1,0 +1,96 @@
+package notary
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// admit decides whether a new act may be logged now, and tells whether it may
+// change its trial's authority. In that case it has waited for its turn, which
+// ends when the act does: until then nothing else changes this trial's
+// authority, so what was admitted is what takes effect.
+//
+// Admission judges the signer and what the act relies on to have any meaning. A
+// statement that supersedes or derives from one that the notary does not hold is
+// evidence, and is recorded.
+func (s *Service) admit(a *act) (authority bool, err error) {
+	p := &a.st.Predicate
+	if p.Kind == trial.KindCharter {
+		return true, nil // judged by its own body when its key was found
+	}
+	_, now, err := s.trials.get(s.ctx, p.Charter)
+	if err != nil {
+		return false, err
+	}
+	authority, err = s.relies(a.st)
+	if err != nil {
+		return false, err
+	}
+	authority = authority || trial.AffectsAuthority(a.st, now.auth)
+	if authority {
+		if a.trial, err = s.trials.lock(s.ctx, p.Charter); err != nil {
+			return false, err
+		}
+		now = a.trial.now.Load()
+	}
+	return authority, now.auth.Admit(a.st, s.marks.expected())
+}
+
+// relies checks what an act must find logged in its trial: an endorsement its
+// target, a recovery the statements that it confirms. Without those it could
+// never have an effect, since neither takes effect on what comes later.
+//
+// It tells whether an endorsement's target is an authority statement. The store
+// knows that before the trial's fold does.
+func (s *Service) relies(st *trial.Statement) (authority bool, err error) {
+	switch b := st.Predicate.Body.(type) {
+	case *trial.EndorsementBody:
+		target, err := s.inTrial(st, b.Statement, "predicate.body.statement")
+		if err != nil {
+			return false, err
+		}
+		return target.Kind == trial.KindKeyEnrolment, nil
+	case *trial.RecoveryBody:
+		for i, id := range b.Confirmed {
+			path := fmt.Sprintf("predicate.body.confirmed[%d]", i)
+			rec, err := s.inTrial(st, id, path)
+			if err != nil {
+				return false, err
+			}
+			if !rec.Authority {
+				return false, &trial.Refusal{Reason: trial.ReasonUnknownStatement, Path: path,
+					Detail: fmt.Sprintf("statement %s enrols, revokes or endorses no key: only such statements are confirmed", id)}
+			}
+		}
+	}
+	return false, nil
+}
+
+// inTrial returns a logged statement of the same trial, or refuses. That it is
+// another trial's is not told.
+func (s *Service) inTrial(st *trial.Statement, id trial.ID, path string) (*Record, error) {
+	rec, err := s.store.Get(s.ctx, id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, unavailable(fmt.Errorf("looking a statement up: %w", err))
+	}
+	if err != nil || !rec.Logged || rec.Charter != st.Predicate.Charter {
+		return nil, &trial.Refusal{Reason: trial.ReasonUnknownStatement, Path: path,
+			Detail: fmt.Sprintf("no statement %s is logged in this trial", id)}
+	}
+	return rec, nil
+}
+
+// registryNumbers returns the numbers that a charter or a registration claims,
+// normalised, each once.
+func registryNumbers(st *trial.Statement) []string {
+	switch st.Predicate.Kind {
+	case trial.KindCharter, trial.KindRegistration:
+		numbers := st.Predicate.Trial.Normalise()
+		slices.Sort(numbers)
+		return slices.Compact(numbers)
+	}
+	return nil
+}

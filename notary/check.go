@@ -1,0 +1,193 @@
+package notary
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// Check reads the whole log and every statement back and compares them: the
+// log's own files, the database's own form, for each entry the statement that it
+// commits to, with its signature, index and log time, the order of the time
+// marks, and each trial's authority folded again. The error names what is wrong,
+// under ErrDamaged, ErrDatabaseBehind or ErrLogBehind. It may run beside
+// submissions: it covers what was placed when it began.
+func (s *Service) Check(ctx context.Context) (CheckReport, error) {
+	var report CheckReport
+	// First, so that everything below it is in the log and in the store.
+	size := s.placedUpTo.known()
+	if _, err := s.log.Check(ctx); err != nil {
+		return report, fmt.Errorf("%w: the log: %w", ErrDamaged, err)
+	}
+	if err := s.store.Check(ctx); err != nil {
+		return report, fmt.Errorf("%w: the database: %w", ErrDamaged, err)
+	}
+	if held := s.log.Size(); held < size {
+		return report, fmt.Errorf("%w: got %d entries, want %d", ErrLogBehind, held, size)
+	}
+	c := &checker{s: s, size: size, report: &report, trials: make(map[trial.ID]*snapshot)}
+	err := s.log.Scan(ctx, 0, func(index uint64, entry []byte) error {
+		if index >= size {
+			return errChecked
+		}
+		return c.entry(ctx, index, entry)
+	})
+	if err != nil && !errors.Is(err, errChecked) {
+		return report, err
+	}
+	if report.Entries != size {
+		return report, fmt.Errorf("%w: read %d entries, want %d", ErrLogBehind, report.Entries, size)
+	}
+	if err := c.compareFolds(ctx); err != nil {
+		return report, err
+	}
+	pending, err := s.store.Pending(ctx)
+	if err != nil {
+		return report, fmt.Errorf("reading statements without an index: %w", err)
+	}
+	report.Pending = len(pending)
+	return report, nil
+}
+
+// errChecked ends a scan.
+var errChecked = errors.New("checked")
+
+// checker walks the log once.
+type checker struct {
+	s      *Service
+	size   uint64
+	report *CheckReport
+	mark   *timeMark
+	trials map[trial.ID]*snapshot
+}
+
+func (c *checker) entry(ctx context.Context, index uint64, entry []byte) error {
+	c.report.Entries++
+	rec, err := c.s.store.ByLeaf(ctx, receipt.LeafHash(entry))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return fmt.Errorf("%w: entry %d of the log has no statement in the database", ErrDatabaseBehind, index)
+	case err != nil:
+		return fmt.Errorf("looking the statement of entry %d up: %w", index, err)
+	case !rec.Logged:
+		return fmt.Errorf("%w: statement %s is at index %d of the log and has no index in the database", ErrDamaged, rec.ID, index)
+	case rec.Index < index:
+		return nil // a duplicate has no effect
+	case rec.Index > index:
+		return fmt.Errorf("%w: statement %s is at index %d of the log, the database says %d", ErrDamaged, rec.ID, index, rec.Index)
+	}
+	if err := c.statement(rec, entry); err != nil {
+		return fmt.Errorf("entry %d: %w", index, err)
+	}
+	return nil
+}
+
+// statement compares one stored statement with its entry and with all that came
+// before it.
+func (c *checker) statement(rec *Record, entry []byte) error {
+	st, err := openRecord(rec)
+	if err != nil {
+		return err
+	}
+	key, err := trial.ParsePublicKeyDER(rec.SignerDER)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if rebuilt := receipt.Entry(&rec.Envelope, key); !bytes.Equal(rebuilt, entry) {
+		return fmt.Errorf("%w: statement %s gives another entry than the log's", ErrDamaged, rec.ID)
+	}
+	c.report.Statements++
+	if want := c.logTime(); !rec.LogTime.Equal(want) {
+		return fmt.Errorf("%w: statement %s: got log time %s in the database, want %s by the time marks",
+			ErrDamaged, rec.ID, rec.LogTime.Format(time.RFC3339Nano), want.Format(time.RFC3339Nano))
+	}
+	if st.Predicate.Kind == trial.KindTimeMark {
+		return c.timeMark(rec)
+	}
+	return c.fold(st, rec)
+}
+
+func (c *checker) logTime() time.Time {
+	if c.mark == nil {
+		return time.Time{}
+	}
+	return c.mark.time
+}
+
+func (c *checker) timeMark(rec *Record) error {
+	c.report.Marks++
+	mark, err := parseMark(rec)
+	switch {
+	case err != nil:
+		return err
+	case rec.KeyID != c.s.self.ID:
+		return fmt.Errorf("%w: time mark %s is signed by key %s, want the notary's %s", ErrDamaged, rec.ID, rec.KeyID, c.s.self.ID)
+	case c.mark != nil && mark.time.Before(c.mark.time):
+		return fmt.Errorf("%w: time mark %s goes back from %s to %s", ErrDamaged, rec.ID,
+			c.mark.time.Format(time.RFC3339Nano), mark.time.Format(time.RFC3339Nano))
+	}
+	c.mark = mark
+	return nil
+}
+
+// fold runs a trial's authority again and counts what has no effect.
+func (c *checker) fold(st *trial.Statement, rec *Record) error {
+	if st.Predicate.Kind == trial.KindCharter {
+		auth, err := trial.NewAuthority(st, rec.Index)
+		if err != nil {
+			return fmt.Errorf("%w: charter %s: %w", ErrDamaged, rec.ID, err)
+		}
+		c.trials[rec.ID] = &snapshot{auth: auth, facts: []*fact{{record: rec, st: st}}}
+		c.report.Trials++
+		return nil
+	}
+	now := c.trials[st.Predicate.Charter]
+	if now == nil {
+		return fmt.Errorf("%w: statement %s is logged before its trial's charter", ErrDamaged, rec.ID)
+	}
+	if key, ok := now.auth.Key(st.Predicate.Signer.KeyID); !ok || key.ID != rec.KeyID {
+		return fmt.Errorf("%w: statement %s is signed by key %s, which its trial had not enrolled", ErrDamaged, rec.ID, rec.KeyID)
+	}
+	// The other way round is no damage: an endorsement of an enrolment that had
+	// no effect is folded, and has none either.
+	if !rec.Authority && trial.AffectsAuthority(st, now.auth) {
+		return fmt.Errorf("%w: statement %s changes the trial's authority, and the database does not list it there", ErrDamaged, rec.ID)
+	}
+	if !rec.Authority {
+		return nil
+	}
+	if err := now.fold(st, rec); err != nil {
+		return fmt.Errorf("%w: statement %s: %w", ErrDamaged, rec.ID, err)
+	}
+	if now.facts[len(now.facts)-1].refusal != nil {
+		c.report.NoEffect++
+	}
+	return nil
+}
+
+// compareFolds demands that what the service would load is what the log gives.
+func (c *checker) compareFolds(ctx context.Context) error {
+	for charter, now := range c.trials {
+		stored, err := c.s.store.Authority(ctx, charter)
+		if err != nil {
+			return fmt.Errorf("%w: reading the authority of trial %s: %w", ErrDamaged, charter, err)
+		}
+		for len(stored) > 0 && stored[len(stored)-1].Index >= c.size {
+			stored = stored[:len(stored)-1]
+		}
+		if len(stored) != len(now.facts) {
+			return fmt.Errorf("%w: trial %s: got %d authority statements in the database, want the log's %d", ErrDamaged, charter, len(stored), len(now.facts))
+		}
+		for i, f := range now.facts {
+			if stored[i].ID != f.record.ID {
+				return fmt.Errorf("%w: trial %s: got authority statement %s, want the log's %s", ErrDamaged, charter, stored[i].ID, f.record.ID)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package notary
+
+import (
+	"fmt"
+	"time"
+)
+
+// batch is what the committer added at once. The committer hands it to the
+// awaiter with its futures, and the awaiter to the placer.
+type batch struct {
+	acts    []*act
+	futures []Future
+	added   time.Time
+}
+
+// commitLoop is the committer: the one goroutine that makes statements durable,
+// adds time marks, and calls Log.Add.
+func (s *Service) commitLoop() {
+	defer close(s.awaits)
+	for {
+		first, ok := <-s.queue
+		if !ok {
+			return
+		}
+		s.commit(s.gather(first))
+	}
+}
+
+// gather waits for company: one transaction a batch is what makes the store
+// fast. It does not wait where nothing else is in flight.
+func (s *Service) gather(first *act) []*act {
+	acts := append(make([]*act, 0, 64), first)
+	var expired <-chan time.Time
+	if s.cfg.Linger > 0 && s.acts.count() > 1 {
+		timer := time.NewTimer(s.cfg.Linger)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	for len(acts) < s.cfg.BatchSize {
+		select {
+		case a, ok := <-s.queue:
+			if !ok {
+				return acts
+			}
+			acts = append(acts, a)
+			continue
+		default:
+		}
+		if expired == nil {
+			return acts
+		}
+		select {
+		case a, ok := <-s.queue:
+			if !ok {
+				return acts
+			}
+			acts = append(acts, a)
+		case <-expired:
+			expired = nil
+		}
+	}
+	return acts
+}
+
+// commit makes a batch durable, and only then adds its entries. Where a time
+// mark is due, it goes into the same transaction and has its index before any
+// entry that it governs is added.
+func (s *Service) commit(acts []*act) {
+	if err := s.Err(); err != nil {
+		s.finishAll(acts, unavailable(err))
+		return
+	}
+	mark, err := s.marks.next(s.log.Checkpoint())
+	if err != nil {
+		s.finishAll(acts, unavailable(fmt.Errorf("making a time mark: %w", err)))
+		return
+	}
+	began := time.Now()
+	if err := s.put(mark, acts); err != nil {
+		// On an error nothing was stored, and if it was all the same, the
+		// statement is found when it is sent again.
+		s.finishAll(acts, unavailable(fmt.Errorf("storing statements: %w", err)))
+		return
+	}
+	s.observe(StagePut, began)
+	if mark != nil {
+		if err := s.addMark(mark); err != nil {
+			s.halt(err)
+			s.finishAll(acts, unavailable(err))
+			return
+		}
+	}
+	b := &batch{acts: acts, futures: make([]Future, len(acts)), added: time.Now()}
+	for i, a := range acts {
+		b.futures[i] = s.log.Add(s.ctx, a.entry)
+	}
+	s.awaiting.Add(1)
+	s.added.Add(int64(len(acts)))
+	s.observeDepth()
+	s.awaits <- b
+}
+
+// put stores a batch in one transaction. A statement that is stored already, as
+// resumed ones are, is left as it is.
+func (s *Service) put(mark *timeMark, acts []*act) error {
+	records := make([]*Record, 0, len(acts)+1)
+	if mark != nil {
+		records = append(records, mark.record)
+	}
+	for _, a := range acts {
+		records = append(records, a.record)
+	}
+	err := s.store.Put(s.ctx, records)
+	s.storeErr.set(err)
+	return err
+}
+
+// addMark logs a time mark alone: every entry added before it has its index,
+// and none is added after it until it has its own. So the order in which a log
+// hands out indexes inside its queue never decides what a mark governs.
+func (s *Service) addMark(m *timeMark) error {
+	s.awaiting.Wait()
+	if err := s.Err(); err != nil {
+		return err
+	}
+	index, err := s.log.Add(s.ctx, m.entry)(s.ctx)
+	if err != nil {
+		return fmt.Errorf("logging a time mark: %w", err)
+	}
+	governed := s.marks.logged()
+	m.record.Index, m.record.LogTime = index, governed
+	if err := s.store.Place(s.ctx, []Placed{{ID: m.record.ID, Index: index, LogTime: governed}}); err != nil {
+		s.storeErr.set(err)
+		return fmt.Errorf("placing a time mark: %w", err)
+	}
+	m.record.Logged = true
+	s.marks.advance(m)
+	s.placedUpTo.add(index)
+	s.placedUpTo.announce()
+	return nil
+}
+
+// awaitLoop is the awaiter: it learns the index of every added entry.
+func (s *Service) awaitLoop() {
+	defer close(s.places)
+	for b := range s.awaits {
+		// Before the marks can move on: the next one waits for this batch.
+		logTime := s.marks.logged()
+		known := b.acts[:0:0]
+		for i, a := range b.acts {
+			index, err := b.futures[i](s.ctx)
+			if err != nil {
+				// The outcome is unknown: only a scan of the log can tell.
+				s.halt(fmt.Errorf("waiting for an index: %w", err))
+				s.finish(a, unavailable(err))
+				continue
+			}
+			a.record.Index, a.record.LogTime = index, logTime
+			known = append(known, a)
+		}
+		s.added.Add(-int64(len(b.acts)))
+		s.awaiting.Done()
+		s.observe(StageAdd, b.added)
+		if len(known) > 0 {
+			s.places <- known
+		}
+	}
+}
+
+// placeLoop is the placer: it records indexes, as many batches at once as came
+// meanwhile, lets authority statements take effect and answers.
+func (s *Service) placeLoop() {
+	for acts := range s.places {
+		for more := true; more && len(acts) < s.cfg.BatchSize; {
+			select {
+			case next, ok := <-s.places:
+				acts, more = append(acts, next...), ok
+			default:
+				more = false
+			}
+		}
+		s.place(acts)
+	}
+}
+
+func (s *Service) place(acts []*act) {
+	began := time.Now()
+	placed := make([]Placed, len(acts))
+	for i, a := range acts {
+		placed[i] = Placed{ID: a.id, Index: a.record.Index, LogTime: a.record.LogTime}
+	}
+	if err := s.store.Place(s.ctx, placed); err != nil {
+		// Logged, and the store does not know it: to go on would log them
+		// again when they are sent again.
+		s.storeErr.set(err)
+		err = fmt.Errorf("placing statements: %w", err)
+		s.halt(err)
+		s.finishAll(acts, unavailable(err))
+		return
+	}
+	s.observe(StagePlace, began)
+	for _, a := range acts {
+		a.record.Logged = true
+		var err error
+		if a.trial != nil {
+			if err = a.trial.apply(a.st, a.record); err != nil {
+				s.halt(err)
+			}
+		}
+		// After it took effect: a signed list of a trial's authority relies on
+		// everything below the watermark.
+		s.placedUpTo.add(a.record.Index)
+		s.finish(a, err)
+	}
+	s.placedUpTo.announce()
+	if size, due := s.placedUpTo.due(); due {
+		// What it saves is a part of the next recovery's scan: an error here
+		// costs nothing, and the next Place or Put reports its cause.
+		if s.store.SetPlacedUpTo(s.ctx, size) == nil {
+			s.placedUpTo.saved(size)
+		}
+	}
+}
+
+func (s *Service) finishAll(acts []*act, err error) {
+	for _, a := range acts {
+		s.finish(a, err)
+	}
+}
+
+// halt stops the writing for good: the first error counts.
+func (s *Service) halt(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopErr == nil {
+		s.stopErr = fmt.Errorf("%w: %w", ErrLogStopped, err)
+		close(s.stopped)
+	}
+}
+
+// Err returns nil while the service takes submissions, or what stopped it, under
+// ErrLogStopped. A stopped service still answers reads; it must be opened again,
+// which recovers.
+func (s *Service) Err() error {
+	s.mu.Lock()
+	err := s.stopErr
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.log.Err()
+}
+
+// Stopped is closed when the service stops writing by itself.
+func (s *Service) Stopped() <-chan struct{} { return s.stopped }
+
+// unavailable wraps a cause so that the caller sends the same bytes again.
+func unavailable(cause error) error {
+	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
+}

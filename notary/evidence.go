@@ -1,0 +1,214 @@
+package notary
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// evidenceCache holds a trial's evidence files, the last one of each key. All
+// statements that a key signs under one time mark and one state of the trial
+// share theirs, so that a receipt's evidence costs next to nothing. Its mutex is
+// held while one is made: a thousand callers at a new mark make it once.
+type evidenceCache struct {
+	mu    sync.Mutex
+	byKey map[trial.KeyID]evidenceFile
+}
+
+type evidenceFile struct {
+	now  *snapshot
+	mark uint64 // index of the governing mark, or noMark
+	text []byte
+}
+
+const noMark = ^uint64(0)
+
+// evidence returns the evidence file of a logged statement: the trial's
+// authority as far as the signer's key depends on it, and the governing time
+// marks. The text is shared.
+//
+// It has no as-of list. That list is complete or worthless, and the whole
+// authority of a large trial beside every receipt would be megabytes and would
+// show each site the others' staff; the trust folder has it.
+func (s *Service) evidence(ctx context.Context, rec *Record) ([]byte, error) {
+	mark, err := s.markProofs.before(ctx, rec.Index)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Charter.IsZero() { // a time mark
+		return s.buildEvidence(ctx, nil, mark)
+	}
+	t, now, err := s.trials.get(ctx, rec.Charter)
+	if err != nil {
+		return nil, err
+	}
+	t.evidence.mu.Lock()
+	defer t.evidence.mu.Unlock()
+	if f, ok := t.evidence.byKey[rec.KeyID]; ok && f.now == now && f.mark == mark.at() {
+		return f.text, nil
+	}
+	text, err := s.buildEvidence(ctx, chain(now.facts, rec.KeyID), mark)
+	if err != nil {
+		return nil, err
+	}
+	if t.evidence.byKey == nil || len(t.evidence.byKey) >= maxEvidenceFiles {
+		t.evidence.byKey = make(map[trial.KeyID]evidenceFile)
+	}
+	t.evidence.byKey[rec.KeyID] = evidenceFile{now: now, mark: mark.at(), text: text}
+	return text, nil
+}
+
+// maxEvidenceFiles bounds a trial's cache, which is emptied when full.
+const maxEvidenceFiles = 256
+
+func (s *Service) buildEvidence(ctx context.Context, facts []*fact, mark *markProof) ([]byte, error) {
+	authority := make([][]byte, 0, len(facts))
+	marks := []*markProof{mark}
+	for _, f := range facts {
+		bundle, m, err := f.proof.get(ctx, s, f.record)
+		if err != nil {
+			return nil, err
+		}
+		authority, marks = append(authority, bundle), append(marks, m)
+	}
+	times, err := markReceipts(ctx, s, marks)
+	if err != nil {
+		return nil, err
+	}
+	return receipt.BuildEvidence(authority, times, nil)
+}
+
+// chain returns the authority statements that a key's standing depends on, in
+// log order: the charter and every recovery, the key's enrolments, their
+// endorsements, the revocations of the key, and the same of the keys that
+// endorsed.
+func chain(facts []*fact, key trial.KeyID) []*fact {
+	keys := map[trial.KeyID]bool{key: true}
+	in := make(map[trial.ID]bool)
+	for grown := true; grown; {
+		grown = false
+		for _, f := range facts {
+			if in[f.record.ID] || !concerns(f.st, keys, in) {
+				continue
+			}
+			in[f.record.ID] = true
+			grown = true
+			if f.st.Predicate.Kind == trial.KindEndorsement {
+				keys[f.st.Predicate.Signer.KeyID] = true
+			}
+		}
+	}
+	var out []*fact
+	for _, f := range facts {
+		if in[f.record.ID] {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func concerns(st *trial.Statement, keys map[trial.KeyID]bool, in map[trial.ID]bool) bool {
+	switch b := st.Predicate.Body.(type) {
+	case *trial.CharterBody, *trial.RecoveryBody:
+		return true
+	case *trial.EnrolmentBody:
+		return keys[b.Key.ID]
+	case *trial.RevocationBody:
+		return keys[b.Key]
+	case *trial.EndorsementBody:
+		return in[b.Statement]
+	}
+	return false
+}
+
+// markProof is a logged time mark with its receipt, made once.
+type markProof struct {
+	record *Record
+
+	mu     sync.Mutex
+	bundle []byte
+}
+
+// at returns the mark's index, or noMark.
+func (m *markProof) at() uint64 {
+	if m == nil {
+		return noMark
+	}
+	return m.record.Index
+}
+
+func (m *markProof) get(ctx context.Context, s *Service) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bundle == nil {
+		bundle, err := s.receiptOf(ctx, m.record)
+		if err != nil {
+			return nil, err
+		}
+		m.bundle = bundle
+	}
+	return m.bundle, nil
+}
+
+// markReceipts returns the receipts of the marks in log order, each once. A mark
+// may be nil.
+func markReceipts(ctx context.Context, s *Service, marks []*markProof) ([][]byte, error) {
+	marks = slices.DeleteFunc(marks, func(m *markProof) bool { return m == nil })
+	slices.SortFunc(marks, func(a, b *markProof) int { return cmp.Compare(a.at(), b.at()) })
+	marks = slices.CompactFunc(marks, func(a, b *markProof) bool { return a.at() == b.at() })
+	out := make([][]byte, 0, len(marks))
+	for _, m := range marks {
+		b, err := m.get(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// keptMarks is the number of newest time marks that are held in memory.
+const keptMarks = 64
+
+// markProofs finds the time mark that governs an index.
+type markProofs struct {
+	store Store
+
+	mu sync.Mutex
+	// recent holds the newest marks in log order, without a gap.
+	recent []*markProof
+}
+
+func (p *markProofs) add(rec *Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.recent = append(p.recent, &markProof{record: rec}); len(p.recent) > keptMarks {
+		p.recent = slices.Delete(p.recent, 0, 1)
+	}
+}
+
+// before returns the last mark below index, or nil where there is none.
+func (p *markProofs) before(ctx context.Context, index uint64) (*markProof, error) {
+	p.mu.Lock()
+	for _, m := range slices.Backward(p.recent) {
+		if m.record.Index < index {
+			p.mu.Unlock()
+			return m, nil
+		}
+	}
+	p.mu.Unlock()
+	rec, err := p.store.MarkBefore(ctx, index)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, unavailable(fmt.Errorf("looking a time mark up: %w", err))
+	}
+	return &markProof{record: rec}, nil
+}

@@ -1,0 +1,135 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// lastError is what the newest of repeated attempts came to.
+type lastError struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (l *lastError) set(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+}
+
+func (l *lastError) get() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// The names of the conditions.
+const (
+	ConditionLog       = "log"
+	ConditionStore     = "store"
+	ConditionTimeMark  = "time-mark"
+	ConditionClock     = "clock"
+	ConditionReceipts  = "receipts"
+	ConditionDiskSpace = "disk-space"
+)
+
+// Health tells what works, always in the same order. The service is ready if
+// every condition is OK.
+func (s *Service) Health(ctx context.Context) []Condition {
+	conditions := []Condition{s.logCondition(), s.storeCondition(ctx)}
+	conditions = append(conditions, s.markConditions()...)
+	receipts := Condition{Name: ConditionReceipts, OK: true, Detail: "every receipt verified before it was handed out"}
+	if n := s.badReceipts.Load(); n > 0 {
+		receipts.OK = false
+		receipts.Detail = fmt.Sprintf("%d receipts did not verify and were held back: run a full check", n)
+	}
+	conditions = append(conditions, receipts)
+	if s.cfg.FreeSpace != nil {
+		conditions = append(conditions, s.spaceCondition())
+	}
+	return conditions
+}
+
+func (s *Service) logCondition() Condition {
+	if err := s.Err(); err != nil {
+		return Condition{Name: ConditionLog, Detail: err.Error()}
+	}
+	return Condition{Name: ConditionLog, OK: true,
+		Detail: fmt.Sprintf("writable, %d entries published", s.log.Checkpoint().Size)}
+}
+
+// storeCondition reads, and reports how the last write ended.
+func (s *Service) storeCondition(ctx context.Context) Condition {
+	if _, err := s.store.PlacedUpTo(ctx); err != nil {
+		return Condition{Name: ConditionStore, Detail: fmt.Sprintf("not readable: %v", err)}
+	}
+	if err := s.storeErr.get(); err != nil {
+		return Condition{Name: ConditionStore, Detail: fmt.Sprintf("the last write failed: %v", err)}
+	}
+	return Condition{Name: ConditionStore, OK: true, Detail: "readable and writable"}
+}
+
+func (s *Service) markConditions() []Condition {
+	last, err := s.marks.state()
+	now := s.marks.now()
+	mark := Condition{Name: ConditionTimeMark, OK: err == nil, Detail: "none yet"}
+	clock := Condition{Name: ConditionClock, OK: true, Detail: "not behind the last time mark"}
+	if last != nil {
+		// However old: one is made only when there is something to log.
+		mark.Detail = fmt.Sprintf("the last one is of %s", last.time.Format(time.RFC3339))
+		if behind := last.time.Sub(now); behind >= s.cfg.MarkInterval {
+			clock.OK = false
+			clock.Detail = fmt.Sprintf("%s behind the last time mark: until it has caught up, every time mark repeats the last one's time", behind.Round(time.Second))
+		}
+	}
+	if err != nil {
+		mark.Detail = fmt.Sprintf("making one failed: %v", err)
+	}
+	return []Condition{mark, clock}
+}
+
+func (s *Service) spaceCondition() Condition {
+	free, err := s.cfg.FreeSpace()
+	if err != nil {
+		return Condition{Name: ConditionDiskSpace, Detail: fmt.Sprintf("unknown: %v", err)}
+	}
+	return Condition{Name: ConditionDiskSpace, OK: free >= s.cfg.MinFree,
+		Detail: fmt.Sprintf("%d MiB free, %d MiB wanted", free>>20, s.cfg.MinFree>>20)}
+}
+
+func (s *Service) observe(stage Stage, began time.Time) {
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.Stage(stage, time.Since(began))
+	}
+}
+
+func (s *Service) observeDepth() {
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.Depth(s.acts.count(), len(s.queue), int(s.added.Load()))
+	}
+}
+
+// observeOutcome classifies how a submission ended. An error that is none of
+// the service's own is a refusal by the transport's authorisation.
+func (s *Service) observeOutcome(ctx context.Context, repeated bool, err error) {
+	if s.cfg.Observer == nil {
+		return
+	}
+	outcome := OutcomeRefused
+	switch {
+	case err == nil && repeated:
+		outcome = OutcomeRepeated
+	case err == nil:
+		outcome = OutcomeLogged
+	case errors.Is(err, ErrOverloaded):
+		outcome = OutcomeOverloaded
+	case errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDamaged):
+		outcome = OutcomeUnavailable
+	case ctx.Err() != nil:
+		outcome = OutcomeCancelled
+	}
+	s.cfg.Observer.Outcome(outcome)
+}

@@ -1,0 +1,192 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// Defaults of Config.
+const (
+	defaultMarkInterval = time.Minute
+	defaultMaxInFlight  = 8192
+	defaultBatchSize    = 1024
+	defaultLinger       = 5 * time.Millisecond
+	defaultCachedTrials = 1024
+	defaultMinFree      = 256 << 20 // bytes
+)
+
+var errClosing = errors.New("the service is shutting down")
+
+// Service is the notary. All methods are safe for concurrent use.
+//
+// Three goroutines move statements into the log, each handing over to the next:
+// the committer (stores, marks the time, adds), the awaiter (learns indexes) and
+// the placer (records them, lets authority take effect, answers). Callers build
+// and verify their own receipts.
+type Service struct {
+	cfg      Config
+	log      Log
+	store    Store
+	self     *trial.PublicKey
+	verifier *receipt.LogVerifier
+
+	trials     *trials
+	marks      *marks
+	markProofs *markProofs
+	placedUpTo *watermark
+
+	callers *gate // from Submit to its answer
+	acts    *gate // from admission to the end, whoever still waits
+
+	queue  chan *act   // to the committer; has room for every act
+	awaits chan *batch // to the awaiter
+	places chan []*act // to the placer
+	// awaiting counts the batches whose futures are not all awaited. Only the
+	// committer adds and waits.
+	awaiting sync.WaitGroup
+	running  sync.WaitGroup
+
+	// ctx is the life of the service: an act outlives its callers.
+	ctx     context.Context
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed with stopErr set
+
+	storeErr    lastError
+	badReceipts atomic.Uint64
+	added       atomic.Int64 // acts that wait for their index
+
+	// mu guards inFlight, which holds exactly the acts whose done is open, and
+	// stopErr, which is set once.
+	mu       sync.Mutex
+	inFlight map[trial.ID]*act
+	stopErr  error
+	// queueClosed tells that the committer will end.
+	queueClosed bool
+}
+
+// Open recovers what a crash left behind, which is the normal start, and
+// returns a Service that takes submissions: statements that are stored and not
+// in the log are logged before it returns. It fails with ErrDatabaseBehind,
+// ErrLogBehind or ErrDamaged where log and database do not fit together. The
+// caller closes Log and Store, after Close.
+func Open(ctx context.Context, c Config) (*Service, error) {
+	s, err := newService(c)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := s.recover(ctx)
+	if err != nil {
+		s.cancel()
+		return nil, err
+	}
+	s.running.Go(s.commitLoop)
+	s.running.Go(s.awaitLoop)
+	s.running.Go(s.placeLoop)
+	if err := s.addPending(ctx, pending); err != nil {
+		closeCtx, cancel := context.WithCancel(ctx)
+		cancel() // nothing is worth waiting for
+		return nil, errors.Join(fmt.Errorf("logging statements that a crash left behind: %w", err), s.Close(closeCtx))
+	}
+	return s, nil
+}
+
+func newService(c Config) (*Service, error) {
+	if c.Log == nil || c.Store == nil || c.Key == nil {
+		return nil, errors.New("invalid config: log, store and key are required")
+	}
+	c = withDefaults(c)
+	self, err := trial.NewPublicKey(c.Key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("invalid statement key: %w", err)
+	}
+	if got, want := c.LogKey.Origin(), c.Log.Origin(); got != want {
+		return nil, fmt.Errorf("invalid log key: got origin %q, want the log's %q", got, want)
+	}
+	if _, err := receipt.ParsePolicy(c.Policy); err != nil {
+		return nil, fmt.Errorf("invalid witness policy: %w", err)
+	}
+	verifier, err := receipt.NewLogVerifier(c.LogKey)
+	if err != nil {
+		return nil, fmt.Errorf("invalid log key: %w", err)
+	}
+	s := &Service{
+		cfg: c, log: c.Log, store: c.Store, self: self, verifier: verifier,
+		marks:      &marks{key: c.Key, self: self, clock: c.Clock, interval: c.MarkInterval},
+		markProofs: &markProofs{store: c.Store},
+		callers:    newGate(c.MaxInFlight),
+		acts:       newGate(c.MaxInFlight),
+		queue:      make(chan *act, c.MaxInFlight),
+		awaits:     make(chan *batch, 64),
+		places:     make(chan []*act, 64),
+		stopped:    make(chan struct{}),
+		inFlight:   make(map[trial.ID]*act),
+	}
+	s.trials = newTrials(c.CachedTrials, s.loadTrial)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+func withDefaults(c Config) Config {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	setDefault(&c.MarkInterval, defaultMarkInterval)
+	setDefault(&c.MaxInFlight, defaultMaxInFlight)
+	setDefault(&c.BatchSize, defaultBatchSize)
+	setDefault(&c.Linger, defaultLinger)
+	setDefault(&c.CachedTrials, defaultCachedTrials)
+	setDefault(&c.MinFree, defaultMinFree)
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Close takes no more submissions, waits until those in flight are answered or
+// ctx ends, and stops. What was stored and not logged by then is logged when the
+// service is opened again. It does not close Log or Store. Stop the transport
+// first, Close second, the log third and the store last.
+func (s *Service) Close(ctx context.Context) error {
+	callers, acts := s.callers.close(), s.acts.close()
+	for _, idle := range []<-chan struct{}{acts, callers} {
+		select {
+		case <-idle:
+		case <-ctx.Done():
+		}
+	}
+	var err error
+	if s.Err() == nil && ctx.Err() == nil {
+		if s.placedUpTo.unsaved() {
+			size := s.placedUpTo.known()
+			if err = s.store.SetPlacedUpTo(ctx, size); err == nil {
+				s.placedUpTo.saved(size)
+			}
+		}
+	}
+	s.cancel()
+	<-acts // every act ends once the context has
+	s.closeQueue()
+	s.running.Wait()
+	return err
+}
+
+// closeQueue may be called again, as Close may.
+func (s *Service) closeQueue() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.queueClosed {
+		s.queueClosed = true
+		close(s.queue)
+	}
+}

@@ -1,0 +1,253 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// act is one statement on its way into the log. One goroutine owns it at a
+// time: the one that admits it, then the committer, the awaiter and the placer.
+// Callers that wait for it read record, key, repeated and err only after done is
+// closed.
+type act struct {
+	id     trial.ID
+	record *Record
+	st     *trial.Statement
+	key    *trial.PublicKey
+	entry  []byte
+	// trial is set, pinned and locked from admission to the end for a
+	// statement that changes its trial's authority.
+	trial *trialState
+	// admitted is when the act was queued.
+	admitted time.Time
+
+	done     chan struct{}
+	repeated bool
+	err      error
+}
+
+// Submit logs one signed statement and returns its receipt, proven under a
+// published checkpoint and verified. The same statement, also with another
+// valid signature and also when its key was revoked since, always gets the
+// first envelope's receipt; any number of callers may send it at once.
+//
+// A caller whose context ends does not end the act: the error is the context's,
+// and the same bytes sent again bring the receipt.
+//
+// It fails with a *trial.Refusal, with the error of allow as it is, with
+// ErrOverloaded (nothing was stored), or with ErrUnavailable (the statement may
+// be stored: send the same bytes again).
+func (s *Service) Submit(ctx context.Context, env *trial.Envelope, allow Allow) (*Result, error) {
+	res, repeated, err := s.submit(ctx, env, allow)
+	s.observeOutcome(ctx, repeated, err)
+	return res, err
+}
+
+func (s *Service) submit(ctx context.Context, env *trial.Envelope, allow Allow) (*Result, bool, error) {
+	if err := s.callers.enter(); err != nil {
+		return nil, false, err
+	}
+	defer s.callers.leave()
+	began := time.Now()
+	st, err := trial.ParseStatement(env.Payload)
+	if err != nil {
+		return nil, false, err
+	}
+	if allow != nil {
+		if err := allow(st); err != nil {
+			return nil, false, err
+		}
+	}
+	key, err := s.signer(ctx, env, st)
+	if err != nil {
+		return nil, false, err
+	}
+	a, err := s.join(env, st, key)
+	if err != nil {
+		return nil, false, err
+	}
+	s.observe(StageAdmit, began)
+	select {
+	case <-a.done:
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+	if a.err != nil {
+		return nil, false, a.err
+	}
+	res, err := s.answer(ctx, a.record, a.key)
+	return res, a.repeated, err
+}
+
+// signer finds the key that the statement names, as far as the trial has ever
+// known it, and verifies the signature under it. Whether the key may sign now is
+// judged later and only for an act that is new, so that an act sent again
+// outlives its key's revocation.
+func (s *Service) signer(ctx context.Context, env *trial.Envelope, st *trial.Statement) (*trial.PublicKey, error) {
+	key, err := s.findKey(ctx, st)
+	if err != nil {
+		refusal := new(trial.Refusal)
+		if !errors.As(err, &refusal) {
+			return nil, err
+		}
+		// A later recovery may have made the enrolment void.
+		rec, getErr := s.store.Get(ctx, st.ID)
+		if getErr != nil {
+			return nil, err
+		}
+		if key, getErr = trial.ParsePublicKeyDER(rec.SignerDER); getErr != nil {
+			return nil, err
+		}
+	}
+	if err := env.Verify(key); err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+func (s *Service) findKey(ctx context.Context, st *trial.Statement) (*trial.PublicKey, error) {
+	p := &st.Predicate
+	var auth *trial.Authority
+	switch p.Kind {
+	case trial.KindTimeMark:
+		return nil, &trial.Refusal{Reason: trial.ReasonKindNotAllowed, Path: "predicate.kind",
+			Detail: "only the notary itself logs time marks"}
+	case trial.KindCharter:
+		var err error
+		if auth, err = trial.NewAuthority(st, 0); err != nil {
+			return nil, err
+		}
+	default:
+		var err error
+		if auth, err = s.trials.authority(ctx, p.Charter); err != nil {
+			return nil, err
+		}
+	}
+	key, ok := auth.Key(p.Signer.KeyID)
+	if !ok {
+		return nil, &trial.Refusal{Reason: trial.ReasonUnknownKey, Path: "predicate.signer.keyId",
+			Detail: fmt.Sprintf("unknown key %s in this trial", p.Signer.KeyID)}
+	}
+	return key, nil
+}
+
+// join returns the act of this id that is in flight, or starts it. Everybody in
+// the table has shown a valid signature, so nobody's bad one can refuse
+// another's act.
+func (s *Service) join(env *trial.Envelope, st *trial.Statement, key *trial.PublicKey) (*act, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a, ok := s.inFlight[st.ID]; ok {
+		return a, nil
+	}
+	if err := s.acts.enter(); err != nil {
+		return nil, err
+	}
+	a := &act{id: st.ID, st: st, key: key, done: make(chan struct{})}
+	s.inFlight[st.ID] = a
+	// In a goroutine of its own, because the act outlives its first caller.
+	go s.carry(a, env)
+	return a, nil
+}
+
+// carry brings an act to the committer, or ends it.
+func (s *Service) carry(a *act, env *trial.Envelope) {
+	rec, err := s.store.Get(s.ctx, a.id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		err = s.begin(a, env)
+	case err != nil:
+		err = unavailable(fmt.Errorf("looking a statement up: %w", err))
+	case rec.Logged:
+		a.record, a.repeated = rec, true
+		s.finish(a, nil)
+		return
+	default:
+		// Stored, not logged and not in flight: a Put that reported an error
+		// and was stored all the same. Its entry was never added, or the
+		// service would have stopped; so it goes on from here.
+		err = s.resume(a, rec)
+	}
+	if err != nil {
+		s.finish(a, err)
+		return
+	}
+	a.admitted = time.Now()
+	s.queue <- a
+}
+
+// begin admits a new statement and makes its record.
+func (s *Service) begin(a *act, env *trial.Envelope) error {
+	if err := s.Err(); err != nil {
+		return unavailable(err)
+	}
+	authority, err := s.admit(a)
+	if err != nil {
+		return err
+	}
+	a.record, a.entry = newRecord(env, a.st, a.key, authority)
+	return nil
+}
+
+// resume takes up a statement that is stored and not logged. It was admitted
+// when it was stored, and is not judged again.
+func (s *Service) resume(a *act, rec *Record) error {
+	if err := s.Err(); err != nil {
+		return unavailable(err)
+	}
+	key, err := trial.ParsePublicKeyDER(rec.SignerDER)
+	if err != nil {
+		return fmt.Errorf("%w: statement %s: %w", ErrDamaged, rec.ID, err)
+	}
+	if rec.Authority && rec.Kind != trial.KindCharter {
+		if a.trial, err = s.trials.lock(s.ctx, rec.Charter); err != nil {
+			return err
+		}
+	}
+	a.record, a.key, a.entry = rec, key, receipt.Entry(&rec.Envelope, key)
+	return nil
+}
+
+// finish ends an act, with err or without, and wakes everybody who waits.
+func (s *Service) finish(a *act, err error) {
+	a.err = err
+	if a.trial != nil {
+		s.trials.unlock(a.trial)
+		a.trial = nil
+	}
+	s.mu.Lock()
+	delete(s.inFlight, a.id)
+	s.mu.Unlock()
+	close(a.done)
+	s.acts.leave()
+}
+
+// newRecord makes what the store keeps of a statement, and its log entry.
+func newRecord(env *trial.Envelope, st *trial.Statement, key *trial.PublicKey, authority bool) (*Record, []byte) {
+	p := &st.Predicate
+	entry := receipt.Entry(env, key)
+	rec := &Record{
+		ID:         st.ID,
+		Envelope:   *env,
+		SignerDER:  key.DER,
+		LeafHash:   receipt.LeafHash(entry),
+		Charter:    p.Charter,
+		Site:       p.Site,
+		Kind:       p.Kind,
+		Version:    p.Version,
+		Supersedes: p.Supersedes,
+		KeyID:      key.ID,
+		Subjects:   st.Subjects,
+		Registry:   registryNumbers(st),
+		Authority:  authority,
+	}
+	if p.Kind == trial.KindCharter {
+		rec.Charter = st.ID
+	}
+	return rec, entry
+}
