@@ -14,11 +14,18 @@
 package tesseralog
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/transparency-dev/tessera"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/receipt"
 )
 
 // Config opens a Log. Dir, Signer, Verifier and Marks are required; the zero
@@ -76,3 +83,61 @@ func (c *Config) defaults() {
 		c.Warn = func(string) {}
 	}
 }
+
+// Log is a notary.Log in one folder.
+type Log struct {
+	cfg    Config
+	origin string
+	files  folder
+	locked *os.File
+	tree   *tree // of all entries whose futures were resolved
+
+	appender *tessera.Appender
+	shutdown func(context.Context) error
+	cancel   context.CancelFunc // of Tessera and watch
+	resolved chan struct{}      // closed when resolve returns
+	watched  chan struct{}      // closed when watch returns
+
+	// addMu makes Add and Close exclude each other: nothing is sent on pending
+	// once it is closed.
+	addMu   sync.Mutex
+	closing bool
+	pending chan *pending
+	// added is the number of entries that the log would have if every Add
+	// succeeded: no index is known at or above it.
+	added atomic.Uint64
+
+	// signMu is held while a checkpoint is checked and signed.
+	signMu sync.Mutex
+	mark   notary.Mark // the stored mark
+	read   uint64      // entries whose files were read back
+
+	signed    atomic.Uint64 // size of the last checkpoint signed
+	published chan struct{} // tells watch that a checkpoint was signed
+	newest    atomic.Pointer[snapshot]
+
+	// alive ends when the log stops; its cause is what Err returns.
+	alive context.Context
+	kill  context.CancelCauseFunc
+}
+
+// Origin implements notary.Log.
+func (l *Log) Origin() string { return l.origin }
+
+// Size implements notary.Log.
+func (l *Log) Size() uint64 { return l.tree.Size() }
+
+// Checkpoint implements notary.Log.
+func (l *Log) Checkpoint() receipt.Checkpoint { return l.newest.Load().checkpoint }
+
+// Err implements notary.Log. The error is notary.ErrLogStopped and its cause.
+func (l *Log) Err() error { return context.Cause(l.alive) }
+
+// stop ends the log for good, for the first cause that it is given, and returns
+// what Err returns from then on.
+func (l *Log) stop(cause error) error {
+	l.kill(fmt.Errorf("%w: %w", notary.ErrLogStopped, cause))
+	return l.Err()
+}
+
+var _ notary.Log = (*Log)(nil)

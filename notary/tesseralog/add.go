@@ -1,0 +1,101 @@
+package tesseralog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/transparency-dev/tessera"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+)
+
+// pending is an entry whose index is not known yet. done is closed once index and
+// err are set.
+type pending struct {
+	leaf   receipt.Hash
+	future tessera.IndexFuture
+	done   chan struct{}
+	index  uint64
+	err    error
+}
+
+func (p *pending) wait(ctx context.Context) (uint64, error) {
+	select {
+	case <-p.done:
+		return p.index, p.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// Add implements notary.Log.
+func (l *Log) Add(_ context.Context, entry []byte) notary.Future {
+	l.addMu.Lock()
+	defer l.addMu.Unlock()
+	if err := l.mayAdd(entry); err != nil {
+		return func(context.Context) (uint64, error) { return 0, err }
+	}
+	e := tessera.NewEntry(entry)
+	p := &pending{leaf: receipt.Hash(e.LeafHash()), done: make(chan struct{})}
+	// Tessera uses the context for its metrics only.
+	p.future = l.appender.Add(context.Background(), e)
+	l.added.Add(1)
+	l.pending <- p
+	return p.wait
+}
+
+// mayAdd needs addMu.
+func (l *Log) mayAdd(entry []byte) error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if l.closing {
+		return fmt.Errorf("%w: %w", notary.ErrLogStopped, ErrClosed)
+	}
+	if len(entry) > notary.MaxEntry {
+		return fmt.Errorf("%w: got %d bytes, want at most %d", notary.ErrEntrySize, len(entry), notary.MaxEntry)
+	}
+	if inFlight := l.added.Load() - l.newest.Load().checkpoint.Size; inFlight >= uint64(l.cfg.MaxInFlight) {
+		return fmt.Errorf("%w: %d", notary.ErrOverloaded, inFlight)
+	}
+	return nil
+}
+
+// resolve waits for the futures in the order of Add and grows the tree by the
+// indexes that they return. It owns early, the entries that Tessera placed behind
+// entries whose futures are not resolved yet: whole batches may change places.
+func (l *Log) resolve() {
+	defer close(l.resolved)
+	early := make(map[uint64]receipt.Hash)
+	for p := range l.pending {
+		index, err := p.future()
+		switch {
+		case err != nil:
+			p.err = l.stop(fmt.Errorf("adding an entry: %w", err))
+		case l.Err() != nil:
+			// Which indexes the failed entries have is unknown, so nothing can be
+			// told of those behind them.
+			p.err = l.Err()
+		default:
+			p.index, p.err = index.Index, l.place(early, index.Index, p.leaf)
+		}
+		close(p.done)
+	}
+}
+
+func (l *Log) place(early map[uint64]receipt.Hash, index uint64, leaf receipt.Hash) error {
+	size := l.tree.Size()
+	if _, twice := early[index]; twice || index < size {
+		return l.stop(fmt.Errorf("two entries were given index %d", index))
+	}
+	early[index] = leaf
+	for ; ; size++ {
+		next, ok := early[size]
+		if !ok {
+			return nil
+		}
+		delete(early, size)
+		l.tree.append(next)
+	}
+}

@@ -1,0 +1,63 @@
+package tesseralog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// lockName is this package's own lock. Tessera locks its files for each write
+// only, so that two servers would take turns and each would think the log its own.
+const lockName = stateFolder + "/server.lock"
+
+// tesseraLocks are locked by Tessera while it works, and one of them makes it
+// panic if it can't.
+var tesseraLocks = []string{stateFolder + "/treeState.lock", stateFolder + "/publish.lock", stateFolder + "/gcState.lock"}
+
+// lock takes the folder for this process until the file is closed.
+func (f folder) lock() (*os.File, error) {
+	file, err := os.OpenFile(f.path(lockName), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock of the log folder: %w", err)
+	}
+	err = lockError(string(f), syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
+	if err == nil {
+		err = f.probeTesseraLocks()
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// probeTesseraLocks takes and drops the locks that Tessera will need. Locks of
+// this kind are a process's: they say nothing about another Log in this one.
+func (f folder) probeTesseraLocks() error {
+	for _, name := range tesseraLocks {
+		file, err := os.OpenFile(f.path(name), os.O_CREATE|os.O_RDWR, 0o644)
+		if err != nil {
+			return fmt.Errorf("opening a lock of the log folder: %w", err)
+		}
+		whole := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
+		err = lockError(string(f), syscall.FcntlFlock(file.Fd(), syscall.F_SETLK, &whole))
+		if err := errors.Join(err, file.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockError names what a lock call's error number means for the folder.
+func lockError(dir string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EWOULDBLOCK), errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: %s", ErrInUse, dir)
+	case errors.Is(err, syscall.ENOLCK), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.EINVAL):
+		return fmt.Errorf("%w: %s: %w", ErrNoLocks, dir, err)
+	}
+	return fmt.Errorf("locking the log folder %s: %w", dir, err)
+}
