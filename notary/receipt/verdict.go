@@ -29,6 +29,12 @@ const (
 	CheckLogTime          CheckName = "log-time"
 )
 
+var checkOrder = []CheckName{
+	CheckFileDigest, CheckStatementForm, CheckKind, CheckSignature, CheckCharter, CheckKeyEnrolled, CheckKeyNotRevoked,
+	CheckValidityPeriod, CheckEntry, CheckIndexes, CheckSizeAndRoot, CheckInclusion, CheckCheckpointSigned,
+	CheckWitnessPolicy, CheckLogTime,
+}
+
 // Outcome is how one check ended.
 type Outcome string
 
@@ -54,9 +60,9 @@ type File struct {
 	Name   string
 	SHA256 [32]byte
 	Size   uint64
-	// Proof is the proof file that shows the file in a manifest; nil where the statement lists its
+	// Proof shows the file in a manifest; nil where the statement lists its
 	// files itself.
-	Proof []byte
+	Proof *trial.ManifestProof
 }
 
 // FileOutcome is the verdict on one file.
@@ -82,7 +88,7 @@ type Signer struct {
 	HolderID     string       `json:"holderId,omitzero"`
 	Name         string       `json:"name,omitzero"`
 	Organisation string       `json:"organisation,omitzero"`
-	Roles        []string     `json:"roles,omitzero"`
+	Roles        []trial.Role `json:"roles,omitzero"`
 	// Since is the log index from which the key may sign.
 	Since uint64 `json:"since"`
 }

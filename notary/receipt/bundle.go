@@ -1,0 +1,314 @@
+package receipt
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// MaxReceipt is the size limit of a receipt, in bytes: an envelope at its own
+// limit, an entry and a checkpoint.
+const MaxReceipt = trial.MaxEnvelope + 512<<10
+
+// maxPath is the longest inclusion proof of a tree below 2^63 entries.
+const maxPath = 63
+
+// MediaType is the media type of a receipt.
+const MediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+// The receipt's text, in pieces between what varies. The order is that of the
+// protobuf's field numbers; integratedTime and inclusionPromise are absent, as
+// in every Rekor v2 bundle.
+const (
+	bundleHead       = `{"mediaType":"` + MediaType + `","verificationMaterial":{"publicKey":{"hint":"`
+	bundleOuterIndex = `"},"tlogEntries":[{"logIndex":"`
+	bundleLogID      = `","logId":{"keyId":"`
+	bundleProofIndex = `"},"kindVersion":{"kind":"hashedrekord","version":"0.0.2"},"inclusionProof":{"logIndex":"`
+	bundleRoot       = `","rootHash":"`
+	bundleSize       = `","treeSize":"`
+	bundleHashes     = `","hashes":[`
+	bundleCheckpoint = `],"checkpoint":{"envelope":`
+	bundleBody       = `}},"canonicalizedBody":"`
+	bundleEnvelope   = `"}]},"dsseEnvelope":`
+	bundleTail       = `}`
+)
+
+// Receipt is a parsed receipt. Nothing in it is verified.
+type Receipt struct {
+	// Envelope is what was signed. Its unsigned KeyID is empty in a receipt.
+	Envelope *trial.Envelope
+	// KeyHint is the key id of the signer, in hexadecimal.
+	KeyHint string
+	// LogID is the id of the log's first key, see LogKey.ID.
+	LogID [32]byte
+	// Entry is the log entry, byte for byte.
+	Entry []byte
+	// OuterIndex and Index are the two places where a bundle has the entry's
+	// index. They must be equal.
+	OuterIndex uint64
+	Index      uint64
+	// Size and Root repeat the checkpoint's and must be equal to them.
+	Size       uint64
+	Root       Hash
+	Path       []Hash
+	Checkpoint Checkpoint
+
+	raw []byte
+}
+
+// Build returns the receipt of a logged statement as JSON text: a Sigstore
+// bundle v0.3 in the one spelling that Parse accepts. The entry must be
+// Entry(e, key). It verifies nothing.
+func Build(e *trial.Envelope, key *trial.PublicKey, inc Inclusion, entry []byte, logKey LogKey) ([]byte, error) {
+	if inc.Index >= inc.Checkpoint.Size || inc.Checkpoint.Size > maxTreeSize {
+		return nil, fmt.Errorf("invalid inclusion: index %d is not below the tree size %d", inc.Index, inc.Checkpoint.Size)
+	}
+	if len(inc.Path) > maxPath {
+		return nil, fmt.Errorf("invalid inclusion: got %d hashes, want at most %d", len(inc.Path), maxPath)
+	}
+	// Without the envelope's keyid, which is unsigned: sigstore-go v1.3.0
+	// computes key ids its own way and finds no signature under ours.
+	bare := *e
+	bare.KeyID = ""
+	r := &Receipt{
+		Envelope: &bare, KeyHint: key.ID.String(), LogID: logKey.ID(), Entry: entry,
+		OuterIndex: inc.Index, Index: inc.Index, Size: inc.Checkpoint.Size, Root: inc.Checkpoint.Root,
+		Path: inc.Path, Checkpoint: inc.Checkpoint,
+	}
+	b := r.marshal()
+	if len(b) > MaxReceipt {
+		return nil, fmt.Errorf("invalid receipt: got %d bytes, want at most %d", len(b), MaxReceipt)
+	}
+	return b, nil
+}
+
+// marshal writes the one spelling. By hand: protojson takes ten times as long
+// and varies its white space on purpose.
+func (r *Receipt) marshal() []byte {
+	enc := base64.StdEncoding
+	envelope := r.Envelope.Marshal()
+	b := make([]byte, 0, 1024+enc.EncodedLen(len(r.Entry))+48*len(r.Path)+len(r.Checkpoint.Note)+len(r.Checkpoint.Note)/8+len(envelope))
+	b = append(b, bundleHead...)
+	b = appendJSONString(b, r.KeyHint)
+	b = append(b, bundleOuterIndex...)
+	b = strconv.AppendUint(b, r.OuterIndex, 10)
+	b = append(b, bundleLogID...)
+	b = enc.AppendEncode(b, r.LogID[:])
+	b = append(b, bundleProofIndex...)
+	b = strconv.AppendUint(b, r.Index, 10)
+	b = append(b, bundleRoot...)
+	b = enc.AppendEncode(b, r.Root[:])
+	b = append(b, bundleSize...)
+	b = strconv.AppendUint(b, r.Size, 10)
+	b = append(b, bundleHashes...)
+	for i, h := range r.Path {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = enc.AppendEncode(b, h[:])
+		b = append(b, '"')
+	}
+	b = append(b, bundleCheckpoint...)
+	b = append(b, '"')
+	b = appendJSONString(b, string(r.Checkpoint.Note))
+	b = append(b, '"')
+	b = append(b, bundleBody...)
+	b = enc.AppendEncode(b, r.Entry)
+	b = append(b, bundleEnvelope...)
+	b = append(b, envelope...)
+	return append(b, bundleTail...)
+}
+
+// appendJSONString writes the inside of a JSON string in its shortest form.
+// Hints and signed notes have no control character but newline.
+func appendJSONString(b []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '"', '\\':
+			b = append(b, '\\', c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// bundleDoc is the shape of a receipt, to read it with. The comparison with the
+// one spelling afterwards makes it strict, so it names only what varies.
+type bundleDoc struct {
+	VerificationMaterial struct {
+		PublicKey struct {
+			Hint string `json:"hint"`
+		} `json:"publicKey"`
+		TlogEntries []tlogEntryDoc `json:"tlogEntries"`
+	} `json:"verificationMaterial"`
+	DSSEEnvelope jsontext.Value `json:"dsseEnvelope"`
+}
+
+type tlogEntryDoc struct {
+	LogIndex string `json:"logIndex"`
+	LogID    struct {
+		KeyID string `json:"keyId"`
+	} `json:"logId"`
+	InclusionProof struct {
+		LogIndex   string   `json:"logIndex"`
+		RootHash   string   `json:"rootHash"`
+		TreeSize   string   `json:"treeSize"`
+		Hashes     []string `json:"hashes"`
+		Checkpoint struct {
+			Envelope string `json:"envelope"`
+		} `json:"checkpoint"`
+	} `json:"inclusionProof"`
+	CanonicalizedBody string `json:"canonicalizedBody"`
+}
+
+// Parse reads a receipt. It accepts the one spelling that Build writes: it
+// parses, marshals and compares the bytes, so unknown, repeated, reordered or
+// respelt fields are refused. It verifies nothing; the receipt keeps text.
+func Parse(text []byte) (*Receipt, error) {
+	r, err := parseBundle(text)
+	if err != nil {
+		return nil, fmt.Errorf("invalid receipt: %w", err)
+	}
+	return r, nil
+}
+
+func parseBundle(text []byte) (*Receipt, error) {
+	if len(text) > MaxReceipt {
+		return nil, fmt.Errorf("got %d bytes, want at most %d", len(text), MaxReceipt)
+	}
+	var doc bundleDoc
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return nil, fmt.Errorf("not the JSON of a Sigstore bundle: %w", err)
+	}
+	if n := len(doc.VerificationMaterial.TlogEntries); n != 1 {
+		return nil, fmt.Errorf("got %d log entries, want 1", n)
+	}
+	r, err := doc.VerificationMaterial.TlogEntries[0].receipt()
+	if err != nil {
+		return nil, err
+	}
+	r.KeyHint = doc.VerificationMaterial.PublicKey.Hint
+	if _, err := trial.ParseKeyID(r.KeyHint); err != nil {
+		return nil, fmt.Errorf("hint: %w", err)
+	}
+	if r.Envelope, err = trial.ParseEnvelope(doc.DSSEEnvelope); err != nil {
+		return nil, fmt.Errorf("dsseEnvelope: %w", err)
+	}
+	if r.Envelope.KeyID != "" {
+		return nil, errors.New("dsseEnvelope: got a keyid, want none")
+	}
+	if err := sameSpelling(r.marshal(), text); err != nil {
+		return nil, err
+	}
+	r.raw = text
+	return r, nil
+}
+
+func (d *tlogEntryDoc) receipt() (*Receipt, error) {
+	r := &Receipt{}
+	var err error
+	for _, f := range []struct {
+		name, text string
+		to         *uint64
+	}{
+		{"logIndex", d.LogIndex, &r.OuterIndex},
+		{"inclusionProof.logIndex", d.InclusionProof.LogIndex, &r.Index},
+		{"inclusionProof.treeSize", d.InclusionProof.TreeSize, &r.Size},
+	} {
+		if *f.to, err = parseDecimal(f.text); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	if r.LogID, err = decodeHash(d.LogID.KeyID); err != nil {
+		return nil, fmt.Errorf("logId.keyId: %w", err)
+	}
+	if r.Root, err = decodeHash(d.InclusionProof.RootHash); err != nil {
+		return nil, fmt.Errorf("inclusionProof.rootHash: %w", err)
+	}
+	if len(d.InclusionProof.Hashes) > maxPath {
+		return nil, fmt.Errorf("inclusionProof.hashes: got %d hashes, want at most %d", len(d.InclusionProof.Hashes), maxPath)
+	}
+	r.Path = make([]Hash, len(d.InclusionProof.Hashes))
+	for i, h := range d.InclusionProof.Hashes {
+		if r.Path[i], err = decodeHash(h); err != nil {
+			return nil, fmt.Errorf("inclusionProof.hashes[%d]: %w", i, err)
+		}
+	}
+	if r.Checkpoint, err = ParseCheckpoint([]byte(d.InclusionProof.Checkpoint.Envelope)); err != nil {
+		return nil, err
+	}
+	if r.Entry, err = decodeBase64(d.CanonicalizedBody); err != nil {
+		return nil, fmt.Errorf("canonicalizedBody: %w", err)
+	}
+	if len(r.Entry) > MaxEntry {
+		return nil, fmt.Errorf("canonicalizedBody: got %d bytes, want at most %d", len(r.Entry), MaxEntry)
+	}
+	return r, nil
+}
+
+// sameSpelling names the first place where text leaves the one spelling.
+func sameSpelling(want, text []byte) error {
+	if bytes.Equal(want, text) {
+		return nil
+	}
+	at := 0
+	for at < len(want) && at < len(text) && want[at] == text[at] {
+		at++
+	}
+	return fmt.Errorf("not in its one spelling: byte %d differs (near %q)", at, text[max(0, at-16):min(len(text), at+16)])
+}
+
+// Bytes returns the receipt's text. It must not be changed.
+func (r *Receipt) Bytes() []byte { return r.raw }
+
+// Key returns the public key that stands in the entry. It is not verified:
+// whoever uses it rebuilds the entry with it and compares.
+func (r *Receipt) Key() (*trial.PublicKey, error) {
+	return entryPublicKey(r.Entry)
+}
+
+// Statement parses what was signed.
+func (r *Receipt) Statement() (*trial.Statement, error) {
+	return trial.ParseStatement(r.Envelope.Payload)
+}
+
+// errEntryDiffers is kept apart because verification words it for people.
+var errEntryDiffers = errors.New("the log entry is not the one of this statement, signature and key")
+
+// rebuildEntry checks that the entry in the receipt is that of its envelope and
+// returns the key that stands in it.
+func (r *Receipt) rebuildEntry() (*trial.PublicKey, error) {
+	key, err := r.Key()
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(Entry(r.Envelope, key), r.Entry) {
+		return nil, errEntryDiffers
+	}
+	if key.ID.String() != r.KeyHint {
+		return nil, fmt.Errorf("the entry's key is %s, the receipt's hint says %s", key.ID, r.KeyHint)
+	}
+	return key, nil
+}
+
+// checkpointFields compares what the bundle repeats of the checkpoint.
+func (r *Receipt) checkpointFields() error {
+	if r.Size != r.Checkpoint.Size {
+		return fmt.Errorf("the receipt says tree size %d, its checkpoint %d", r.Size, r.Checkpoint.Size)
+	}
+	if r.Root != r.Checkpoint.Root {
+		return errors.New("the receipt's root is not its checkpoint's")
+	}
+	return nil
+}

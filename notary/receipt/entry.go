@@ -1,0 +1,80 @@
+package receipt
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// MaxEntry is the size limit of a log entry in C2SP tiles, in bytes.
+const MaxEntry = 65535
+
+// The entry is Rekor's hashedrekord 0.0.2 in canonical JSON (RFC 8785), as
+// rekor-tiles v2.3.0 hashes it. Only digest, signature and key vary:
+//
+//	{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{
+//	"data":{"algorithm":"SHA2_256","digest":"…"},"signature":{"content":"…",
+//	"verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"…"}}}}}}
+const (
+	entryHead      = `{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"`
+	entrySignature = `"},"signature":{"content":"`
+	entryKey       = `","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"`
+	entryTail      = `"}}}}}}`
+)
+
+// Entry returns the log entry of a statement: a Rekor hashedrekord 0.0.2 in
+// canonical JSON over the SHA-256 of the envelope's PAE, its signature and the
+// key. Nothing of the statement can be read from it.
+func Entry(e *trial.Envelope, key *trial.PublicKey) []byte {
+	// Written by hand: the digest is what admission hashed anyway, and the
+	// protobuf and canonicalisation detour costs a hundred times as much.
+	digest := sha256.Sum256(e.PAE())
+	enc := base64.StdEncoding
+	size := len(entryHead) + len(entrySignature) + len(entryKey) + len(entryTail) +
+		enc.EncodedLen(len(digest)) + enc.EncodedLen(len(e.Sig)) + enc.EncodedLen(len(key.DER))
+	b := make([]byte, 0, size)
+	b = append(b, entryHead...)
+	b = enc.AppendEncode(b, digest[:])
+	b = append(b, entrySignature...)
+	b = enc.AppendEncode(b, e.Sig)
+	b = append(b, entryKey...)
+	b = enc.AppendEncode(b, key.DER)
+	return append(b, entryTail...)
+}
+
+// LeafHash returns the RFC 6962 leaf hash of an entry.
+func LeafHash(entry []byte) Hash {
+	return Hash(rfc6962.DefaultHasher.HashLeaf(entry))
+}
+
+// entryPublicKey reads the key out of an entry. It is not strict: whoever uses
+// the key rebuilds the entry with it and compares.
+func entryPublicKey(entry []byte) (*trial.PublicKey, error) {
+	var doc struct {
+		Spec struct {
+			Record struct {
+				Signature struct {
+					Verifier struct {
+						PublicKey struct {
+							RawBytes []byte `json:"rawBytes"`
+						} `json:"publicKey"`
+					} `json:"verifier"`
+				} `json:"signature"`
+			} `json:"hashedRekordV002"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(entry, &doc); err != nil {
+		return nil, errors.New("invalid entry: not the JSON of a hashedrekord 0.0.2")
+	}
+	key, err := trial.ParsePublicKeyDER(doc.Spec.Record.Signature.Verifier.PublicKey.RawBytes)
+	if err != nil {
+		return nil, fmt.Errorf("invalid entry: reading its public key: %w", err)
+	}
+	return key, nil
+}
