@@ -12,6 +12,15 @@ import (
 // ErrNotFound means that the store holds no such thing.
 var ErrNotFound = errors.New("not found")
 
+// Errors of a Store, which a driver wraps.
+var (
+	// ErrStoreFull means that the disk has no room. What was to be written was
+	// not; what was stored is untouched, and reading goes on.
+	ErrStoreFull = errors.New("no room left in the store")
+	// ErrStoreDamaged means that the store's own bytes contradict each other.
+	ErrStoreDamaged = errors.New("the store is damaged")
+)
+
 // Record is a statement as the store holds it.
 type Record struct {
 	ID       trial.ID

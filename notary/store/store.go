@@ -1,22 +1,189 @@
-// Package store keeps statements, the index over them, the high-water mark,
-// users and refusals in one SQLite file.
+// Package store keeps the notary's statements in one SQLite file: the signed
+// bytes, the index that lists select by, the high-water mark of the log, the
+// users of the API and what they were refused.
+//
+// It owns that file, and it owns the second copy of the high-water mark. It
+// promises that what a write returned for survives a crash of the process and of
+// the machine, that a write which failed left nothing behind, and that a
+// statement which was dropped leaves no bytes in the file. It judges nothing: it
+// stores what it is given, and a role or a grant means what its reader makes of
+// it. It must never import a transport, a log driver or the server.
 package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"sync"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/trialnotary/trialnotary/notary"
 )
 
-// Store is a notary.Store over one SQLite file.
-type Store struct{ notary.Store }
+// Errors of Create and Open, matched with errors.Is. A file that is missing or
+// in the way is fs.ErrNotExist or fs.ErrExist.
+var (
+	// ErrForeign means that a file is no store of the notary.
+	ErrForeign = errors.New("not a store of the notary")
+	// ErrNewerSchema means that a later version of the notary wrote the file.
+	ErrNewerSchema = errors.New("store of a newer version")
+)
 
-// Create makes an empty store and refuses an existing file.
-func Create(path string) error { panic("") }
+// readers bounds the connections that read at a time. More would not read
+// faster on the few cores that a notary has.
+const readers = 8
 
-// Open opens a store and refuses a missing file, one that is not a store, and
-// one of a newer schema.
-func Open(path string) (*Store, error) { panic("") }
+// Store is a notary.Store over one SQLite file. All methods are safe for
+// concurrent use. A context is honoured until a write begins: from then on it
+// runs to its end, so that its outcome is known.
+type Store struct {
+	path string
+	// w is one connection: every write of the process queues for it, and other
+	// processes are held off by SQLite's own lock.
+	w *sql.DB
+	// r are the readers. They cannot write, and each transaction sees one
+	// moment of the file.
+	r *sql.DB
 
-// TruncateLog moves the write-ahead log into the database file and empties it.
-func (s *Store) TruncateLog(ctx context.Context) error { panic("") }
+	write writeStatements
+	read  readStatements
+
+	closing sync.Once
+	closed  error
+}
+
+var _ notary.Store = (*Store)(nil)
+
+// Path returns the absolute path of the file.
+func (s *Store) Path() string { return s.path }
+
+// dsn returns the data source name of a connection. FULL makes every commit
+// reach the disk before it returns; secure_delete overwrites what is deleted;
+// defensive, dqs and trusted_schema keep a doctored file from running more than
+// our own statements.
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{
+		"mode":       {"rw"},
+		"_txlock":    {"immediate"},
+		"_dqs":       {"0"},
+		"_defensive": {"1"},
+		"_error_rc":  {"1"},
+		"_pragma": append([]string{
+			"busy_timeout(10000)",
+			"synchronous(FULL)",
+			"secure_delete(ON)",
+			"foreign_keys(ON)",
+			"trusted_schema(OFF)",
+			"cell_size_check(ON)",
+			"temp_store(MEMORY)", // nothing of a statement goes to a temporary file
+			"wal_autocheckpoint(4000)",
+			"journal_size_limit(67108864)",
+		}, pragmas...),
+	}
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode()}
+	return u.String()
+}
+
+// connect opens the two pools. Nothing is read yet.
+func (s *Store) connect() error {
+	var err error
+	if s.w, err = sql.Open("sqlite", dsn(s.path, "cache_size(-65536)")); err != nil {
+		return err
+	}
+	s.w.SetMaxOpenConns(1)
+	s.w.SetMaxIdleConns(1)
+	if s.r, err = sql.Open("sqlite", dsn(s.path, "cache_size(-16384)", "query_only(ON)")); err != nil {
+		return errors.Join(err, s.w.Close())
+	}
+	s.r.SetMaxOpenConns(readers)
+	s.r.SetMaxIdleConns(readers)
+	return nil
+}
+
+// inWrite runs fn in one durable transaction. It returns nil only after the
+// transaction reached the disk.
+func (s *Store) inWrite(ctx context.Context, what string, fn func(*sql.Tx) error) error {
+	conn, err := s.w.Conn(ctx) // queues for the one connection
+	if err != nil {
+		return s.failed(what, err)
+	}
+	defer conn.Close()
+	if err := ctx.Err(); err != nil {
+		return s.failed(what, err)
+	}
+	tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return s.failed(what, err)
+	}
+	if err := fn(tx); err != nil {
+		// A rollback that fails too has nothing to add: SQLite has rolled back
+		// by itself, as it does on a full disk.
+		_ = tx.Rollback()
+		return s.failed(what, err)
+	}
+	return s.failed(what, tx.Commit())
+}
+
+// inRead runs fn over one moment of the file.
+func (s *Store) inRead(ctx context.Context, what string, fn func(*sql.Tx) error) error {
+	tx, err := s.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return s.failed(what, err)
+	}
+	defer tx.Rollback() // nothing to commit
+	return s.failed(what, fn(tx))
+}
+
+// failed says what was being done, and gives SQLite's errors the notary's names.
+func (s *Store) failed(what string, err error) error {
+	var foreign *sqlite.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		err = notary.ErrNotFound
+	case errors.As(err, &foreign):
+		switch foreign.Code() & 0xff {
+		case sqlite3.SQLITE_FULL:
+			err = fmt.Errorf("%w: %s: %w", notary.ErrStoreFull, s.path, err)
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+			err = fmt.Errorf("%w: %s: %w", notary.ErrStoreDamaged, s.path, err)
+		}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// TruncateLog moves the write-ahead log into the database file and empties it,
+// so that nothing which was deleted stays in it. It waits for readers and fails
+// where one stays too long.
+func (s *Store) TruncateLog(ctx context.Context) error {
+	const what = "truncating the write-ahead log"
+	var busy, frames, moved int64
+	row := s.w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	if err := row.Scan(&busy, &frames, &moved); err != nil {
+		return s.failed(what, err)
+	}
+	if busy != 0 {
+		return s.failed(what, errors.New("a reader holds it"))
+	}
+	return nil
+}
+
+// Close empties the write-ahead log and closes the file. Closing again returns
+// what the first call returned.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		err := s.r.Close()
+		if e := s.TruncateLog(context.Background()); e != nil && err == nil {
+			err = e
+		}
+		// What was prepared goes with its connections.
+		s.closed = errors.Join(err, s.w.Close())
+	})
+	return s.closed
+}

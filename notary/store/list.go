@@ -1,0 +1,319 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// List implements notary.Store. A caller whose grant is for sites also sees the
+// trial's statements of authority: they are every member's.
+//
+// The log time never falls along the log, so a time filter is a range of
+// indexes. What a query may see is a handful of sources, each of which one index
+// gives in log order: they are merged here, because one SQL statement for all of
+// them has no order that an index gives, and would read a whole trial to show
+// its first page.
+func (s *Store) List(ctx context.Context, q notary.Query) ([]*notary.Record, error) {
+	const what = "listing statements"
+	if q.Limit < 1 {
+		return nil, s.failed(what, fmt.Errorf("invalid limit: got %d, want at least 1", q.Limit))
+	}
+	var digest []byte
+	if q.Digest != "" {
+		id, err := trial.ParseID(q.Digest)
+		if err != nil {
+			return nil, s.failed(what, fmt.Errorf("invalid digest: %w", err))
+		}
+		digest = id[:]
+	}
+	var records []*notary.Record
+	err := s.inRead(ctx, what, func(tx *sql.Tx) error {
+		l := lister{ctx: ctx, tx: tx, read: &s.read, q: q, digest: digest}
+		ok, err := l.bound()
+		if err != nil || !ok {
+			return err
+		}
+		if err := l.collect(); err != nil {
+			return err
+		}
+		records, err = l.fetch()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+// lister answers one query over one moment of the store.
+type lister struct {
+	ctx    context.Context
+	tx     *sql.Tx
+	read   *readStatements
+	q      notary.Query
+	digest []byte
+
+	// after < index < below is the range; found are the lowest indexes in it
+	// so far, sorted, at most q.Limit.
+	after, below int64
+	found        []int64
+}
+
+// bound turns indexes and times into one range; ok is false where it is empty.
+func (l *lister) bound() (ok bool, err error) {
+	l.after, l.below = max(l.q.After, -1), math.MaxInt64
+	if l.q.Below != 0 {
+		l.below = int64(min(l.q.Below, math.MaxInt64))
+	}
+	for _, edge := range []struct {
+		at   time.Time
+		from bool
+	}{{l.q.From, true}, {l.q.Until, false}} {
+		if edge.at.IsZero() {
+			continue
+		}
+		index, err := l.firstSince(edge.at)
+		if err != nil {
+			return false, err
+		}
+		if edge.from {
+			l.after = max(l.after, index-1)
+		} else {
+			l.below = min(l.below, index)
+		}
+	}
+	return l.after < l.below-1, nil
+}
+
+// firstSince returns the first index whose log time is at or after t, or one
+// beyond every index.
+func (l *lister) firstSince(t time.Time) (int64, error) {
+	micro := t.UnixMicro()
+	if t.Nanosecond()%1000 != 0 {
+		micro++ // stored times are whole: the next one is the first at or after t
+	}
+	index := int64(math.MaxInt64)
+	err := l.tx.StmtContext(l.ctx, l.read.firstSince).QueryRowContext(l.ctx, micro).Scan(&index)
+	if errors.Is(err, sql.ErrNoRows) {
+		return math.MaxInt64, nil
+	}
+	return index, err
+}
+
+// collect finds the lowest indexes of every source.
+func (l *lister) collect() error {
+	scopes, all := scopesOf(l.q)
+	if !all {
+		for _, sc := range scopes {
+			if err := l.collectTrial(sc); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	switch {
+	case l.digest != nil:
+		return l.from(pathDigest, l.digest, l.q.Site, l.q.Kind)
+	case l.q.Site == "" && l.q.Kind == "":
+		return l.from(pathAll)
+	}
+	// No index is by site or kind alone: trials are few, so each is a source.
+	charters, err := l.charters()
+	if err != nil {
+		return err
+	}
+	for _, charter := range charters {
+		if err := l.collectTrial(scope{charter: charter, allSites: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collectTrial adds what a scope shows of its trial.
+func (l *lister) collectTrial(sc scope) error {
+	if l.digest != nil {
+		return l.collectDigest(sc)
+	}
+	if sc.allSites || sc.sees(l.q.Site) {
+		return l.fromSite(sc.charter, l.q.Site)
+	}
+	if err := l.from(pathAuthority, sc.charter, l.q.Site, l.q.Kind); err != nil {
+		return err
+	}
+	if l.q.Site != "" {
+		return nil
+	}
+	for _, site := range append([]string{""}, sc.sites...) {
+		if err := l.fromOneSite(sc.charter, site); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fromSite adds a trial's statements of one site, or of all for "".
+func (l *lister) fromSite(charter []byte, site string) error {
+	if site != "" {
+		return l.fromOneSite(charter, site)
+	}
+	if l.q.Kind != "" {
+		return l.from(pathTrialKind, charter, string(l.q.Kind))
+	}
+	return l.from(pathTrial, charter)
+}
+
+// fromOneSite adds a trial's statements of one site; "" is the trial-wide ones.
+func (l *lister) fromOneSite(charter []byte, site string) error {
+	if l.q.Kind != "" {
+		return l.from(pathTrialSiteKind, charter, site, string(l.q.Kind))
+	}
+	return l.from(pathTrialSite, charter, site)
+}
+
+// collectDigest adds a trial's statements about one file. They are few, so the
+// other conditions are read from each.
+func (l *lister) collectDigest(sc scope) error {
+	if sc.allSites {
+		return l.from(pathTrialDigest, l.digest, sc.charter, l.q.Site, l.q.Kind)
+	}
+	sites, err := json.Marshal(append([]string{""}, sc.sites...))
+	if err != nil {
+		return err
+	}
+	return l.from(pathTrialDigestSites, l.digest, sc.charter, l.q.Site, l.q.Kind, string(sites))
+}
+
+// from adds the lowest indexes that one path gives.
+func (l *lister) from(p path, conditions ...any) error {
+	for i, c := range conditions {
+		if k, ok := c.(trial.Kind); ok {
+			conditions[i] = string(k)
+		}
+	}
+	args := append([]any{l.after, l.below, l.q.Limit}, conditions...)
+	rows, err := l.tx.StmtContext(l.ctx, l.read.paths[p]).QueryContext(l.ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var index int64
+		if err := rows.Scan(&index); err != nil {
+			return err
+		}
+		l.found = append(l.found, index)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	slices.Sort(l.found)
+	l.found = slices.Compact(l.found) // authority also stands among its site's
+	if len(l.found) >= l.q.Limit {
+		l.found = l.found[:l.q.Limit]
+		// Later sources need not look behind what is full already.
+		l.below = l.found[l.q.Limit-1]
+	}
+	return nil
+}
+
+// charters returns every trial with a logged statement; the empty one is of the
+// time marks.
+func (l *lister) charters() ([][]byte, error) {
+	rows, err := l.tx.StmtContext(l.ctx, l.read.charters).QueryContext(l.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var charters [][]byte
+	for rows.Next() {
+		var c []byte
+		if err := rows.Scan(&c); err != nil {
+			return nil, err
+		}
+		charters = append(charters, present(c))
+	}
+	return charters, rows.Err()
+}
+
+// fetch reads the records that were found, in log order.
+func (l *lister) fetch() ([]*notary.Record, error) {
+	if len(l.found) == 0 {
+		return nil, nil
+	}
+	list := []byte{'['}
+	for i, index := range l.found {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = strconv.AppendInt(list, index, 10)
+	}
+	list = append(list, ']')
+	records, err := readRecords(l.ctx, l.tx.StmtContext(l.ctx, l.read.byIndexes), string(list))
+	if err != nil {
+		return nil, err
+	}
+	if len(records) != len(l.found) {
+		return nil, fmt.Errorf("%w: got %d statements, want %d that the index names",
+			notary.ErrStoreDamaged, len(records), len(l.found))
+	}
+	slices.SortFunc(records, func(a, b *notary.Record) int { return cmp.Compare(a.Index, b.Index) })
+	return records, nil
+}
+
+// scope is what a query may see of one trial.
+type scope struct {
+	charter  []byte
+	allSites bool
+	sites    []string
+}
+
+// sees tells whether a site is among the scope's; "" asks for no single site.
+func (sc scope) sees(site string) bool { return site != "" && slices.Contains(sc.sites, site) }
+
+// scopesOf returns what a query may see, one scope a trial; all is true where
+// that is everything.
+func scopesOf(q notary.Query) (scopes []scope, all bool) {
+	grants := []notary.VisibleGrant{{AllTrials: true}}
+	if q.Visible != nil {
+		grants = q.Visible.Grants
+	}
+	at := make(map[trial.ID]int)
+	for _, g := range grants {
+		if g.AllTrials {
+			if q.Charter == nil {
+				return nil, true
+			}
+			return []scope{{charter: blob(*q.Charter), allSites: true}}, false
+		}
+		// A grant for no trial shows nothing, not what belongs to no trial.
+		if g.Charter.IsZero() || (q.Charter != nil && *q.Charter != g.Charter) {
+			continue
+		}
+		i, ok := at[g.Charter]
+		if !ok {
+			i = len(scopes)
+			at[g.Charter] = i
+			scopes = append(scopes, scope{charter: blob(g.Charter)})
+		}
+		sc := &scopes[i]
+		sc.allSites = sc.allSites || g.AllSites
+		for _, site := range g.Sites {
+			if site != "" && !slices.Contains(sc.sites, site) {
+				sc.sites = append(sc.sites, site)
+			}
+		}
+	}
+	return scopes, false
+}

@@ -1,0 +1,180 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// scanner is a row.
+type scanner interface{ Scan(dest ...any) error }
+
+// scanRecord reads a row of recordColumns. The record owns all its bytes.
+func scanRecord(row scanner) (*notary.Record, error) {
+	var (
+		r                         notary.Record
+		id, leaf, key             []byte
+		charter, supersedes       []byte
+		index, logTime            sql.NullInt64
+		subjects, registry        []byte
+		kind                      string
+		signer, sig, payloadBytes []byte
+	)
+	err := row.Scan(&id, &leaf, &key, &charter, &r.Site, &kind, &r.Version, &supersedes, &r.Authority,
+		&signer, &r.Envelope.KeyID, &sig, &r.Envelope.PayloadType, &payloadBytes, &index, &logTime, &subjects, &registry)
+	if err != nil {
+		return nil, err
+	}
+	// The schema's checks hold the lengths; a damaged row must not panic here.
+	copy(r.ID[:], id)
+	copy(r.LeafHash[:], leaf)
+	copy(r.KeyID[:], key)
+	copy(r.Charter[:], charter)
+	copy(r.Supersedes[:], supersedes)
+	r.Kind = trial.Kind(kind)
+	r.SignerDER, r.Envelope.Sig, r.Envelope.Payload = signer, sig, payloadBytes
+	if index.Valid {
+		r.Logged, r.Index, r.LogTime = true, uint64(index.Int64), readTime(logTime)
+	}
+	if r.Subjects, err = readSubjects(subjects); err != nil {
+		return nil, fmt.Errorf("%w: subjects of statement %s: %w", notary.ErrStoreDamaged, r.ID, err)
+	}
+	if err := json.Unmarshal(registry, &r.Registry); err != nil {
+		return nil, fmt.Errorf("%w: registry numbers of statement %s: %w", notary.ErrStoreDamaged, r.ID, err)
+	}
+	if len(r.Registry) == 0 {
+		r.Registry = nil
+	}
+	return &r, nil
+}
+
+// readSubjects puts the rows of a statement's subjects together:
+//
+//	[[0,"sha256","adsl.json","5e88…"],[0,"tn-table-v1","adsl.json","9f86…"]]
+func readSubjects(text []byte) ([]trial.Subject, error) {
+	var rows [][4]any
+	if err := json.Unmarshal(text, &rows); err != nil {
+		return nil, err
+	}
+	var subjects []trial.Subject
+	last := math.Inf(-1)
+	for _, row := range rows {
+		pos, ok := row[0].(float64)
+		algorithm, ok1 := row[1].(string)
+		name, ok2 := row[2].(string)
+		digest, ok3 := row[3].(string)
+		if !ok || !ok1 || !ok2 || !ok3 {
+			return nil, fmt.Errorf("got row %v, want position, digest name, name and digest", row)
+		}
+		if pos != last {
+			subjects = append(subjects, trial.Subject{Name: name, Digests: make(map[string]string, 1)})
+			last = pos
+		}
+		subjects[len(subjects)-1].Digests[algorithm] = digest
+	}
+	return subjects, nil
+}
+
+// readTime is the inverse of timeValue.
+func readTime(t sql.NullInt64) time.Time {
+	if !t.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(t.Int64).UTC()
+}
+
+// readRecords runs a statement of recordColumns.
+func readRecords(ctx context.Context, st *sql.Stmt, args ...any) ([]*notary.Record, error) {
+	rows, err := st.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var records []*notary.Record
+	for rows.Next() {
+		r, err := scanRecord(rows)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, rows.Err()
+}
+
+// Get implements notary.Store.
+func (s *Store) Get(ctx context.Context, id trial.ID) (*notary.Record, error) {
+	r, err := scanRecord(s.read.get.QueryRowContext(ctx, id[:]))
+	return r, s.failed("reading statement "+id.String(), err)
+}
+
+// ByLeaf implements notary.Store.
+func (s *Store) ByLeaf(ctx context.Context, leaf receipt.Hash) (*notary.Record, error) {
+	r, err := scanRecord(s.read.byLeaf.QueryRowContext(ctx, leaf[:]))
+	return r, s.failed(fmt.Sprintf("reading statement by leaf hash %x", leaf), err)
+}
+
+// Pending implements notary.Store.
+func (s *Store) Pending(ctx context.Context) ([]*notary.Record, error) {
+	records, err := readRecords(ctx, s.read.pending)
+	return records, s.failed("reading pending statements", err)
+}
+
+// MarkBefore implements notary.Store.
+func (s *Store) MarkBefore(ctx context.Context, index uint64) (*notary.Record, error) {
+	r, err := scanRecord(s.read.markBefore.QueryRowContext(ctx, int64(min(index, math.MaxInt64))))
+	return r, s.failed(fmt.Sprintf("reading time mark before index %d", index), err)
+}
+
+// Authority implements notary.Store. The charter comes first even where other
+// statements stand before it: what they are worth is not judged here.
+func (s *Store) Authority(ctx context.Context, charter trial.ID) ([]*notary.Record, error) {
+	var records []*notary.Record
+	err := s.inRead(ctx, "reading authority of trial "+charter.String(), func(tx *sql.Tx) error {
+		first, err := scanRecord(tx.StmtContext(ctx, s.read.get).QueryRowContext(ctx, charter[:]))
+		if err != nil {
+			return err
+		}
+		if !first.Logged || first.Charter != charter {
+			return notary.ErrNotFound
+		}
+		records = []*notary.Record{first}
+		rest, err := readRecords(ctx, tx.StmtContext(ctx, s.read.authority), charter[:])
+		for _, r := range rest {
+			if r.ID != charter {
+				records = append(records, r)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+// Trials implements notary.Store: in the order of the first claim, of the
+// charter itself or of a registration.
+func (s *Store) Trials(ctx context.Context, registry string) ([]trial.ID, error) {
+	const what = "reading trials of a registry number"
+	rows, err := s.read.trials.QueryContext(ctx, registry)
+	if err != nil {
+		return nil, s.failed(what, err)
+	}
+	defer rows.Close()
+	var trials []trial.ID
+	for rows.Next() {
+		var charter []byte
+		if err := rows.Scan(&charter); err != nil {
+			return nil, s.failed(what, err)
+		}
+		trials = append(trials, trial.ID(append(make([]byte, 0, 32), charter...)))
+	}
+	return trials, s.failed(what, rows.Err())
+}

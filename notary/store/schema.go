@@ -1,0 +1,167 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+)
+
+// applicationID stands in the header of every store: "TrNo".
+const applicationID = 0x54724e6f
+
+// pageSize is SQLite's page size in bytes.
+const pageSize = 8192
+
+// migrations are the steps from each schema version to the next: a file of
+// version n has had the first n. A step that was released is never edited.
+var migrations = []string{schema1}
+
+// schema1 holds a statement in three places, each written once:
+//
+//   - statements has the signed bytes and never changes, so that placing does
+//     not rewrite a row of kilobytes;
+//   - pending has the statements that are not placed;
+//   - entries has the placed ones in log order, with copies of the columns that
+//     lists select by. The index in the log is the row's number, so each index
+//     below ends in it and gives log order without sorting.
+//
+// found leads from a file's SHA-256 to the log, also in log order. An absent ID
+// is an empty blob, a time is in microseconds since 1970 UTC.
+const schema1 = `
+CREATE TABLE statements (
+	n            INTEGER PRIMARY KEY,
+	id           BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
+	leaf         BLOB NOT NULL UNIQUE CHECK (length(leaf) = 32),
+	key_id       BLOB NOT NULL CHECK (length(key_id) = 32),
+	charter      BLOB NOT NULL CHECK (length(charter) IN (0, 32)),
+	site         TEXT NOT NULL,
+	kind         TEXT NOT NULL CHECK (kind <> ''),
+	version      TEXT NOT NULL,
+	supersedes   BLOB NOT NULL CHECK (length(supersedes) IN (0, 32)),
+	authority    INTEGER NOT NULL CHECK (authority IN (0, 1)),
+	signer       BLOB NOT NULL,
+	key_hint     TEXT NOT NULL,
+	sig          BLOB NOT NULL,
+	payload_type TEXT NOT NULL,
+	payload      BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE subjects (
+	n         INTEGER NOT NULL REFERENCES statements ON DELETE CASCADE,
+	pos       INTEGER NOT NULL,
+	algorithm TEXT NOT NULL,
+	name      TEXT NOT NULL,
+	digest    BLOB NOT NULL CHECK (length(digest) = 32),
+	PRIMARY KEY (n, pos, algorithm)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE registry (
+	n      INTEGER NOT NULL REFERENCES statements ON DELETE CASCADE,
+	pos    INTEGER NOT NULL,
+	number TEXT NOT NULL,
+	PRIMARY KEY (n, pos)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX registry_number ON registry (number);
+
+CREATE TABLE pending (
+	n INTEGER PRIMARY KEY REFERENCES statements ON DELETE CASCADE
+) STRICT;
+
+CREATE TABLE entries (
+	idx       INTEGER PRIMARY KEY CHECK (idx >= 0),
+	n         INTEGER NOT NULL UNIQUE REFERENCES statements,
+	log_time  INTEGER,
+	charter   BLOB NOT NULL,
+	site      TEXT NOT NULL,
+	kind      TEXT NOT NULL,
+	authority INTEGER NOT NULL
+) STRICT;
+CREATE INDEX entries_trial ON entries (charter);
+CREATE INDEX entries_trial_site ON entries (charter, site);
+CREATE INDEX entries_trial_kind ON entries (charter, kind);
+CREATE INDEX entries_trial_site_kind ON entries (charter, site, kind);
+CREATE INDEX entries_authority ON entries (charter) WHERE authority = 1;
+CREATE INDEX entries_time ON entries (log_time);
+
+CREATE TABLE found (
+	digest  BLOB NOT NULL,
+	charter BLOB NOT NULL,
+	idx     INTEGER NOT NULL,
+	PRIMARY KEY (digest, charter, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE mark (
+	one           INTEGER PRIMARY KEY CHECK (one = 1),
+	size          INTEGER NOT NULL CHECK (size >= 0),
+	root          BLOB NOT NULL CHECK (length(root) = 32),
+	previous_size INTEGER NOT NULL CHECK (previous_size >= 0),
+	previous_root BLOB NOT NULL CHECK (length(previous_root) IN (0, 32))
+) STRICT;
+
+CREATE TABLE meta (
+	name  TEXT PRIMARY KEY,
+	value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE users (
+	name      TEXT PRIMARY KEY,
+	token     BLOB UNIQUE CHECK (length(token) = 32),
+	cert_name TEXT UNIQUE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE grants (
+	user         TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+	pos          INTEGER NOT NULL,
+	role         TEXT NOT NULL,
+	organisation TEXT NOT NULL,
+	trial        BLOB NOT NULL CHECK (length(trial) IN (0, 32)),
+	PRIMARY KEY (user, pos)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE grant_sites (
+	user TEXT NOT NULL,
+	pos  INTEGER NOT NULL,
+	site TEXT NOT NULL,
+	PRIMARY KEY (user, pos, site),
+	FOREIGN KEY (user, pos) REFERENCES grants ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE refusals (
+	n         INTEGER PRIMARY KEY,
+	time      INTEGER NOT NULL,
+	request   TEXT NOT NULL,
+	user      TEXT NOT NULL,
+	address   TEXT NOT NULL,
+	method    TEXT NOT NULL,
+	reason    TEXT NOT NULL,
+	statement BLOB NOT NULL CHECK (length(statement) IN (0, 32))
+) STRICT;
+`
+
+// migrate brings a store to the version that has every step, in one
+// transaction.
+func migrate(db *sql.DB, steps []string) error {
+	tx, err := db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var version int
+	if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version < 0 || version > len(steps) {
+		return fmt.Errorf("%w: got schema %d, want at most %d", ErrNewerSchema, version, len(steps))
+	}
+	if version == len(steps) {
+		return nil
+	}
+	for i := version; i < len(steps); i++ {
+		if _, err := tx.Exec(steps[i]); err != nil {
+			return fmt.Errorf("migrating to schema %d: %w", i+1, err)
+		}
+	}
+	if _, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", len(steps))); err != nil {
+		return err
+	}
+	return tx.Commit()
+}

@@ -1,0 +1,298 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// Errors of Place and Drop.
+var (
+	// ErrIndexTaken means that another statement has the index.
+	ErrIndexTaken = errors.New("index taken by another statement")
+	// ErrPlaced means that a statement is in the log and cannot be forgotten.
+	ErrPlaced = errors.New("statement is in the log")
+)
+
+// Put implements notary.Store. An error at the very end of the write leaves the
+// statements invisible here; should the machine then crash, they may be found
+// pending at the next start.
+func (s *Store) Put(ctx context.Context, records []*notary.Record) error {
+	for i, r := range records {
+		if err := checkRecord(r); err != nil {
+			return fmt.Errorf("storing statement %d of %d: %w", i+1, len(records), err)
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("storing %d statements", len(records))
+	return s.inWrite(ctx, what, func(tx *sql.Tx) error {
+		var last int64
+		if err := tx.Stmt(s.write.lastNumber).QueryRow().Scan(&last); err != nil {
+			return err
+		}
+		p := putter{
+			statement: tx.Stmt(s.write.putStatement),
+			subject:   tx.Stmt(s.write.putSubject),
+			registry:  tx.Stmt(s.write.putRegistry),
+		}
+		for _, r := range records {
+			if err := p.put(r); err != nil {
+				return fmt.Errorf("statement %s: %w", r.ID, err)
+			}
+		}
+		_, err := tx.Stmt(s.write.putPending).Exec(last)
+		return err
+	})
+}
+
+// putter holds the statements of one transaction.
+type putter struct{ statement, subject, registry *sql.Stmt }
+
+func (p *putter) put(r *notary.Record) error {
+	res, err := p.statement.Exec(r.ID[:], r.LeafHash[:], r.KeyID[:], blob(r.Charter), r.Site, string(r.Kind),
+		r.Version, blob(r.Supersedes), r.Authority, present(r.SignerDER), r.Envelope.KeyID, present(r.Envelope.Sig),
+		r.Envelope.PayloadType, present(r.Envelope.Payload))
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err // held already: the first envelope counts
+	}
+	n, err := res.LastInsertId()
+	if err != nil {
+		return err
+	}
+	for pos, subject := range r.Subjects {
+		// Sorted, so that equal statements make equal files.
+		for _, algorithm := range slices.Sorted(maps.Keys(subject.Digests)) {
+			digest, err := hex.DecodeString(subject.Digests[algorithm])
+			if err != nil {
+				return err
+			}
+			if _, err := p.subject.Exec(n, pos, algorithm, subject.Name, digest); err != nil {
+				return err
+			}
+		}
+	}
+	for pos, number := range r.Registry {
+		if _, err := p.registry.Exec(n, pos, number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRecord refuses what could not be read back as it was written. Whether the
+// statement is true to its own ID was judged when it was opened.
+func checkRecord(r *notary.Record) error {
+	switch {
+	case r.ID.IsZero():
+		return errors.New("invalid record: got no ID")
+	case r.KeyID.IsZero():
+		return errors.New("invalid record: got no key ID")
+	case r.Kind == "":
+		return errors.New("invalid record: got no kind")
+	case r.Logged:
+		return errors.New("invalid record: got an index, want none before it is placed")
+	}
+	for _, text := range []struct{ name, value string }{
+		{"payload type", r.Envelope.PayloadType}, {"key hint", r.Envelope.KeyID},
+		{"site", r.Site}, {"kind", string(r.Kind)}, {"version", r.Version},
+	} {
+		if err := checkText(text.name, text.value); err != nil {
+			return err
+		}
+	}
+	for _, number := range r.Registry {
+		if err := checkText("registry number", number); err != nil {
+			return err
+		}
+	}
+	for i, subject := range r.Subjects {
+		if err := checkSubject(subject); err != nil {
+			return fmt.Errorf("subject %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func checkSubject(s trial.Subject) error {
+	if err := checkText("name", s.Name); err != nil {
+		return err
+	}
+	if len(s.Digests) == 0 {
+		return errors.New("invalid digests: got none, want at least 1")
+	}
+	for algorithm, digest := range s.Digests {
+		if err := checkText("digest name", algorithm); err != nil {
+			return err
+		}
+		if _, err := trial.ParseID(digest); err != nil {
+			return fmt.Errorf("invalid digest: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkText refuses what SQLite's text functions would cut or change.
+func checkText(name, s string) error {
+	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+		return fmt.Errorf("invalid %s: got bytes that are not UTF-8 or a NUL", name)
+	}
+	return nil
+}
+
+// Place implements notary.Store. It fails with notary.ErrNotFound for a
+// statement that is not stored and with ErrIndexTaken for an index that another
+// statement has; then nothing was placed. Where the index is known already, the
+// log time given last counts: it follows from the index, and a lower copy of a
+// time mark changes it.
+func (s *Store) Place(ctx context.Context, placed []notary.Placed) error {
+	if len(placed) == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("placing %d statements", len(placed))
+	return s.inWrite(ctx, what, func(tx *sql.Tx) error {
+		p := placer{
+			where:   tx.Stmt(s.write.whereIs),
+			entry:   tx.Stmt(s.write.putEntry),
+			found:   tx.Stmt(s.write.putFound),
+			pending: tx.Stmt(s.write.dropPending),
+			time:    tx.Stmt(s.write.setTime),
+			unfound: tx.Stmt(s.write.dropFound),
+			unenter: tx.Stmt(s.write.dropEntry),
+		}
+		for _, e := range placed {
+			if err := p.place(e); err != nil {
+				return fmt.Errorf("statement %s at index %d: %w", e.ID, e.Index, err)
+			}
+		}
+		return nil
+	})
+}
+
+// placer holds the statements of one transaction.
+type placer struct{ where, entry, found, pending, time, unfound, unenter *sql.Stmt }
+
+func (p *placer) place(e notary.Placed) error {
+	if e.Index > math.MaxInt64 {
+		return fmt.Errorf("invalid index: got %d, want at most %d", e.Index, int64(math.MaxInt64))
+	}
+	at, err := timeValue(e.LogTime)
+	if err != nil {
+		return err
+	}
+	var n int64
+	var known sql.NullInt64
+	if err := p.where.QueryRow(e.ID[:]).Scan(&n, &known); errors.Is(err, sql.ErrNoRows) {
+		return notary.ErrNotFound
+	} else if err != nil {
+		return err
+	}
+	index := int64(e.Index)
+	switch {
+	case !known.Valid:
+		if _, err := p.pending.Exec(n); err != nil {
+			return err
+		}
+	case known.Int64 < index:
+		return nil // of duplicates the lowest index counts
+	case known.Int64 == index:
+		_, err := p.time.Exec(at, index)
+		return err
+	default:
+		if _, err := p.unfound.Exec(n, known.Int64); err != nil {
+			return err
+		}
+		if _, err := p.unenter.Exec(known.Int64); err != nil {
+			return err
+		}
+	}
+	res, err := p.entry.Exec(index, at, n)
+	if err != nil {
+		return err
+	}
+	if rows, err := res.RowsAffected(); err != nil {
+		return err
+	} else if rows == 0 {
+		return ErrIndexTaken
+	}
+	_, err = p.found.Exec(index, n)
+	return err
+}
+
+// Drop implements notary.Store. It fails with ErrPlaced, and forgets nothing,
+// where one of the statements is in the log; an unknown ID is no error. The
+// bytes are overwritten in the file and the write-ahead log is emptied: where
+// that alone fails, calling again repeats it.
+func (s *Store) Drop(ctx context.Context, ids []trial.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	err := s.inWrite(ctx, fmt.Sprintf("dropping %d statements", len(ids)), func(tx *sql.Tx) error {
+		where, drop := tx.Stmt(s.write.whereIs), tx.Stmt(s.write.dropStatement)
+		for _, id := range ids {
+			var n int64
+			var index sql.NullInt64
+			err := where.QueryRow(id[:]).Scan(&n, &index)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if index.Valid {
+				return fmt.Errorf("statement %s: %w, at index %d", id, ErrPlaced, index.Int64)
+			}
+			if _, err := drop.Exec(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.TruncateLog(context.WithoutCancel(ctx))
+}
+
+// blob returns an ID as it is stored: an absent one is empty.
+func blob[T ~[32]byte](id T) []byte {
+	if id == (T{}) {
+		return []byte{}
+	}
+	return id[:]
+}
+
+// present keeps nil bytes from becoming NULL.
+func present(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// timeValue returns a log time as it is stored, in microseconds since 1970; the
+// zero time is NULL. A finer time would not be read back as it was given.
+func timeValue(t time.Time) (any, error) {
+	if t.IsZero() {
+		return nil, nil
+	}
+	if t.Nanosecond()%1000 != 0 {
+		return nil, fmt.Errorf("invalid log time: got %s, want whole microseconds", t.UTC().Format(time.RFC3339Nano))
+	}
+	return t.UnixMicro(), nil
+}
