@@ -1,0 +1,100 @@
+package rpc
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/trialnotary/trialnotary/notary"
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+func badRequest(path, format string, args ...any) error {
+	return &trial.Refusal{Reason: reasonBadRequest, Path: path, Detail: fmt.Sprintf(format, args...)}
+}
+
+// envelopeOf returns the envelope of a request. Only what the message allows and
+// trial.Envelope has no room for is checked here; all else is the parser's part.
+func envelopeOf(m *notaryv1.Envelope) (*trial.Envelope, error) {
+	malformed := func(path, format string, args ...any) error {
+		return &trial.Refusal{Reason: trial.ReasonMalformedEnvelope, Path: path, Detail: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case m == nil:
+		return nil, malformed("envelope", "got none, want a DSSE envelope")
+	case len(m.GetSignatures()) != 1:
+		return nil, malformed("signatures", "got %d signatures, want 1", len(m.GetSignatures()))
+	case m.GetPayloadType() != trial.PayloadType:
+		return nil, malformed("payloadType", "want %q", trial.PayloadType)
+	case len(m.GetPayload()) == 0:
+		return nil, malformed("payload", "got none, want a statement")
+	case len(m.GetPayload()) > trial.MaxPayload:
+		return nil, &trial.Refusal{
+			Reason: trial.ReasonTooLarge, Path: "payload",
+			Detail: fmt.Sprintf("got %d bytes, want at most %d", len(m.GetPayload()), trial.MaxPayload),
+		}
+	}
+	sig := m.GetSignatures()[0]
+	return &trial.Envelope{
+		PayloadType: m.GetPayloadType(), Payload: m.GetPayload(), KeyID: sig.GetKeyid(), Sig: sig.GetSig(),
+	}, nil
+}
+
+func envelopeMessage(e *trial.Envelope) *notaryv1.Envelope {
+	return &notaryv1.Envelope{
+		Payload: e.Payload, PayloadType: e.PayloadType,
+		Signatures: []*notaryv1.Signature{{Sig: e.Sig, Keyid: e.KeyID}},
+	}
+}
+
+func receiptMessage(r *notary.Result) *notaryv1.Receipt {
+	return &notaryv1.Receipt{
+		StatementId: r.Record.ID.String(), LogIndex: r.Record.Index,
+		Bundle: string(r.Bundle), Evidence: string(r.Evidence),
+	}
+}
+
+// statementMessage describes a logged statement, without its envelope.
+func statementMessage(r *notary.Record) *notaryv1.Statement {
+	m := &notaryv1.Statement{
+		StatementId: r.ID.String(), LogIndex: r.Index, Site: r.Site, Kind: string(r.Kind), Version: r.Version,
+	}
+	if !r.LogTime.IsZero() {
+		m.LogTime = timestamppb.New(r.LogTime)
+	}
+	if !r.Charter.IsZero() {
+		m.Charter = r.Charter.String()
+	}
+	if !r.Supersedes.IsZero() {
+		m.Supersedes = r.Supersedes.String()
+	}
+	if !r.KeyID.IsZero() {
+		m.KeyId = r.KeyID.String()
+	}
+	for _, s := range r.Subjects {
+		m.Subjects = append(m.Subjects, &notaryv1.Subject{Name: s.Name, Digests: s.Digests})
+	}
+	return m
+}
+
+// parseID reads a statement's id from a request.
+func parseID(path, s string) (trial.ID, error) {
+	id, err := trial.ParseID(s)
+	if err != nil {
+		return id, badRequest(path, "%v", err)
+	}
+	return id, nil
+}
+
+// parseTime reads a moment; absent is the zero time.
+func parseTime(path string, t *timestamppb.Timestamp) (time.Time, error) {
+	if t == nil {
+		return time.Time{}, nil
+	}
+	if err := t.CheckValid(); err != nil {
+		return time.Time{}, badRequest(path, "want a time between the years 1 and 9999")
+	}
+	return t.AsTime(), nil
+}

@@ -1,0 +1,123 @@
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// authorizationKey is the metadata key, and the HTTP header, of the token.
+const authorizationKey = "authorization"
+
+// unauthenticated is the one answer to every wrong credential: which part of it
+// was wrong is nobody's business but its owner's.
+func unauthenticated(detail string) error {
+	return &trial.Refusal{Reason: reasonUnauthenticated, Detail: detail}
+}
+
+const (
+	detailCredentials = "the credentials are not known here: send one valid bearer token, or connect with a client certificate that is enrolled"
+	detailNone        = "this call needs a caller: send one bearer token, or connect with a client certificate"
+	detailTwice       = "got more than one authorization value, want one"
+	detailDisagree    = "the bearer token and the client certificate belong to different users: use one of them"
+	detailReserved    = "metadata " + handoverKey + " is reserved"
+)
+
+// peerOf returns the caller's address and certificate name, from the connection
+// or, on the in-process listener, from the HTTP front.
+func (s *Server) peerOf(ctx context.Context, inProcess bool) (address, cert string, err error) {
+	if inProcess {
+		h, err := readHandover(ctx, s.secret)
+		if err != nil {
+			return "", "", err
+		}
+		return h.Address, h.Cert, nil
+	}
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return "", "", errors.New("a call without a peer")
+	}
+	if p.Addr != nil {
+		address = p.Addr.String()
+	}
+	if forgesHandover(ctx) {
+		return address, "", &trial.Refusal{Reason: reasonReservedMetadata, Path: handoverKey, Detail: detailReserved}
+	}
+	if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+		cert, err = certName(&info.State, s.now())
+	}
+	return address, cert, err
+}
+
+// certName returns the common name of the verified client certificate, or "" if
+// none was presented. TLS checked the chain when the connection began; that the
+// certificate has not expired since is checked at every call.
+func certName(state *tls.ConnectionState, now time.Time) (string, error) {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return "", nil
+	}
+	leaf := state.VerifiedChains[0][0]
+	if now.Before(leaf.NotBefore) || !now.Before(leaf.NotAfter) {
+		return "", unauthenticated("the client certificate is not valid at this time")
+	}
+	if leaf.Subject.CommonName == "" {
+		return "", unauthenticated("the client certificate has no common name")
+	}
+	return leaf.Subject.CommonName, nil
+}
+
+// authenticate returns the caller, or nil where no credential was presented. A
+// credential that is presented must be right, even where none is needed; of two
+// both must name the same user.
+func (s *Server) authenticate(ctx context.Context, cert string) (*User, error) {
+	values := metadata.ValueFromIncomingContext(ctx, authorizationKey)
+	if len(values) > 1 {
+		return nil, unauthenticated(detailTwice)
+	}
+	var byToken, byCert *User
+	if len(values) == 1 {
+		hash, err := parseBearer(values[0])
+		if err != nil {
+			return nil, unauthenticated(detailCredentials)
+		}
+		if byToken, err = known(s.cfg.Users.UserByToken(ctx, hash)); err != nil {
+			return nil, err
+		}
+	}
+	if cert != "" {
+		var err error
+		if byCert, err = known(s.cfg.Users.UserByCert(ctx, cert)); err != nil {
+			return nil, err
+		}
+	}
+	if byToken != nil && byCert != nil && byToken.Name != byCert.Name {
+		return nil, unauthenticated(detailDisagree)
+	}
+	if byToken != nil {
+		return byToken, nil
+	}
+	return byCert, nil
+}
+
+// known turns a look-up of a user into an authenticated user or a refusal. A
+// look-up that fails is never an anonymous caller.
+func known(u *User, err error) (*User, error) {
+	switch {
+	case errors.Is(err, notary.ErrNotFound):
+		return nil, unauthenticated(detailCredentials)
+	case err != nil:
+		return nil, fmt.Errorf("finding user: %w", err)
+	case u == nil || u.Name == "":
+		return nil, unauthenticated(detailCredentials)
+	}
+	return u, nil
+}

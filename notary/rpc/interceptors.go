@@ -1,0 +1,200 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// around surrounds a call. It is written once and used for unary calls and
+// streams alike, so that the two can never differ.
+type around func(ctx context.Context, method string, next func(context.Context) error) error
+
+// interceptors returns the options of a gRPC server. From the outside in: the
+// call gets its id and is logged; errors become statuses; a panic becomes an
+// error; the caller is authenticated and the method permitted; the message is
+// looked at.
+func (s *Server) interceptors(inProcess bool) []grpc.ServerOption {
+	chain := []around{s.observe, s.mapErrors, s.recoverPanic, s.admit(inProcess)}
+	var unary []grpc.UnaryServerInterceptor
+	var stream []grpc.StreamServerInterceptor
+	for _, a := range chain {
+		unary = append(unary, a.unary())
+		stream = append(stream, a.stream())
+	}
+	unary = append(unary, s.unaryOnly)
+	stream = append(stream, streamOnly)
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...)}
+}
+
+func (a around) unary() grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		var resp any
+		err := a(ctx, info.FullMethod, func(ctx context.Context) error {
+			var err error
+			resp, err = handler(ctx, req)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return resp, nil
+	}
+}
+
+func (a around) stream() grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		return a(stream.Context(), info.FullMethod, func(ctx context.Context) error {
+			return handler(srv, &contextStream{ServerStream: stream, ctx: ctx})
+		})
+	}
+}
+
+// contextStream is a stream with another context.
+type contextStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *contextStream) Context() context.Context { return s.ctx }
+
+// unaryOnly bounds a unary call in time and refuses unknown fields.
+func (s *Server) unaryOnly(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if err := refuseUnknown(req); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.CallTimeout)
+	defer cancel()
+	return handler(ctx, req)
+}
+
+// streamOnly refuses unknown fields in the messages of a stream.
+func streamOnly(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return handler(srv, &strictStream{stream})
+}
+
+type strictStream struct{ grpc.ServerStream }
+
+func (s *strictStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return refuseUnknown(m)
+}
+
+func refuseUnknown(req any) error {
+	if m, ok := req.(proto.Message); ok && hasUnknown(m.ProtoReflect()) {
+		return &trial.Refusal{Reason: trial.ReasonUnknownField, Detail: "the message has a field that this version does not know"}
+	}
+	return nil
+}
+
+// observe gives the call its id, sends the id back, and logs how the call ended.
+// Neither the request nor the error's text is logged: both may hold content of a
+// trial.
+func (s *Server) observe(ctx context.Context, method string, next func(context.Context) error) error {
+	began := time.Now()
+	c := &call{id: requestID(metadata.ValueFromIncomingContext(ctx, requestIDKey)), method: method}
+	ctx = withCall(ctx, c)
+	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only if the connection is gone
+
+	err := next(ctx)
+
+	st, _ := status.FromError(err)
+	fields := []zap.Field{
+		zap.String("request_id", c.id),
+		zap.String("method", method),
+		zap.String("address", c.address),
+		zap.String("user", c.name()),
+		zap.Stringer("code", st.Code()),
+		zap.String("reason", reasonIn(st)),
+		zap.Duration("took", time.Since(began)),
+	}
+	if err == nil {
+		s.log.Info("answered", fields...)
+	} else {
+		s.log.Warn("not answered", fields...)
+	}
+	return err
+}
+
+func (c *call) name() string {
+	if c.user == nil {
+		return ""
+	}
+	return c.user.Name
+}
+
+// mapErrors is where errors become statuses, and where refusals are recorded.
+func (s *Server) mapErrors(ctx context.Context, _ string, next func(context.Context) error) error {
+	if err := next(ctx); err != nil {
+		return s.refuse(ctx, err).Err()
+	}
+	return nil
+}
+
+// recoverPanic turns a panic into an error. What panicked goes to the log with
+// its stack: a bug is worth more there than the silence of a value that might
+// hold content, and only its type is written.
+func (s *Server) recoverPanic(ctx context.Context, method string, next func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.logPanic(callOf(ctx).id, method, p)
+			err = fmt.Errorf("panic of type %T", p)
+		}
+	}()
+	return next(ctx)
+}
+
+func (s *Server) logPanic(id, method string, p any) {
+	s.log.Error("panic", zap.String("request_id", id), zap.String("method", method),
+		zap.String("type", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
+}
+
+// admit authenticates the caller and asks the policy.
+func (s *Server) admit(inProcess bool) around {
+	return func(ctx context.Context, method string, next func(context.Context) error) error {
+		c := callOf(ctx)
+		var err error
+		if c.address, c.cert, err = s.peerOf(ctx, inProcess); err != nil {
+			return err
+		}
+		if c.user, err = s.caller(ctx, c); err != nil {
+			return err
+		}
+		return next(ctx)
+	}
+}
+
+// caller authenticates the caller of a call and asks the policy. A long stream
+// asks again from time to time.
+func (s *Server) caller(ctx context.Context, c *call) (*User, error) {
+	u, err := s.authenticate(ctx, c.cert)
+	if err != nil {
+		return nil, err
+	}
+	// Kept also when the policy refuses: the record names who was refused.
+	c.user = u
+	return u, permit(c.method, u)
+}
+
+// reasonIn returns the reason that a status carries, or "".
+func reasonIn(st *status.Status) string {
+	if st.Code() == codes.OK {
+		return ""
+	}
+	if info := errorInfo(st); info != nil {
+		return info.GetReason()
+	}
+	return ""
+}

@@ -1,0 +1,135 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/trialnotary/trialnotary/notary"
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// api implements the NotaryService.
+type api struct {
+	notaryv1.UnimplementedNotaryServiceServer
+	*Server
+}
+
+// Submit logs one statement.
+func (a *api) Submit(ctx context.Context, req *notaryv1.SubmitRequest) (*notaryv1.SubmitResponse, error) {
+	done, err := a.submit(ctx, req.GetEnvelope())
+	if err != nil {
+		return nil, err
+	}
+	return &notaryv1.SubmitResponse{Receipt: done.receipt}, nil
+}
+
+// statementError tells which statement an error is about, for the record of
+// refusals.
+type statementError struct {
+	id  trial.ID
+	err error
+}
+
+func (e *statementError) Error() string { return e.err.Error() }
+func (e *statementError) Unwrap() error { return e.err }
+
+// submitted is how a submission ended.
+type submitted struct {
+	receipt *notaryv1.Receipt
+	created bool // a trial, which the caller was granted
+}
+
+// submit is what Submit and SubmitStream share.
+func (a *api) submit(ctx context.Context, m *notaryv1.Envelope) (*submitted, error) {
+	env, err := envelopeOf(m)
+	if err != nil {
+		return nil, err
+	}
+	user := callOf(ctx).user
+	var id trial.ID
+	var charter bool
+	res, err := a.cfg.Service.Submit(ctx, env, func(st *trial.Statement) error {
+		id, charter = st.ID, st.Predicate.Kind == trial.KindCharter
+		return maySubmit(user, st)
+	})
+	if err != nil {
+		return nil, &statementError{id: id, err: err}
+	}
+	done := &submitted{receipt: receiptMessage(res), created: charter && !user.sponsors(res.Record.ID)}
+	if done.created {
+		// The charter is logged and its creator not yet granted: a crash here is
+		// mended by sending the same bytes again, which is what a caller without
+		// an answer does.
+		if err := a.cfg.Users.GrantTrial(ctx, user.Name, res.Record.ID); err != nil {
+			return nil, &statementError{id: id, err: fmt.Errorf("%w: granting the new trial: %w", notary.ErrUnavailable, err)}
+		}
+	}
+	return done, nil
+}
+
+// sponsorKinds are the kinds that only a sponsor's caller hands in: they are
+// signed by the trial's sponsor or recovery key.
+var sponsorKinds = []trial.Kind{
+	trial.KindCharter, trial.KindKeyEnrolment, trial.KindKeyRevocation, trial.KindKeyRecovery, trial.KindRegistration,
+}
+
+// maySubmit decides whether the caller may hand in the statement. It is asked
+// before the trial is looked up, so that a trial that is not the caller's and
+// one that does not exist cannot differ.
+func maySubmit(u *User, st *trial.Statement) error {
+	p := &st.Predicate
+	if p.Kind == trial.KindCharter {
+		return mayCreate(u, st)
+	}
+	if !u.sees(p.Charter) {
+		return notYours{}
+	}
+	if u.sponsors(p.Charter) {
+		return nil
+	}
+	site := slices.ContainsFunc(u.Grants, func(g Grant) bool { return g.Role == RoleSite && g.shows(p.Charter) })
+	switch {
+	case !site:
+		return notPermitted("this caller reads the trial and submits nothing to it")
+	case slices.Contains(sponsorKinds, p.Kind):
+		return notPermitted(fmt.Sprintf("statements of kind %s are submitted by the sponsor", p.Kind))
+	case p.Site == "" && p.Kind == trial.KindEndorsement, u.submitsFor(p.Charter, p.Site):
+		return nil
+	}
+	return &trial.Refusal{
+		Reason: reasonNotPermitted, Path: "predicate.site", Detail: "this caller does not submit for this site",
+	}
+}
+
+// mayCreate decides whether the caller may open the trial of a charter.
+func mayCreate(u *User, st *trial.Statement) error {
+	body, ok := st.Predicate.Body.(*trial.CharterBody)
+	if !ok {
+		return fmt.Errorf("invalid charter: got a body of type %T", st.Predicate.Body)
+	}
+	if u.sponsors(st.ID) {
+		return nil // sent again
+	}
+	for _, g := range u.Grants {
+		if g.Role == RoleSponsor && g.Organisation != "" && g.Organisation == body.SponsorOrganisation {
+			return nil
+		}
+	}
+	return notPermitted("creating a trial needs a sponsor grant for the charter's sponsor organisation")
+}
+
+// sponsors tells whether the user is a sponsor of the trial.
+func (u *User) sponsors(charter trial.ID) bool {
+	return u != nil && !charter.IsZero() && slices.ContainsFunc(u.Grants, func(g Grant) bool {
+		return g.Role == RoleSponsor && g.Trial == charter
+	})
+}
+
+// submitsFor tells whether the user submits for a site of the trial.
+func (u *User) submitsFor(charter trial.ID, site string) bool {
+	return site != "" && slices.ContainsFunc(u.Grants, func(g Grant) bool {
+		return g.Role == RoleSite && g.Trial == charter && slices.Contains(g.Sites, site)
+	})
+}
