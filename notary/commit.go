@@ -1,8 +1,11 @@
 package notary
 
 import (
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/trialnotary/trialnotary/trial"
 )
 
 // batch is what the committer added at once. The committer hands it to the
@@ -85,7 +88,9 @@ func (s *Service) commit(acts []*act) {
 	s.observe(StagePut, began)
 	if mark != nil {
 		if err := s.addMark(mark); err != nil {
-			s.halt(err)
+			if !errors.Is(err, ErrOverloaded) {
+				s.halt(err)
+			}
 			s.finishAll(acts, unavailable(err))
 			return
 		}
@@ -124,6 +129,11 @@ func (s *Service) addMark(m *timeMark) error {
 		return err
 	}
 	index, err := s.log.Add(s.ctx, m.entry)(s.ctx)
+	if errors.Is(err, ErrOverloaded) {
+		// Not added, and stale when there is room again. What Drop leaves, the
+		// next start drops.
+		_ = s.store.Drop(s.ctx, []trial.ID{m.record.ID})
+	}
 	if err != nil {
 		return fmt.Errorf("logging a time mark: %w", err)
 	}
@@ -150,8 +160,11 @@ func (s *Service) awaitLoop() {
 		for i, a := range b.acts {
 			index, err := b.futures[i](s.ctx)
 			if err != nil {
-				// The outcome is unknown: only a scan of the log can tell.
-				s.halt(fmt.Errorf("waiting for an index: %w", err))
+				err = fmt.Errorf("logging a statement: %w", err)
+				if !errors.Is(err, ErrOverloaded) {
+					// The outcome is unknown: only a scan of the log can tell.
+					s.halt(err)
+				}
 				s.finish(a, unavailable(err))
 				continue
 			}

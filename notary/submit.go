@@ -168,9 +168,9 @@ func (s *Service) carry(a *act, env *trial.Envelope) {
 		s.finish(a, nil)
 		return
 	default:
-		// Stored, not logged and not in flight: a Put that reported an error
-		// and was stored all the same. Its entry was never added, or the
-		// service would have stopped; so it goes on from here.
+		// Stored, not logged and not in flight: a Put reported an error and
+		// stored it all the same, or the log had no room. Its entry was never
+		// added, or the service would have stopped; so it goes on from here.
 		err = s.resume(a, rec)
 	}
 	if err != nil {
