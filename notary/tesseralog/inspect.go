@@ -93,7 +93,7 @@ func (f *found) checkRoots(ctx context.Context, state treeState) error {
 // roots that it should. Only a walk over the entries tells, the mark's first: it
 // is the one to be trusted.
 func (f *found) diagnose(ctx context.Context, state treeState, found error) error {
-	signed, err := newWalk(f.tree.files, f.mark.Size, f.mark.Root)
+	signed, err := newWalk(f.tree.files, f.mark.Size, state.size, f.mark.Root)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (f *found) diagnose(ctx context.Context, state treeState, found error) erro
 	if held != f.mark.Root {
 		return &ConflictError{Size: f.mark.Size, Held: held, Signed: f.mark.Root, Source: "the high-water mark"}
 	}
-	integrated, err := newWalk(f.tree.files, state.size, state.root)
+	integrated, err := newWalk(f.tree.files, state.size, state.size, state.root)
 	if err != nil {
 		return err
 	}

@@ -67,12 +67,12 @@ func (l *Log) refresh() error {
 		return err
 	}
 	checkpoint, err := openCheckpoint(raw, l.cfg.Verifier)
-	if err != nil || checkpoint.Size <= last.checkpoint.Size {
+	if err != nil {
 		return err
 	}
 	next, err := l.snapshotOf(checkpoint)
-	if err != nil {
-		return err
+	if err != nil || checkpoint.Size <= last.checkpoint.Size {
+		return err // An older checkpoint in the file is replaced by the next.
 	}
 	l.newest.Store(next)
 	close(last.next)

@@ -96,7 +96,7 @@ func (l *Log) Check(ctx context.Context) (uint64, error) {
 	if err := l.checkOwn(mark.Size, mark.Root, "the high-water mark"); err != nil {
 		return 0, err
 	}
-	w, err := newWalk(l.files, published.Size, published.Root)
+	w, err := newWalk(l.files, published.Size, published.Size, published.Root)
 	if err != nil {
 		return 0, err
 	}

@@ -14,10 +14,12 @@ import (
 
 // walk reads all bundles and tiles of a tree of size entries and names the first
 // damaged file. want is the root that was signed: it tells which of two files that
-// disagree is right.
+// disagree is right. The files are those of the tree of held entries, which may
+// be larger.
 type walk struct {
 	files folder
 	size  uint64
+	held  uint64
 	want  receipt.Hash
 
 	// own grows from the bundles alone.
@@ -27,12 +29,12 @@ type walk struct {
 	suspect error
 }
 
-func newWalk(files folder, size uint64, want receipt.Hash) (*walk, error) {
+func newWalk(files folder, size, held uint64, want receipt.Hash) (*walk, error) {
 	own, err := newTree(files, 8)
 	if err != nil {
 		return nil, err
 	}
-	return &walk{files: files, size: size, want: want, own: own}, nil
+	return &walk{files: files, size: size, held: held, want: want, own: own}, nil
 }
 
 // run returns the root that the entries give, which is want or the folder holds
@@ -79,16 +81,16 @@ func pace(ctx context.Context, start time.Time, done uint64, rate int) error {
 // bundle adds the first n entries of a bundle and compares it with its tile, and
 // with it all tiles above that become full.
 func (w *walk) bundle(index uint64, n int) error {
-	entries, name, err := w.files.readBundle(index, n)
+	id := tileID{0, index}
+	entries, name, err := w.files.readBundle(index, tileLen(id, w.held))
 	if err != nil {
 		return err
 	}
 	leaves := make([]receipt.Hash, n)
-	for i, entry := range entries {
-		leaves[i] = hashLeaf(entry)
+	for i := range leaves {
+		leaves[i] = hashLeaf(entries[i])
 	}
-	id := tileID{0, index}
-	hashes, err := w.files.readTile(id, n)
+	hashes, err := w.readTile(id)
 	if err != nil {
 		return err
 	}
@@ -116,14 +118,14 @@ func (w *walk) compare(id tileID, own *tile) {
 	if own.n == 0 || w.suspect != nil {
 		return
 	}
-	hashes, err := w.files.readTile(id, own.n)
+	hashes, err := w.readTile(id)
 	if err != nil {
 		w.suspect = err
 		return
 	}
-	for i, h := range hashes {
-		if h != own.node(0, uint64(i)) {
-			w.suspect = &FileError{tilePath(id, own.n), fmt.Sprintf("damaged: hash %d is not that of the tile below", i)}
+	for i := range own.n {
+		if hashes[i] != own.node(0, uint64(i)) {
+			w.suspect = &FileError{w.tilePath(id), fmt.Sprintf("damaged: hash %d is not that of the tile below", i)}
 			return
 		}
 	}
@@ -132,7 +134,7 @@ func (w *walk) compare(id tileID, own *tile) {
 // blame tells which of a bundle and its tile, which differ at place i, is damaged:
 // the one that does not lead to the signed root.
 func (w *walk) blame(bundle string, id tileID, leaves, hashes []receipt.Hash, i int) error {
-	index, tileName := id.index*tileWidth+uint64(i), tilePath(id, len(leaves))
+	index, tileName := id.index*tileWidth+uint64(i), w.tilePath(id)
 	switch {
 	case w.leadsToRoot(index, leaves):
 		return &FileError{tileName, fmt.Sprintf("damaged: hash %d is not that of entry %d", i, index)}
@@ -163,13 +165,20 @@ func (w *walk) leadsToRoot(index uint64, hashes []receipt.Hash) bool {
 	return proof.VerifyInclusion(rfc6962.DefaultHasher, index, w.size, hashes[index%tileWidth][:], path, w.want[:]) == nil
 }
 
+// readTile returns a tile's hashes, of which the walk's tree has the first ones.
+func (w *walk) readTile(id tileID) ([]receipt.Hash, error) {
+	return w.files.readTile(id, tileLen(id, w.held))
+}
+
+func (w *walk) tilePath(id tileID) string { return tilePath(id, tileLen(id, w.held)) }
+
 // fileNode returns a node as the tile files have it, but for one tile.
 func (w *walk) fileNode(id compact.NodeID, except tileID, hashes []receipt.Hash) (receipt.Hash, error) {
 	at, level, index := locate(id)
 	if at == except {
 		return newTile(hashes).node(level, index), nil
 	}
-	read, err := w.files.readTile(at, tileLen(at, w.size))
+	read, err := w.readTile(at)
 	if err != nil {
 		return receipt.Hash{}, err
 	}

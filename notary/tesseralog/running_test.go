@@ -1,0 +1,174 @@
+package tesseralog
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary"
+)
+
+// TestDamagedWhileRunning damages the folder under a running log of 5 entries and
+// adds 3. No checkpoint may be signed over it, and the next start must refuse it.
+func TestDamagedWhileRunning(t *testing.T) {
+	for name, test := range map[string]struct {
+		do      func(t *testing.T, f *fixture, older string)
+		running []string // what stops the log
+		kind    any      // of the refusal at the next start
+		start   []string
+	}{
+		"hash tile flipped": {
+			func(t *testing.T, f *fixture, _ string) { f.damage(t, "tile/0/000.p/5", flip(70)) },
+			[]string{"tile/0/000.p/8", "hash 2"}, new(*FileError), []string{"tile/0/000.p/8", "hash 2"}},
+		"hash tile missing": {
+			func(t *testing.T, f *fixture, _ string) { f.remove(t, "tile/0/000.p/5") },
+			[]string{"adding an entry"}, new(*FileError), []string{"tile/0/000.p/5", "missing"}},
+		"entry bundle flipped": {
+			func(t *testing.T, f *fixture, _ string) { f.damage(t, "tile/entries/000.p/5", flip(-1)) },
+			[]string{"tile/entries/000.p/8", "entry 4"}, new(*FileError), []string{"tile/entries/000.p/8", "entry 4"}},
+		"entry bundle missing": {
+			func(t *testing.T, f *fixture, _ string) { f.remove(t, "tile/entries/000.p/5") },
+			[]string{"adding an entry"}, new(*FileError), []string{"tile/entries/000.p/5", "missing"}},
+		"tree state from a copy": {
+			func(t *testing.T, f *fixture, older string) { f.restore(t, older, treeStateFile) },
+			[]string{"two entries were given index 2"}, new(*ConflictError), []string{"first 5 entries"}},
+		"tree state missing": {
+			func(t *testing.T, f *fixture, _ string) { f.remove(t, treeStateFile) },
+			[]string{"two entries were given index 0"}, new(*FileError), []string{treeStateFile, "holds 3 entries"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.fill(t, 2)
+			older := f.copyOf(t)
+			l := f.open(t)
+			f.add(t, l, 3)
+			test.do(t, f, older)
+			err := f.tryAdd(t.Context(), l, 3)
+			wantError(t, err, notary.ErrLogStopped, test.running...)
+			wantError(t, l.Err(), notary.ErrLogStopped, test.running...)
+			if mark, _, _ := f.marks.LoadMark(t.Context()); mark.Size != 5 || l.Checkpoint().Size != 5 {
+				t.Errorf("got mark %d, checkpoint of %d, want 5", mark.Size, l.Checkpoint().Size)
+			}
+			mustProve(t, l, 1, entry(1)) // What was published stays provable.
+			closeLog(t, l)
+			f.refused(t, test.kind, test.start...)
+		})
+	}
+}
+
+// TestCheckpointReplaced: someone else writes the checkpoint of a running log.
+func TestCheckpointReplaced(t *testing.T) {
+	for name, test := range map[string]struct {
+		do    func(t *testing.T, f *fixture)
+		parts []string
+	}{
+		"damaged":        {func(t *testing.T, f *fixture) { f.damage(t, checkpointFile, flip(20)) }, []string{"log file checkpoint"}},
+		"of another key": {func(t *testing.T, f *fixture) { otherCheckpoint(t, f, origin) }, []string{"not signed by"}},
+		"forked":         {func(t *testing.T, f *fixture) { signCheckpoint(t, f, f.signer, origin, 5, [32]byte{1}) }, []string{"first 5 entries", "the published checkpoint"}},
+		"from beyond":    {func(t *testing.T, f *fixture) { signCheckpoint(t, f, f.signer, origin, 9, [32]byte{1}) }, []string{"covers 9 entries, the log has 5"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			l := f.open(t)
+			f.add(t, l, 5)
+			test.do(t, f)
+			select {
+			case <-l.alive.Done():
+			case <-time.After(20 * time.Second):
+				t.Fatal("nobody noticed")
+			}
+			wantError(t, l.Err(), notary.ErrLogStopped, test.parts...)
+			if l.Checkpoint().Size != 5 {
+				t.Errorf("got checkpoint of %d entries", l.Checkpoint().Size)
+			}
+		})
+	}
+}
+
+// TestFutureTime: Tessera publishes nothing while the checkpoint's time lies in
+// the future, as it does after the clock was set back.
+func TestFutureTime(t *testing.T) {
+	f := newFixture(t)
+	f.fill(t, 1)
+	later := time.Now().Add(time.Hour)
+	set := func() {
+		if err := os.Chtimes(filepath.Join(f.dir, checkpointFile), later, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set()
+	l := f.open(t)
+	f.add(t, l, 1)
+	set()
+	f.add(t, l, 1)
+}
+
+// TestMarkFails: the mark's store fails. The log stops, signs nothing above the
+// mark, and goes on after a restart.
+func TestMarkFails(t *testing.T) {
+	cause := errors.New("disk full")
+	for name, stored := range map[string]bool{"not stored": false, "stored all the same": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			l := f.open(t)
+			f.add(t, l, 5)
+			f.marks.Fail(cause, stored)
+			err := f.tryAdd(t.Context(), l, 3)
+			wantError(t, err, cause, "moving the high-water mark from 5 to 8")
+			wantError(t, err, notary.ErrLogStopped)
+			if l.Checkpoint().Size != 5 {
+				t.Errorf("got checkpoint of %d entries", l.Checkpoint().Size)
+			}
+			_, err = l.Add(t.Context(), entry(9))(t.Context())
+			wantError(t, err, notary.ErrLogStopped)
+			closeLog(t, l)
+			l = f.open(t)
+			if l.Size() != 8 || l.Checkpoint().Size != 8 {
+				t.Errorf("after a restart: got size %d, checkpoint of %d", l.Size(), l.Checkpoint().Size)
+			}
+			mustProve(t, l, 7, entry(7))
+			f.add(t, l, 1)
+		})
+	}
+}
+
+func TestMarkLost(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	f.add(t, l, 5)
+	f.marks.Lose()
+	f.add(t, l, 3)
+	closeLog(t, l)
+	f.refused(t, new(*MarkBehindError), "mark is 5", "checkpoint of 8")
+}
+
+func TestMarkMovedByAnother(t *testing.T) {
+	f := newFixture(t)
+	l := f.open(t)
+	f.add(t, l, 5)
+	f.marks.Set(notary.Mark{Size: 6, Root: [32]byte{1}}, true)
+	wantError(t, f.tryAdd(t.Context(), l, 3), notary.ErrMarkConflict)
+}
+
+// TestReadOnlyFolder has the writes fail as on a full disk.
+func TestFullDisk(t *testing.T) {
+	f := newFixture(t)
+	var warned []string
+	c := f.config()
+	c.Warn = func(message string) { warned = append(warned, message) }
+	l, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeLog(t, l)
+	f.add(t, l, 5)
+	// A file where Tessera needs a folder fails its writes, root or not.
+	if err := os.Rename(filepath.Join(f.dir, "tile/entries"), filepath.Join(f.dir, "moved")); err != nil {
+		t.Fatal(err)
+	}
+	f.write(t, "tile/entries", nil)
+	err = f.tryAdd(t.Context(), l, 3)
+	wantError(t, err, notary.ErrLogStopped, "adding an entry", "tile/entries")
+}
