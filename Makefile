@@ -12,14 +12,18 @@ PACKAGES := git=git gcc=gcc gcc=libc6-dev node=nodejs npm=npm
 # Every tool is built from a go.mod of its own, so that none of its dependencies reaches ours.
 BUF := go tool -modfile=tools/buf/go.mod buf
 LINT := go tool -modfile=$(CURDIR)/tools/lint/go.mod golangci-lint
+KO := go tool -modfile=$(CURDIR)/tools/ko/go.mod ko
 
 # Modules whose go.mod must be tidy. The modules in e2e/tools hold one program each and no code of ours; to tidy
-# them would fetch the test dependencies of hundreds of others.
+# them would fetch the test dependencies of hundreds of others; nor is tools/ko tidied, for the same reason.
 MODULES := . e2e tools tools/buf tools/lint
 GENERATED = 'proto/notary/v1/*.go' notary/rpc/openapi
 
 # What `buf breaking` compares with: the newest release, before the first one the main branch.
 BREAKING_BASE = $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse -q --verify main || git rev-parse -q --verify origin/main || git rev-parse -q --verify HEAD)
+
+# Where `make image` writes: a relative path in lower case, for ko takes it for the name of an image.
+IMAGE ?= .cache/image
 
 BENCH ?= .
 BENCHTIME ?= 1s
@@ -41,13 +45,13 @@ unit: ## Test the main module, with the race detector
 	go test -race -timeout 15m ./...
 
 .PHONY: e2e
-e2e: ## Test against stock tools (cosign, sigstore-js), built by e2etools
+e2e: ## Test against stock tools (cosign, sigstore-js, ko), built by e2etools
 	cd e2e && PATH="$(CURDIR)/.cache/bin:$$PATH" go test -timeout 20m ./...
 
 # `go install tool` builds what the module's `tool` lines name; a second run finds all of it in the build cache.
 .PHONY: e2etools
 e2etools: e2e/js/node_modules/.package-lock.json ## Build and fetch the stock tools of the end-to-end tests
-	@for mod in e2e/tools/*/; do \
+	@for mod in e2e/tools/*/ tools/ko/; do \
 		(cd "$$mod" && GOBIN="$(CURDIR)/.cache/bin" nice go install tool); \
 	done
 
@@ -124,6 +128,14 @@ checkgenerate: generate ## Fail if generated files differ from what is in git
 	fi
 
 ##
+.PHONY: image
+image: ## Make the container image, amd64 and arm64, as an OCI layout (IMAGE=.cache/image)
+	@if [ -e "$(IMAGE)" ] && [ ! -f "$(IMAGE)/oci-layout" ]; then \
+		echo "IMAGE=$(IMAGE) exists and is no OCI layout" >&2; exit 1; \
+	fi; \
+	rm -rf "$(IMAGE)"
+	KO_DOCKER_REPO="$${KO_DOCKER_REPO:-notaryd}" $(KO) build --bare --push=false --sbom=none --oci-layout-path="$(IMAGE)" ./cmd/notaryd
+
 .PHONY: bench
 bench: ## Run the benchmarks (BENCH=regexp BENCHTIME=1s)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m ./...
