@@ -109,6 +109,9 @@ func newService(c Config) (*Service, error) {
 	if got, want := c.LogKey.Origin(), c.Log.Origin(); got != want {
 		return nil, fmt.Errorf("invalid log key: got origin %q, want the log's %q", got, want)
 	}
+	if _, err := receipt.OpenCheckpoint(c.Log.Checkpoint().Note, c.LogKey); err != nil {
+		return nil, fmt.Errorf("invalid log key: the newest checkpoint does not verify: %w", err)
+	}
 	if _, err := receipt.ParsePolicy(c.Policy); err != nil {
 		return nil, fmt.Errorf("invalid witness policy: %w", err)
 	}

@@ -1,0 +1,89 @@
+package notary_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// TestCheckNamesWhatIsWrong alters what the database says of one statement.
+func TestCheckNamesWhatIsWrong(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.manager(nil)
+	target := w.submit(s.dataset(h, "701", "dm")).Record.ID
+	enrolment := w.logged()[2].record.ID
+	mark := w.logged()[0].record.ID
+	cases := map[string]struct {
+		id    trial.ID
+		alter func(rec *notary.Record) error
+		want  error
+		text  string
+	}{
+		"another payload":   {target, func(r *notary.Record) error { r.Envelope.Payload[20] ^= 1; return nil }, notary.ErrDamaged, "stored statement"},
+		"another signature": {target, func(r *notary.Record) error { r.Envelope.Sig[20] ^= 1; return nil }, notary.ErrDamaged, "stored statement"},
+		"a valid other signature": {target, func(r *notary.Record) error {
+			r.Envelope = *again(t, h.key, &r.Envelope)
+			return nil
+		}, notary.ErrDamaged, "another entry"},
+		"another key":     {target, func(r *notary.Record) error { r.SignerDER = public(t, s.sponsor).DER; return nil }, notary.ErrDamaged, "which it names"},
+		"a higher index":  {target, func(r *notary.Record) error { r.Index++; return nil }, notary.ErrDamaged, "the database says"},
+		"no index":        {target, func(r *notary.Record) error { r.Logged = false; return nil }, notary.ErrDamaged, "no index in the database"},
+		"a later time":    {target, func(r *notary.Record) error { r.LogTime = r.LogTime.Add(time.Second); return nil }, notary.ErrDamaged, "log time"},
+		"not held":        {target, func(*notary.Record) error { return notary.ErrNotFound }, notary.ErrDatabaseBehind, "entry 3"},
+		"no authority":    {enrolment, func(r *notary.Record) error { r.Authority = false; return nil }, notary.ErrDamaged, "authority"},
+		"somebody's mark": {mark, func(r *notary.Record) error { r.KeyID[0] ^= 1; return nil }, notary.ErrDamaged, "time mark"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w.db.alter(c.id, c.alter)
+			defer w.db.alter(trial.ID{}, nil)
+			_, err := w.Check(t.Context())
+			wantError(t, err, c.want)
+			if err != nil && !contains(err.Error(), c.text) {
+				t.Errorf("got error %q, want %q in it", err, c.text)
+			}
+		})
+	}
+	t.Run("the log", func(t *testing.T) {
+		w.log.FailCheck(errFault)
+		defer w.log.FailCheck(nil)
+		_, err := w.Check(t.Context())
+		wantError(t, err, notary.ErrDamaged)
+		wantError(t, err, errFault)
+	})
+	report, err := w.Check(t.Context())
+	must(t, err)
+	if want := (notary.CheckReport{Entries: 4, Statements: 4, Marks: 1, Trials: 1}); report != want {
+		t.Errorf("got report %+v, want %+v", report, want)
+	}
+}
+
+func TestCheckFindsABackwardMark(t *testing.T) {
+	w := newWorld(t)
+	w.manager(nil)
+	w.crash()
+	// A mark that the service would never make: the log and the store are told
+	// of it behind its back.
+	st, err := trial.NewTimeMark(public(t, w.key).ID, trial.TimeMarkBody{Origin: origin, Time: start.Add(-time.Hour), Size: 1})
+	must(t, err)
+	env, err := trial.Sign(w.key, st.Payload)
+	must(t, err)
+	key := public(t, w.key)
+	entry := receipt.Entry(env, key)
+	must(t, w.db.Put(t.Context(), []*notary.Record{{
+		ID: st.ID, Envelope: *env, SignerDER: key.DER, LeafHash: receipt.LeafHash(entry),
+		Kind: trial.KindTimeMark, KeyID: key.ID, Subjects: st.Subjects,
+	}}))
+	if _, err := w.log.Add(t.Context(), entry)(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	must(t, w.open())
+	_, err = w.Check(t.Context())
+	wantError(t, err, notary.ErrDamaged)
+	if err != nil && !contains(err.Error(), "goes back") {
+		t.Errorf("got error %q", err)
+	}
+}

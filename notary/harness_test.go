@@ -1,0 +1,474 @@
+package notary_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/logtest"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/notary/store"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// origin is the name of every log of these tests.
+const origin = "log.test"
+
+var (
+	start    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	errFault = errors.New("fault of the test")
+)
+
+// world is a service over the real store and a log in memory that fails on
+// demand.
+type world struct {
+	t     testing.TB
+	log   *logtest.Fake
+	db    *faultyStore
+	path  string // of the database
+	clock *testClock
+	key   crypto.Signer
+	cfg   notary.Config
+	*notary.Service
+}
+
+func newWorld(t testing.TB, change ...func(*notary.Config)) *world {
+	t.Helper()
+	log, err := logtest.NewFake(origin)
+	must(t, err)
+	w := &world{t: t, log: log, path: filepath.Join(t.TempDir(), "notary.db"), clock: &testClock{now: start}, key: newKey(t)}
+	must(t, store.Create(w.path))
+	w.openStore()
+	logKey, err := receipt.ParseLogKey(log.VerifierKey())
+	must(t, err)
+	w.cfg = notary.Config{
+		Key: w.key, LogKey: logKey, Policy: []byte("log " + log.VerifierKey() + "\nquorum none\n"),
+		Clock: w.clock.Now, Linger: -1,
+	}
+	for _, f := range change {
+		f(&w.cfg)
+	}
+	must(t, w.open())
+	t.Cleanup(w.shut)
+	return w
+}
+
+func (w *world) openStore() {
+	db, err := store.Open(w.path)
+	must(w.t, err)
+	w.db = &faultyStore{Store: db}
+}
+
+func (w *world) open() error {
+	w.cfg.Log, w.cfg.Store = w.log, w.db
+	var err error
+	w.Service, err = notary.Open(w.t.Context(), w.cfg)
+	return err
+}
+
+// shut closes the service as an orderly shutdown does.
+func (w *world) shut() {
+	if w.Service != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		w.check(w.Service.Close(ctx))
+		w.Service = nil
+	}
+	w.check(w.db.Store.Close())
+}
+
+func (w *world) check(err error) {
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+// crash ends the service without any farewell and opens log and store as they
+// are found after that.
+func (w *world) crash() {
+	w.t.Helper()
+	log, err := w.log.Restart()
+	must(w.t, err)
+	w.log = log
+	if w.Service != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = w.Service.Close(ctx) // its writes fail: the log is gone
+	}
+	must(w.t, w.db.Store.Close())
+	w.openStore()
+	w.Service = nil
+}
+
+func (w *world) reopen() {
+	w.t.Helper()
+	w.crash()
+	must(w.t, w.open())
+}
+
+// submit submits and verifies what comes back.
+func (w *world) submit(env *trial.Envelope) *notary.Result {
+	w.t.Helper()
+	res, err := w.Submit(w.t.Context(), env, nil)
+	if err != nil {
+		w.t.Fatalf("submitting: %v", err)
+	}
+	w.verified(res)
+	return res
+}
+
+// verified demands a positive verdict on a result from its own evidence and
+// anchors alone.
+func (w *world) verified(res *notary.Result) {
+	w.t.Helper()
+	if v := w.verdict(res); !v.Verified {
+		w.t.Fatalf("receipt %d does not verify: %s %+v", res.Record.Index, v.Summary, v.Checks)
+	}
+}
+
+func (w *world) verdict(res *notary.Result) *receipt.Verdict {
+	w.t.Helper()
+	trust, err := w.Trust(w.t.Context(), res.Record.Charter)
+	must(w.t, err)
+	files := trust.Files()
+	for name := range files {
+		if filepath.Dir(name) != "." {
+			delete(files, name)
+		}
+	}
+	anchors, err := receipt.ParseTrust(files)
+	must(w.t, err)
+	r, err := receipt.Parse(res.Bundle)
+	must(w.t, err)
+	ev, err := receipt.ParseEvidence(res.Evidence)
+	must(w.t, err)
+	return receipt.Verify(r, ev, anchors, nil)
+}
+
+// entries returns the number of log entries that are no time marks.
+func (w *world) entries() int {
+	w.t.Helper()
+	n := 0
+	must(w.t, w.log.Scan(w.t.Context(), 0, func(_ uint64, entry []byte) error {
+		rec, err := w.db.ByLeaf(w.t.Context(), receipt.LeafHash(entry))
+		if err != nil {
+			return err
+		}
+		if rec.Kind != trial.KindTimeMark {
+			n++
+		}
+		return nil
+	}))
+	return n
+}
+
+// testClock is a clock that tests set.
+type testClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *testClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *testClock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// faultyStore fails on demand. A fault may come after the write: the caller
+// cannot know.
+type faultyStore struct {
+	notary.Store
+
+	mu         sync.Mutex
+	put, place fault
+	stored     func()
+	altered    trial.ID
+	change     func(*notary.Record) error
+}
+
+type fault struct {
+	err     error
+	written bool
+}
+
+func (f *faultyStore) failPut(err error, written bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.put = fault{err, written}
+}
+
+func (f *faultyStore) failPlace(err error, written bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.place = fault{err, written}
+}
+
+func (f *faultyStore) Put(ctx context.Context, records []*notary.Record) error {
+	f.mu.Lock()
+	fail, stored := f.put, f.stored
+	f.stored = nil
+	f.mu.Unlock()
+	if stored != nil {
+		defer stored()
+	}
+	return fail.run(func() error { return f.Store.Put(ctx, records) })
+}
+
+// onStored calls fn once, after the next Put.
+func (f *faultyStore) onStored(fn func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stored = fn
+}
+
+func (f *faultyStore) Place(ctx context.Context, placed []notary.Placed) error {
+	f.mu.Lock()
+	fail := f.place
+	f.mu.Unlock()
+	return fail.run(func() error { return f.Store.Place(ctx, placed) })
+}
+
+// alter changes what is read of one statement by its entry.
+func (f *faultyStore) alter(id trial.ID, change func(*notary.Record) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.altered, f.change = id, change
+}
+
+func (f *faultyStore) ByLeaf(ctx context.Context, leaf receipt.Hash) (*notary.Record, error) {
+	rec, err := f.Store.ByLeaf(ctx, leaf)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil && f.change != nil && rec.ID == f.altered {
+		err = f.change(rec)
+	}
+	return rec, err
+}
+
+func (f fault) run(write func() error) error {
+	if f.err == nil {
+		return write()
+	}
+	if f.written {
+		if err := write(); err != nil {
+			return err
+		}
+	}
+	return f.err
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantRefusal(t testing.TB, err error, reason trial.Reason) {
+	t.Helper()
+	if got := trial.ReasonOf(err); got != reason {
+		t.Errorf("got error %v, want a refusal %s", err, reason)
+	}
+}
+
+func wantError(t testing.TB, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Errorf("got error %v, want %v", err, target)
+	}
+}
+
+func newKey(t testing.TB) crypto.Signer {
+	t.Helper()
+	k, err := trial.GenerateKey()
+	must(t, err)
+	return k
+}
+
+func public(t testing.TB, k crypto.Signer) *trial.PublicKey {
+	t.Helper()
+	p, err := trial.NewPublicKey(k.Public())
+	must(t, err)
+	return p
+}
+
+// study is a trial with its keys.
+type study struct {
+	t                 testing.TB
+	sponsor, recovery crypto.Signer
+	id                trial.ID
+	charter           *trial.Envelope
+	registry          trial.Registry
+}
+
+const sponsorName = "Sponsor Ltd"
+
+// newStudy signs the charter of a trial with two sites.
+func newStudy(t testing.TB, registry trial.Registry) *study {
+	t.Helper()
+	s := &study{t: t, sponsor: newKey(t), recovery: newKey(t), registry: registry}
+	body := &trial.CharterBody{
+		SponsorKey: public(t, s.sponsor), RecoveryKey: public(t, s.recovery), SponsorOrganisation: sponsorName,
+		Sites: []trial.Site{{ID: "701", Name: "Site 701"}, {ID: "704", Name: "Site 704"}},
+	}
+	var err error
+	body.SponsorProof, err = trial.SignPossession(s.sponsor, trial.ID{}, body)
+	must(t, err)
+	body.RecoveryProof, err = trial.SignPossession(s.recovery, trial.ID{}, body)
+	must(t, err)
+	s.charter = s.sign(s.sponsor, trial.KindCharter, trial.RoleSponsor, "", digestOf(body.SponsorKey.DER, "sponsor-key"), body)
+	s.id = idOf(s.charter)
+	return s
+}
+
+func idOf(env *trial.Envelope) trial.ID { return sha256.Sum256(env.Payload) }
+
+func digestOf(content []byte, name string) trial.Subject {
+	sum := sha256.Sum256(content)
+	return trial.Subject{Name: name, Digests: map[string]string{trial.DigestSHA256: hex.EncodeToString(sum[:])}}
+}
+
+// sign makes a statement of the trial and signs it.
+func (s *study) sign(key crypto.Signer, kind trial.Kind, role trial.Role, site string, subject trial.Subject, body any,
+	change ...func(*trial.Predicate),
+) *trial.Envelope {
+	s.t.Helper()
+	st := &trial.Statement{Subjects: []trial.Subject{subject}, Predicate: trial.Predicate{
+		Charter: s.id, Trial: s.registry, Site: site, Kind: kind, Body: body,
+		Signed:  trial.NewInstant(start, "UTC"),
+		Signer:  trial.Signer{KeyID: public(s.t, key).ID, Name: sponsorName, Role: role, Organisation: sponsorName},
+		Meaning: trial.MeaningAuthorship,
+	}}
+	if !kind.Authority() && kind != trial.KindEndorsement {
+		st.Predicate.Declared = st.Predicate.Signed
+	}
+	for _, f := range change {
+		f(&st.Predicate)
+	}
+	payload, err := trial.MarshalStatement(st)
+	must(s.t, err)
+	env, err := trial.Sign(key, payload)
+	must(s.t, err)
+	return env
+}
+
+// holder is an enrolled key.
+type holder struct {
+	key  crypto.Signer
+	body *trial.EnrolmentBody
+}
+
+// enrol makes a key for an organisation's role and signs its enrolment.
+func (s *study) enrol(id string, typ trial.HolderType, org trial.OrganisationType, role trial.Role, sites ...string) (*holder, *trial.Envelope) {
+	s.t.Helper()
+	h := &holder{key: newKey(s.t), body: &trial.EnrolmentBody{
+		HolderID: id, Holder: typ, Name: "Name of " + id, Organisation: "Organisation of " + id, OrganisationType: org,
+		Roles: []trial.Role{role}, Sites: sites, AllSites: len(sites) == 0,
+		Kinds: []trial.Kind{trial.KindDataset, trial.KindEndorsement, trial.KindProtocol},
+	}}
+	if typ == trial.HolderSystem {
+		h.body.Kinds = []trial.Kind{trial.KindDataset}
+	}
+	h.body.Key = public(s.t, h.key)
+	var err error
+	h.body.Proof, err = trial.SignPossession(h.key, s.id, h.body)
+	must(s.t, err)
+	return h, s.sign(s.sponsor, trial.KindKeyEnrolment, trial.RoleSponsor, "", digestOf(h.body.Key.DER, "key"), h.body)
+}
+
+func (s *study) revoke(h *holder, suspect *uint64) *trial.Envelope {
+	s.t.Helper()
+	return s.sign(s.sponsor, trial.KindKeyRevocation, trial.RoleSponsor, "", digestOf(h.body.Key.DER, "key"),
+		&trial.RevocationBody{Key: h.body.Key.ID, Cause: trial.CauseLost, SuspectSince: suspect})
+}
+
+// dataset signs a dataset's statement for the site.
+func (s *study) dataset(h *holder, site, name string, change ...func(*trial.Predicate)) *trial.Envelope {
+	s.t.Helper()
+	as := func(p *trial.Predicate) { h.prints(p) }
+	return s.sign(h.key, trial.KindDataset, h.body.Roles[0], site, digestOf([]byte(name), name+".json"),
+		&trial.DataBody{Origin: trial.OriginSite, Purpose: trial.PurposeRoutine, Dataset: "DM"}, append([]func(*trial.Predicate){as}, change...)...)
+}
+
+func (s *study) endorse(h *holder, site string, target trial.ID) *trial.Envelope {
+	s.t.Helper()
+	subject := trial.Subject{Name: "statement", Digests: map[string]string{trial.DigestSHA256: target.String()}}
+	return s.sign(h.key, trial.KindEndorsement, h.body.Roles[0], site, subject,
+		&trial.EndorsementBody{Statement: target, Decision: trial.DecisionEndorsed},
+		func(p *trial.Predicate) { h.prints(p); p.Meaning = trial.MeaningApproval })
+}
+
+// prints makes the signer print what the enrolment says.
+func (h *holder) prints(p *trial.Predicate) {
+	p.Signer.Name, p.Signer.Organisation = h.body.Name, h.body.Organisation
+}
+
+// manager opens a trial with one data manager of the sponsor, who may sign
+// datasets at once.
+func (w *world) manager(registry trial.Registry) (*study, *holder) {
+	w.t.Helper()
+	s := newStudy(w.t, registry)
+	w.submit(s.charter)
+	h, env := s.enrol("dm-1", trial.HolderPerson, trial.OrganisationSponsor, trial.RoleDataManager)
+	w.submit(env)
+	return s, h
+}
+
+// again signs the same payload once more: another valid signature.
+func again(t testing.TB, key crypto.Signer, env *trial.Envelope) *trial.Envelope {
+	t.Helper()
+	other, err := trial.Sign(key, env.Payload)
+	must(t, err)
+	if string(other.Sig) == string(env.Sig) {
+		t.Fatal(fmt.Errorf("two signatures are equal"))
+	}
+	return other
+}
+
+func contains(s, part string) bool { return strings.Contains(s, part) }
+
+// testContext outlives a test's own, for its cleanups.
+func testContext() context.Context { return context.Background() }
+
+func inFlight(callers int) string { return fmt.Sprintf("callers=%d", callers) }
+
+// stageTimes sums what an Observer is told.
+type stageTimes struct {
+	mu    sync.Mutex
+	total map[notary.Stage]time.Duration
+	count map[notary.Stage]int
+}
+
+func (s *stageTimes) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total, s.count = make(map[notary.Stage]time.Duration), make(map[notary.Stage]int)
+}
+
+func (s *stageTimes) Stage(stage notary.Stage, d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count != nil {
+		s.total[stage] += d
+		s.count[stage]++
+	}
+}
+
+func (s *stageTimes) Depth(int, int, int) {}
+
+func (s *stageTimes) Outcome(notary.Outcome) {}
