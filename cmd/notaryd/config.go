@@ -1,0 +1,269 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Config is the server's whole configuration: one strict YAML file. Unknown and
+// duplicate fields are refused. Relative paths start at the file's folder. A
+// field that is left out has the default named beside it.
+type Config struct {
+	// Origin is the log's name: a bare host name, for one log, one epoch and one
+	// environment, never used again. Required.
+	Origin string `yaml:"origin"`
+
+	Log    LogConfig    `yaml:"log"`
+	Store  StoreConfig  `yaml:"store"`
+	Keys   KeysConfig   `yaml:"keys"`
+	Listen ListenConfig `yaml:"listen"`
+	TLS    TLSConfig    `yaml:"tls"`
+	Limits LimitsConfig `yaml:"limits"`
+	Times  TimesConfig  `yaml:"times"`
+
+	// Policy is the C2SP tlog-policy file that trust folders get. Default:
+	// "policy".
+	Policy string `yaml:"policy"`
+	// TilesClosed serves the log's tiles and checkpoint only to authenticated
+	// callers. Default: false, anyone may read them.
+	TilesClosed bool `yaml:"tilesClosed"`
+	// LogLevel is debug, info, warn or error. Default: "info".
+	LogLevel string `yaml:"logLevel"`
+}
+
+// LogConfig places the transparency log.
+type LogConfig struct {
+	// Dir is the log's folder. Default: "log".
+	Dir string `yaml:"dir"`
+}
+
+// StoreConfig places the statements.
+type StoreConfig struct {
+	// Path is the SQLite database. Default: "notary.db".
+	Path string `yaml:"path"`
+	// MarkPath keeps the high-water mark a second time, in a file that belongs
+	// on another volume. Default: "", none.
+	MarkPath string `yaml:"markPath"`
+}
+
+// KeysConfig names the notary's private keys, in PEM (PKCS#8).
+type KeysConfig struct {
+	// Log is the Ed25519 key that signs checkpoints. Default: "keys/log.key".
+	Log string `yaml:"log"`
+	// Statement is the P-256 key that signs time marks and as-of lists. Default:
+	// "keys/notary.key".
+	Statement string `yaml:"statement"`
+}
+
+// ListenConfig names the addresses. A port of 0 takes a free one.
+type ListenConfig struct {
+	// GRPC serves gRPC over TLS. Default: "127.0.0.1:7443".
+	GRPC string `yaml:"grpc"`
+	// HTTP serves the gateway, the log's tiles and the API page over TLS.
+	// Default: "127.0.0.1:7444".
+	HTTP string `yaml:"http"`
+	// Health serves gRPC health checks without TLS, for probes. Default: "",
+	// none.
+	Health string `yaml:"health"`
+}
+
+// TLSConfig names certificates, in PEM. They are read again when they change.
+type TLSConfig struct {
+	// Cert is the server's certificate chain. Default: "tls/server.crt".
+	Cert string `yaml:"cert"`
+	// Key is its private key. Default: "tls/server.key".
+	Key string `yaml:"key"`
+	// ClientCA verifies client certificates. Default: "tls/ca.crt".
+	ClientCA string `yaml:"clientCA"`
+	// Insecure serves without TLS; only loopback addresses are taken then.
+	// Default: false.
+	Insecure bool `yaml:"insecure"`
+}
+
+// LimitsConfig bounds what callers may use.
+type LimitsConfig struct {
+	// InFlight is the number of submissions that may wait for the log at once;
+	// above it callers are told to come back. Default: 16384.
+	InFlight int `yaml:"inFlight"`
+	// MinFreeBytes is the space that stays free on the log's volume: below it
+	// nothing is accepted. Default: 268435456 (256 MiB).
+	MinFreeBytes int64 `yaml:"minFreeBytes"`
+}
+
+// TimesConfig holds the intervals, such as "100ms" or "1m".
+type TimesConfig struct {
+	// Checkpoint is the interval between checkpoints, at least 100ms. Default:
+	// "100ms".
+	Checkpoint time.Duration `yaml:"checkpoint"`
+	// Mark is the age of the last time mark at which a new one is logged.
+	// Default: "1m".
+	Mark time.Duration `yaml:"mark"`
+	// Shutdown is how long calls in flight may take once the server stops.
+	// Default: "30s".
+	Shutdown time.Duration `yaml:"shutdown"`
+	// FullCheck is the interval between full checks of log and store while the
+	// server runs. Default: "24h"; a negative value turns them off.
+	FullCheck time.Duration `yaml:"fullCheck"`
+}
+
+// LoadConfig reads a configuration file, fills in the defaults and checks it.
+func LoadConfig(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading config: %w", err)
+	}
+	c, err := parseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("config %s: %w", path, err)
+	}
+	c.resolve(filepath.Dir(path))
+	return c, nil
+}
+
+// maxConfig bounds the file: a configuration is a page, not a data set.
+const maxConfig = 64 << 10
+
+func parseConfig(data []byte) (*Config, error) {
+	if len(data) > maxConfig {
+		return nil, fmt.Errorf("file has %d bytes, at most %d are read", len(data), maxConfig)
+	}
+	var c Config
+	if err := yaml.Load(data, &c, yaml.WithKnownFields(), yaml.WithUniqueKeys()); err != nil {
+		return nil, err
+	}
+	c.setDefaults()
+	return &c, c.validate()
+}
+
+func (c *Config) setDefaults() {
+	for _, d := range []struct {
+		field *string
+		value string
+	}{
+		{&c.Log.Dir, "log"}, {&c.Store.Path, "notary.db"},
+		{&c.Keys.Log, "keys/log.key"}, {&c.Keys.Statement, "keys/notary.key"},
+		{&c.Listen.GRPC, "127.0.0.1:7443"}, {&c.Listen.HTTP, "127.0.0.1:7444"},
+		{&c.TLS.Cert, "tls/server.crt"}, {&c.TLS.Key, "tls/server.key"}, {&c.TLS.ClientCA, "tls/ca.crt"},
+		{&c.Policy, "policy"}, {&c.LogLevel, "info"},
+	} {
+		if *d.field == "" {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&c.Times.Checkpoint, 100 * time.Millisecond}, {&c.Times.Mark, time.Minute},
+		{&c.Times.Shutdown, 30 * time.Second}, {&c.Times.FullCheck, 24 * time.Hour},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if c.Limits.InFlight == 0 {
+		c.Limits.InFlight = 16384
+	}
+	if c.Limits.MinFreeBytes == 0 {
+		c.Limits.MinFreeBytes = 256 << 20
+	}
+}
+
+func (c *Config) validate() error {
+	if err := checkOrigin(c.Origin); err != nil {
+		return fmt.Errorf("origin: %w", err)
+	}
+	for name, addr := range map[string]string{"listen.grpc": c.Listen.GRPC, "listen.http": c.Listen.HTTP, "listen.health": c.Listen.Health} {
+		if addr == "" {
+			continue
+		}
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if c.TLS.Insecure && name != "listen.health" && !isLoopback(host) {
+			return fmt.Errorf("%s: %s is not a loopback address, and tls.insecure serves loopback only", name, addr)
+		}
+	}
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("logLevel: got %q, want debug, info, warn or error", c.LogLevel)
+	}
+	return c.validateLimits()
+}
+
+func (c *Config) validateLimits() error {
+	if c.Times.Checkpoint < 100*time.Millisecond {
+		return fmt.Errorf("times.checkpoint: got %v, want at least 100ms", c.Times.Checkpoint)
+	}
+	if c.Times.Mark < time.Second {
+		return fmt.Errorf("times.mark: got %v, want at least 1s", c.Times.Mark)
+	}
+	if c.Times.Shutdown < 0 {
+		return fmt.Errorf("times.shutdown: got %v, want a positive time", c.Times.Shutdown)
+	}
+	if c.Limits.InFlight < 1 {
+		return fmt.Errorf("limits.inFlight: got %d, want at least 1", c.Limits.InFlight)
+	}
+	if c.Limits.MinFreeBytes < 0 {
+		return fmt.Errorf("limits.minFreeBytes: got %d, want at least 1", c.Limits.MinFreeBytes)
+	}
+	return nil
+}
+
+// resolve makes the paths absolute or relative to the working folder.
+func (c *Config) resolve(base string) {
+	for _, p := range []*string{
+		&c.Log.Dir, &c.Store.Path, &c.Store.MarkPath, &c.Keys.Log, &c.Keys.Statement,
+		&c.TLS.Cert, &c.TLS.Key, &c.TLS.ClientCA, &c.Policy,
+	} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(base, *p)
+		}
+	}
+}
+
+// checkOrigin takes a bare host name. Stock Sigstore tools look for the log
+// under the host of its base URL, so a path or port would never verify there.
+func checkOrigin(origin string) error {
+	if origin == "" {
+		return errors.New("missing: give the log a host name of its own, such as notary-2026.example.org")
+	}
+	if len(origin) > 253 {
+		return fmt.Errorf("got %d characters, want at most 253", len(origin))
+	}
+	for _, label := range strings.Split(origin, ".") {
+		if !validLabel(label) {
+			return fmt.Errorf("got %q, want a lowercase host name without scheme, port or path", origin)
+		}
+	}
+	return nil
+}
+
+func validLabel(label string) bool {
+	if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+		return false
+	}
+	for _, r := range label {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

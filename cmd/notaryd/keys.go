@@ -1,0 +1,116 @@
+package main
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// readPrivateKey reads a PKCS#8 private key in PEM and refuses a file that
+// others can read.
+func readPrivateKey(path string) (crypto.Signer, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading key: %w", err)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("key %s: mode %04o lets everybody read it; run chmod 600", path, info.Mode().Perm())
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading key: %w", err)
+	}
+	block, rest := pem.Decode(data)
+	if block == nil || block.Type != "PRIVATE KEY" || len(rest) != 0 {
+		return nil, fmt.Errorf("key %s: want one PEM block of type PRIVATE KEY (PKCS#8) and nothing else", path)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", path, err)
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("key %s: a %T cannot sign", path, key)
+	}
+	return signer, nil
+}
+
+func readLogKey(path string) (ed25519.PrivateKey, error) {
+	signer, err := readPrivateKey(path)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := signer.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("key %s: got %T, want Ed25519 for the log", path, signer)
+	}
+	return key, nil
+}
+
+func readStatementKey(path string) (*ecdsa.PrivateKey, error) {
+	signer, err := readPrivateKey(path)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := signer.(*ecdsa.PrivateKey)
+	if !ok || key.Curve.Params().BitSize != 256 {
+		return nil, fmt.Errorf("key %s: got %T, want ECDSA P-256 for the notary's statements", path, signer)
+	}
+	return key, nil
+}
+
+// writePrivateKey writes a new key file of mode 0600 and never replaces one.
+func writePrivateKey(path string, key crypto.Signer) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("encoding key: %w", err)
+	}
+	return writeNew(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+}
+
+// writeNew writes a file that must not exist yet, durably.
+func writeNew(path string, data []byte, mode os.FileMode) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// noteKeys returns the log's key as a C2SP signed-note signer and verifier key
+// (type 0x01, Ed25519).
+func noteKeys(origin string, key ed25519.PrivateKey) (note.Signer, string, error) {
+	vkey, err := note.NewEd25519VerifierKey(origin, key.Public().(ed25519.PublicKey))
+	if err != nil {
+		return nil, "", fmt.Errorf("log key: %w", err)
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return nil, "", fmt.Errorf("log key: %w", err)
+	}
+	// The note package makes signers from its own text form only.
+	secret := base64.StdEncoding.EncodeToString(append([]byte{1}, key.Seed()...))
+	signer, err := note.NewSigner(fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", origin, verifier.KeyHash(), secret))
+	if err != nil {
+		return nil, "", fmt.Errorf("log key: %w", err)
+	}
+	return signer, vkey, nil
+}
+
+func newLogKey() (ed25519.PrivateKey, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	return key, err
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/trialnotary/trialnotary/notary/rpc"
+)
+
+func serveCommand(stdout, stderr io.Writer) *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "serve gRPC, HTTP and health checks until SIGINT or SIGTERM",
+		Long: "serve opens the log, holds it against the high-water mark, recovers what a\n" +
+			"crash left behind, and answers. It refuses to start over a folder that lost\n" +
+			"entries or was damaged, and says which file or how many entries.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := LoadConfig(config)
+			if err != nil {
+				return usageError{err}
+			}
+			return serve(cmd.Context(), c, stdout, stderr)
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "notaryd.yaml", "the server's configuration")
+	return cmd
+}
+
+func serve(ctx context.Context, c *Config, stdout, stderr io.Writer) error {
+	logger := newLogger(c.LogLevel, stderr)
+	s, err := start(ctx, c, logger, time.Now)
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(stdout, "serving %s: gRPC on %s, HTTP on %s\n", c.Origin, s.grpcAddr, s.httpAddr)
+	return s.run(ctx)
+}
+
+// server is a running notary.
+type server struct {
+	parts              *parts
+	rpc                *rpc.Server
+	logger             *zap.Logger
+	served             chan error // gets what rpc.Serve returned
+	stopChecks         context.CancelFunc
+	checks             chan struct{} // closed when the scheduled checks have ended
+	grpcAddr, httpAddr string
+}
+
+// start opens a notary and serves it. Whoever started it calls stop, or run.
+func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time.Time) (_ *server, err error) {
+	began := time.Now()
+	p, err := openParts(ctx, c, logger, clock)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{parts: p, logger: logger, served: make(chan error, 1), checks: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close(ctx))
+		}
+	}()
+	config := rpc.Config{
+		Service: p.service, Users: users{p.store}, Refusals: refusals{p.store}, Tiles: tiles{p.log},
+		Logger: logger, TilesClosed: c.TilesClosed, Clock: clock,
+	}
+	if !c.TLS.Insecure {
+		certs, err := rpc.LoadCertificates(c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA)
+		if err != nil {
+			return nil, err
+		}
+		config.TLS = certs.Config()
+	}
+	listeners, err := listen(c)
+	if err != nil {
+		return nil, err
+	}
+	if s.rpc, err = rpc.New(config); err != nil {
+		return nil, errors.Join(err, closeListeners(listeners))
+	}
+	s.grpcAddr, s.httpAddr = listeners.GRPC.Addr().String(), listeners.HTTP.Addr().String()
+	go func() { s.served <- s.rpc.Serve(listeners) }()
+	checkCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopChecks = cancel
+	go s.scheduledChecks(checkCtx, c.Times.FullCheck)
+	logger.Info("serving", zap.String("origin", c.Origin), zap.String("grpc", s.grpcAddr), zap.String("http", s.httpAddr),
+		zap.Uint64("entries", p.log.Size()), zap.Duration("took", time.Since(began)))
+	return s, nil
+}
+
+// run serves until the context ends or a listener fails.
+func (s *server) run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		s.logger.Info("stopping")
+		return s.stop(context.WithoutCancel(ctx))
+	case err := <-s.served:
+		s.served <- err // stop reads it again
+		return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+	}
+}
+
+// stop ends the server in the order that rpc.Server.Shutdown documents, then
+// closes the database.
+func (s *server) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.parts.config.Times.Shutdown)
+	defer cancel()
+	s.stopChecks()
+	<-s.checks
+	err := s.rpc.Shutdown(ctx)
+	return errors.Join(err, <-s.served, s.parts.store.Close())
+}
+
+// scheduledChecks reads everything back now and then. What it finds is logged as
+// an error; the log itself refuses to sign over what it finds damaged.
+func (s *server) scheduledChecks(ctx context.Context, interval time.Duration) {
+	defer close(s.checks)
+	if interval < 0 {
+		return
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		report, err := s.parts.service.Check(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.logger.Error("full check failed", zap.Error(err))
+		default:
+			s.logger.Info("full check", zap.Uint64("entries", report.Entries), zap.Int("statements", report.Statements))
+		}
+	}
+}
+
+func listen(c *Config) (l rpc.Listeners, err error) {
+	for _, one := range []struct {
+		name, addr string
+		to         *net.Listener
+	}{{"gRPC", c.Listen.GRPC, &l.GRPC}, {"HTTP", c.Listen.HTTP, &l.HTTP}, {"health", c.Listen.Health, &l.Health}} {
+		if one.addr == "" {
+			continue
+		}
+		if *one.to, err = net.Listen("tcp", one.addr); err != nil {
+			return l, errors.Join(fmt.Errorf("listening for %s: %w", one.name, err), closeListeners(l))
+		}
+	}
+	return l, nil
+}
+
+func closeListeners(l rpc.Listeners) error {
+	var errs []error
+	for _, one := range []net.Listener{l.GRPC, l.HTTP, l.Health} {
+		if one != nil {
+			errs = append(errs, one.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func newLogger(level string, out io.Writer) *zap.Logger {
+	parsed, err := zapcore.ParseLevel(level)
+	if err != nil {
+		parsed = zapcore.InfoLevel
+	}
+	config := zap.NewProductionEncoderConfig()
+	config.EncodeTime = zapcore.ISO8601TimeEncoder
+	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.Lock(zapcore.AddSync(out)), parsed))
+}
+
+func versionCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(stdout, version())
+			return err
+		},
+	}
+}
+
+func checkCommand(stdout io.Writer) *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:   "check --config FILE",
+		Short: "read the whole log and every statement back while no server runs",
+		Long: "check walks every entry, every tile and every statement of a notary that does\n" +
+			"not run, recomputes the log's root and compares each statement with its entry.\n" +
+			"It exits with 1 and names the first thing that is wrong. A server that runs\n" +
+			"does the same on its own (times.fullCheck).",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := LoadConfig(config)
+			if err != nil {
+				return usageError{err}
+			}
+			return check(cmd.Context(), c, stdout)
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "notaryd.yaml", "the server's configuration")
+	return cmd
+}
+
+func check(ctx context.Context, c *Config, stdout io.Writer) error {
+	p, err := openParts(ctx, c, zap.NewNop(), time.Now)
+	if err != nil {
+		return err
+	}
+	report, err := p.service.Check(ctx)
+	if err := errors.Join(err, p.close(ctx)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "checked %d log entries and %d statements of %d trials (%d time marks): all agree with the high-water mark\n",
+		report.Entries, report.Statements, report.Trials, report.Marks)
+	return err
+}

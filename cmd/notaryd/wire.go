@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sys/unix"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/notary/rpc"
+	"github.com/trialnotary/trialnotary/notary/store"
+	"github.com/trialnotary/trialnotary/notary/tesseralog"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// parts is an open notary without its listeners.
+type parts struct {
+	config  *Config
+	store   *store.Store
+	log     *tesseralog.Log
+	service *notary.Service
+}
+
+// openParts opens database, log and service, in this order: the log is held
+// against the database's high-water mark, and the service matches both. Whoever
+// opened them calls close.
+func openParts(ctx context.Context, c *Config, logger *zap.Logger, clock func() time.Time) (_ *parts, err error) {
+	logKey, err := readLogKey(c.Keys.Log)
+	if err != nil {
+		return nil, err
+	}
+	signer, vkey, err := noteKeys(c.Origin, logKey)
+	if err != nil {
+		return nil, err
+	}
+	statementKey, err := readStatementKey(c.Keys.Statement)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := os.ReadFile(c.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("reading the witness policy (\"quorum none\" is a choice, a missing file is not): %w", err)
+	}
+	parsedKey, err := receipt.ParseLogKey(vkey)
+	if err != nil {
+		return nil, fmt.Errorf("log key: %w", err)
+	}
+	p := &parts{config: c}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close(ctx))
+		}
+	}()
+	if p.store, err = store.Open(c.Store.Path); err != nil {
+		return nil, err
+	}
+	if err := p.openLog(ctx, signer, vkey, logger); err != nil {
+		return nil, err
+	}
+	p.service, err = notary.Open(ctx, notary.Config{
+		Log: p.log, Store: p.store, Key: statementKey, LogKey: parsedKey, Policy: policy,
+		Clock: clock, MarkInterval: c.Times.Mark, MaxInFlight: c.Limits.InFlight,
+		FreeSpace: func() (uint64, error) { return freeSpace(c.Log.Dir, filepath.Dir(c.Store.Path)) },
+		MinFree:   uint64(c.Limits.MinFreeBytes), //nolint:gosec // validated to be positive
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the service: %w", err)
+	}
+	return p, nil
+}
+
+func (p *parts) openLog(ctx context.Context, signer note.Signer, vkey string, logger *zap.Logger) error {
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return fmt.Errorf("log key: %w", err)
+	}
+	var marks notary.MarkStore = p.store
+	if path := p.config.Store.MarkPath; path != "" {
+		second, err := openSecondMark(ctx, p.store, path)
+		if err != nil {
+			return err
+		}
+		marks = store.NewMarks(p.store, second)
+	}
+	p.log, err = tesseralog.Open(ctx, tesseralog.Config{
+		Dir: p.config.Log.Dir, Signer: signer, Verifier: verifier, Marks: marks,
+		CheckpointInterval: p.config.Times.Checkpoint,
+		Warn:               func(message string) { logger.Warn("log", zap.String("message", message)) },
+	})
+	if err != nil {
+		return fmt.Errorf("opening the log in %s: %w", p.config.Log.Dir, err)
+	}
+	return nil
+}
+
+// openSecondMark opens the mark on the other volume. It is created with the
+// first mark: once the log has entries, a missing file is an error.
+func openSecondMark(ctx context.Context, s *store.Store, path string) (*store.FileMark, error) {
+	_, marked, err := s.LoadMark(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); !marked && errors.Is(err, os.ErrNotExist) {
+		if err := store.CreateFileMark(path); err != nil {
+			return nil, err
+		}
+	}
+	return store.OpenFileMark(path)
+}
+
+// close closes what is open, service first. A service closes the log it was
+// given; what never got that far is closed here.
+func (p *parts) close(ctx context.Context) error {
+	var errs []error
+	switch {
+	case p.service != nil:
+		errs = append(errs, p.service.Close(ctx))
+	case p.log != nil:
+		errs = append(errs, p.log.Close(ctx))
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// freeSpace returns the smallest free space of several volumes, in bytes that
+// an ordinary user may use.
+func freeSpace(dirs ...string) (uint64, error) {
+	least := ^uint64(0)
+	for _, dir := range dirs {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(dir, &fs); err != nil {
+			return 0, fmt.Errorf("reading free space of %s: %w", dir, err)
+		}
+		least = min(least, fs.Bavail*uint64(fs.Bsize)) //nolint:gosec // a block size is positive
+	}
+	return least, nil
+}
+
+// users lets rpc find its callers in the store. The two packages have types of
+// their own, because neither may import the other.
+type users struct{ *store.Store }
+
+func (u users) UserByToken(ctx context.Context, hash [32]byte) (*rpc.User, error) {
+	return toUser(u.Store.UserByToken(ctx, hash))
+}
+
+func (u users) UserByCert(ctx context.Context, name string) (*rpc.User, error) {
+	return toUser(u.Store.UserByCert(ctx, name))
+}
+
+func (u users) Grant(ctx context.Context, user string, charter trial.ID) error {
+	return u.GrantTrial(ctx, user, charter)
+}
+
+func toUser(u *store.User, err error) (*rpc.User, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := &rpc.User{Name: u.Name}
+	for _, g := range u.Grants {
+		out.Grants = append(out.Grants, rpc.Grant{
+			Role: rpc.Role(g.Role), Organisation: g.Organisation, Trial: g.Trial, Sites: g.Sites,
+		})
+	}
+	return out, nil
+}
+
+// refusals keeps refused calls in the store.
+type refusals struct{ *store.Store }
+
+func (r refusals) Record(ctx context.Context, one rpc.Refused) error {
+	return r.RecordRefusal(ctx, store.Refusal{
+		Time: one.Time, RequestID: one.RequestID, User: one.User,
+		Address: one.Address, Method: one.Method, Reason: one.Reason,
+	})
+}
+
+// tiles reads the log's public files.
+type tiles struct{ *tesseralog.Log }
+
+func (t tiles) ReadFile(path string) ([]byte, bool, error) {
+	return t.Log.ReadFile(context.Background(), path)
+}
