@@ -66,8 +66,8 @@ type Query struct {
 	Until   time.Time  // log time before; zero for any
 	Visible *Visible   // nil: everything
 	After   int64      // only indexes above it; -1 from the start
-	Below   uint64     // only indexes below it: the log size of the first page
-	Limit   int        // at most so many
+	Below   uint64     // only indexes below it: the log size of the first page; 0 for any
+	Limit   int        // at most so many, at least 1
 }
 
 // Visible narrows a Query to what a caller may see: any one of the grants.
@@ -75,8 +75,9 @@ type Visible struct {
 	Grants []VisibleGrant
 }
 
-// VisibleGrant shows a trial's statements: all of them, or those of the sites
-// and the trial-wide ones.
+// VisibleGrant shows a trial's statements: all of them, or those of the sites,
+// the trial-wide ones and those of authority. The zero VisibleGrant shows
+// nothing.
 type VisibleGrant struct {
 	AllTrials bool
 	Charter   trial.ID
@@ -90,10 +91,12 @@ type Store interface {
 	MarkStore
 	// Put stores new statements durably in one transaction before it returns. A
 	// statement whose ID is held already is left as it is: the first envelope
-	// counts. On an error nothing was stored.
+	// counts. On an error nothing was stored; ErrStoreFull tells that there was
+	// no room for it.
 	Put(ctx context.Context, records []*Record) error
 	// Place records indexes in one transaction. Placing the same index again is
-	// no error; of two indexes for one ID the lower counts.
+	// no error; of two indexes for one ID the lower counts, and of two log times
+	// for one index the last.
 	Place(ctx context.Context, placed []Placed) error
 	// Get returns one statement, logged or not, or ErrNotFound.
 	Get(ctx context.Context, id trial.ID) (*Record, error)

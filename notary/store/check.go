@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/trialnotary/trialnotary/notary"
@@ -49,10 +49,13 @@ func (s *Store) Check(ctx context.Context) error {
 			if err == nil {
 				continue
 			}
-			if err = s.failed("", err); !errors.Is(err, notary.ErrStoreDamaged) {
+			if !errors.Is(s.failed("", err), notary.ErrStoreDamaged) {
 				return err
 			}
-			problems = append(problems, strings.TrimPrefix(err.Error(), ": "))
+			// The next check may still find what this one could not reach.
+			if stopped := "reading stopped: " + err.Error(); !slices.Contains(problems, stopped) {
+				problems = append(problems, stopped)
+			}
 		}
 		return nil
 	})
@@ -68,39 +71,50 @@ func (s *Store) Check(ctx context.Context) error {
 // treeNumber is how SQLite names a table: by the page at which it begins.
 var treeNumber = regexp.MustCompile(`\bTree (\d+)\b`)
 
-// checkPages runs SQLite's own check and adds the names of tables.
+// checkPages runs SQLite's own check and adds the names of tables. An error comes
+// after what was found before it.
 func checkPages(ctx context.Context, tx *sql.Tx) ([]string, error) {
-	said, err := texts(ctx, tx, fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems))
-	if err != nil {
-		return nil, err
-	}
-	if len(said) == 1 && said[0] == "ok" {
+	said, stopped := texts(ctx, tx, fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems))
+	if stopped == nil && len(said) == 1 && said[0] == "ok" {
 		return nil, nil
 	}
-	names := make(map[int]string)
-	rows, err := tx.QueryContext(ctx, "SELECT rootpage, name FROM sqlite_schema WHERE rootpage > 0")
+	names, err := treeNames(ctx, tx)
 	if err != nil {
-		return said, err
+		return said, errors.Join(stopped, err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var page int
-		var name string
-		if err := rows.Scan(&page, &name); err != nil {
-			return said, err
+	var problems []string
+	// The first row has several lines, below a title.
+	for line := range strings.Lines(strings.Join(said, "\n")) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "***") {
+			continue
 		}
-		names[page] = name
-	}
-	for i := range said {
-		said[i] = treeNumber.ReplaceAllStringFunc(said[i], func(tree string) string {
-			page, _ := strconv.Atoi(strings.TrimPrefix(tree, "Tree "))
-			if name, ok := names[page]; ok {
+		problems = append(problems, treeNumber.ReplaceAllStringFunc(line, func(tree string) string {
+			if name, ok := names[strings.TrimPrefix(tree, "Tree ")]; ok {
 				return tree + " (" + name + ")"
 			}
 			return tree
-		})
+		}))
 	}
-	return said, rows.Err()
+	return problems, stopped
+}
+
+// treeNames returns the name of each table and index by its first page.
+func treeNames(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT rootpage, name FROM sqlite_schema WHERE rootpage > 0")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	names := make(map[string]string)
+	for rows.Next() {
+		var page, name string
+		if err := rows.Scan(&page, &name); err != nil {
+			return nil, err
+		}
+		names[page] = name
+	}
+	return names, rows.Err()
 }
 
 // checkReferences finds rows whose parent is missing.

@@ -88,15 +88,14 @@ const (
 		) SELECT charter FROM c WHERE charter IS NOT NULL`
 )
 
-// prepare compiles every statement, so that a file which lacks a table or an
-// index that one of them names is refused at open.
-func (s *Store) prepare(ctx context.Context) error {
-	type item struct {
-		to    **sql.Stmt
-		query string
-	}
-	w, r := &s.write, &s.read
-	writes := []item{
+// item is one SQL text and where its statement is kept.
+type item struct {
+	to    **sql.Stmt
+	query string
+}
+
+func (w *writeStatements) items() []item {
+	return []item{
 		{&w.lastNumber, sqlLastNumber}, {&w.putStatement, sqlPutStatement}, {&w.putSubject, sqlPutSubject},
 		{&w.putRegistry, sqlPutRegistry}, {&w.putPending, sqlPutPending},
 		{&w.whereIs, sqlWhereIs}, {&w.putEntry, sqlPutEntry}, {&w.putFound, sqlPutFound},
@@ -105,7 +104,10 @@ func (s *Store) prepare(ctx context.Context) error {
 		{&w.getMark, sqlGetMark}, {&w.setMark, sqlSetMark}, {&w.setMeta, sqlSetMeta},
 		{&w.putRefusal, sqlPutRefusal}, {&w.pruneRefusals, sqlPruneRefusals},
 	}
-	reads := []item{
+}
+
+func (r *readStatements) items() []item {
+	items := []item{
 		{&r.get, sqlGet}, {&r.byLeaf, sqlByLeaf}, {&r.pending, sqlPending}, {&r.authority, sqlAuthority},
 		{&r.markBefore, sqlMarkBefore}, {&r.trials, sqlTrials}, {&r.byIndexes, sqlByIndexes},
 		{&r.getMark, sqlGetMark}, {&r.getMeta, sqlGetMeta}, {&r.firstSince, sqlFirstSince}, {&r.charters, sqlCharters},
@@ -113,12 +115,18 @@ func (s *Store) prepare(ctx context.Context) error {
 		{&r.refusals, sqlRefusals},
 	}
 	for p := range pathCount {
-		reads = append(reads, item{&r.paths[p], p.query()})
+		items = append(items, item{&r.paths[p], p.query()})
 	}
+	return items
+}
+
+// prepare compiles every statement, so that a file which lacks a table or an
+// index that one of them names is refused at open.
+func (s *Store) prepare(ctx context.Context) error {
 	for _, pool := range []struct {
 		db    *sql.DB
 		items []item
-	}{{s.w, writes}, {s.r, reads}} {
+	}{{s.w, s.write.items()}, {s.r, s.read.items()}} {
 		for _, i := range pool.items {
 			st, err := pool.db.PrepareContext(ctx, i.query)
 			if err != nil {
