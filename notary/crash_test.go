@@ -10,41 +10,43 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
+// crashes are the steps at which a statement's way can be cut.
+var crashes = map[string]struct {
+	fault func(w *world)
+	heal  func(w *world)
+	// stops tells that the service writes no more until it is opened again.
+	stops bool
+}{
+	"before it is durable": {
+		fault: func(w *world) { w.db.failPut(errFault, false) },
+		heal:  func(w *world) { w.db.failPut(nil, false) },
+	},
+	"durable, and the store says no": {
+		fault: func(w *world) { w.db.failPut(errFault, true) },
+		heal:  func(w *world) { w.db.failPut(nil, false) },
+	},
+	"durable and not added": {
+		fault: func(w *world) { w.log.FailAdd(errFault, false) },
+		stops: true,
+	},
+	"added, and the log says no": {
+		fault: func(w *world) { w.log.FailAdd(errFault, true) },
+		stops: true,
+	},
+	"added and not placed": {
+		fault: func(w *world) { w.db.failPlace(errFault, false) },
+		stops: true,
+	},
+	"placed, and the store says no": {
+		fault: func(w *world) { w.db.failPlace(errFault, true) },
+		stops: true,
+	},
+}
+
 // TestCrashes cuts the way of a statement at each step. Whatever happened, the
 // same bytes sent again bring one receipt and one entry.
 func TestCrashes(t *testing.T) {
-	cases := map[string]struct {
-		fault func(w *world)
-		heal  func(w *world)
-		// stops tells that the service writes no more until it is opened again.
-		stops bool
-	}{
-		"before it is durable": {
-			fault: func(w *world) { w.db.failPut(errFault, false) },
-			heal:  func(w *world) { w.db.failPut(nil, false) },
-		},
-		"durable, and the store says no": {
-			fault: func(w *world) { w.db.failPut(errFault, true) },
-			heal:  func(w *world) { w.db.failPut(nil, false) },
-		},
-		"durable and not added": {
-			fault: func(w *world) { w.log.FailAdd(errFault, false) },
-			stops: true,
-		},
-		"added, and the log says no": {
-			fault: func(w *world) { w.log.FailAdd(errFault, true) },
-			stops: true,
-		},
-		"added and not placed": {
-			fault: func(w *world) { w.db.failPlace(errFault, false) },
-			stops: true,
-		},
-		"placed, and the store says no": {
-			fault: func(w *world) { w.db.failPlace(errFault, true) },
-			stops: true,
-		},
-	}
-	for name, c := range cases {
+	for name, c := range crashes {
 		for _, mark := range []string{"", ", at a time mark"} {
 			for _, restart := range []string{"", ", then a restart"} {
 				if c.stops && restart == "" {
@@ -170,6 +172,24 @@ func TestABadProofIsHeldBack(t *testing.T) {
 	w.submit(env)
 }
 
+// restoreOldDatabase puts the database back as it was before more.
+func restoreOldDatabase(t *testing.T, w *world, more func()) {
+	w.crash()
+	old, err := os.ReadFile(w.path)
+	must(t, err)
+	must(t, w.open())
+	more()
+	w.crash()
+	must(t, w.db.Store.Close())
+	must(t, os.WriteFile(w.path, old, 0o600))
+	for _, side := range []string{"-wal", "-shm"} {
+		if err := os.Remove(w.path + side); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	w.openStore()
+}
+
 func TestRecoveryRefuses(t *testing.T) {
 	cases := map[string]struct {
 		damage func(t *testing.T, w *world, more func())
@@ -177,24 +197,9 @@ func TestRecoveryRefuses(t *testing.T) {
 		text   string
 	}{
 		"a database older than the log": {
-			damage: func(t *testing.T, w *world, more func()) {
-				w.crash()
-				old, err := os.ReadFile(w.path)
-				must(t, err)
-				must(t, w.open())
-				more()
-				w.crash()
-				must(t, w.db.Store.Close())
-				must(t, os.WriteFile(w.path, old, 0o600))
-				for _, side := range []string{"-wal", "-shm"} {
-					if err := os.Remove(w.path + side); err != nil && !errors.Is(err, os.ErrNotExist) {
-						t.Fatal(err)
-					}
-				}
-				w.openStore()
-			},
-			want: notary.ErrDatabaseBehind,
-			text: "2 entries of the log have no statement in the database",
+			damage: restoreOldDatabase,
+			want:   notary.ErrDatabaseBehind,
+			text:   "2 entries of the log have no statement in the database",
 		},
 		"a log older than the database": {
 			damage: func(t *testing.T, w *world, more func()) {
