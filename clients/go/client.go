@@ -1,0 +1,275 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// ErrReceipt means that the notary answered with a receipt that does not hold.
+// The statement is not reported as notarized.
+var ErrReceipt = errors.New("the receipt does not hold")
+
+// Receipt is a statement's receipt as it was checked.
+type Receipt struct {
+	StatementID trial.ID
+	// Index is the statement's place in the log, from 0.
+	Index uint64
+	// Bundle is NAME.receipt.json and Evidence is NAME.evidence.json, byte for
+	// byte.
+	Bundle, Evidence []byte
+	// Verdict is what the offline check found. It is verified, or lacks nothing
+	// but the witnesses that the trial's policy demands.
+	Verdict *receipt.Verdict
+	// Continuity says what was checked about the log.
+	Continuity Continuity
+}
+
+// Complete tells whether the receipt verifies as it is. If not, witnesses have
+// still to sign: fetch the receipt again later.
+func (r *Receipt) Complete() bool { return r.Verdict.Verified }
+
+// Submit stores a signed statement durably, sends it until there is an answer,
+// and checks the receipt offline against the trial's trust folder before it
+// returns it.
+//
+// Errors: Refused; ErrUnanswered and ErrNotSignedIn, after which the statement
+// stays in the state folder (State.Pending); ErrReceipt, ErrRolledBack and
+// ErrForked, after which nobody should rely on this notary.
+func (c *Client) Submit(ctx context.Context, trust *receipt.Trust, env *trial.Envelope) (*Receipt, error) {
+	var answer *Receipt
+	var refusal error
+	err := c.SubmitMany(ctx, trust, []Item{{Envelope: env}}, func(_ Item, r *Receipt, err error) error {
+		answer, refusal = r, err
+		return nil
+	})
+	if refusal != nil {
+		return nil, refusal
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// Receipt fetches the receipt of a logged statement under the notary's newest
+// checkpoint and checks it like Submit.
+func (c *Client) Receipt(ctx context.Context, trust *receipt.Trust, id trial.ID) (*Receipt, error) {
+	var resp *notaryv1.GetReceiptResponse
+	err := c.retry(ctx, func(ctx context.Context) (err error) {
+		resp, err = c.api.GetReceipt(ctx, &notaryv1.GetReceiptRequest{StatementId: id.String()})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.newChecker(trust).check(ctx, id, resp.GetReceipt())
+}
+
+// Checkpoint returns the notary's newest checkpoint, verified under the trust
+// folder's log keys and compared with the largest one seen.
+func (c *Client) Checkpoint(ctx context.Context, trust *receipt.Trust) (receipt.Checkpoint, Continuity, error) {
+	cp, err := c.newest(ctx, trust)
+	if err != nil {
+		return receipt.Checkpoint{}, "", err
+	}
+	how, err := c.observe(ctx, cp, func(context.Context) (receipt.Checkpoint, error) { return cp, nil })
+	return cp, how, err
+}
+
+func (c *Client) newest(ctx context.Context, trust *receipt.Trust) (receipt.Checkpoint, error) {
+	var resp *notaryv1.GetCheckpointResponse
+	err := c.retry(ctx, func(ctx context.Context) (err error) {
+		resp, err = c.api.GetCheckpoint(ctx, &notaryv1.GetCheckpointRequest{})
+		return err
+	})
+	if err != nil {
+		return receipt.Checkpoint{}, err
+	}
+	cp, err := receipt.OpenCheckpoint([]byte(resp.GetCheckpoint()), trust.LogKeys...)
+	if err != nil {
+		return receipt.Checkpoint{}, fmt.Errorf("the notary's checkpoint: %w", err)
+	}
+	return cp, nil
+}
+
+// checker checks the receipts of one trial.
+type checker struct {
+	c        *Client
+	trust    *receipt.Trust
+	verifier *receipt.Verifier
+}
+
+func (c *Client) newChecker(trust *receipt.Trust) *checker {
+	return &checker{c: c, trust: trust, verifier: receipt.NewVerifier(trust)}
+}
+
+// check accepts a receipt for the statement id, or says why not.
+func (k *checker) check(ctx context.Context, id trial.ID, pb *notaryv1.Receipt) (*Receipt, error) {
+	r, err := receipt.Parse([]byte(pb.GetBundle()))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	// The signature may be another valid one of the same statement: the payload
+	// is what counts.
+	if got := statementID(r.Envelope); got != id || pb.GetStatementId() != id.String() {
+		return nil, fmt.Errorf("%w: got one for statement %s, want %s", ErrReceipt, got, id)
+	}
+	if pb.GetLogIndex() != r.Index {
+		return nil, fmt.Errorf("%w: got index %d beside it, want %d", ErrReceipt, pb.GetLogIndex(), r.Index)
+	}
+	var ev *receipt.Evidence
+	if pb.GetEvidence() != "" {
+		if ev, err = receipt.ParseEvidence([]byte(pb.GetEvidence())); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrReceipt, err)
+		}
+	}
+	verdict := k.verifier.Verify(r, ev, nil)
+	if err := acceptable(verdict); err != nil {
+		return nil, err
+	}
+	how, err := k.c.observe(ctx, r.Checkpoint, func(ctx context.Context) (receipt.Checkpoint, error) {
+		return k.c.newest(ctx, k.trust)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Receipt{
+		StatementID: id, Index: r.Index, Verdict: verdict, Continuity: how,
+		Bundle: []byte(pb.GetBundle()), Evidence: []byte(pb.GetEvidence()),
+	}, nil
+}
+
+// acceptable lets a receipt pass that lacks only witnesses: issuing is open,
+// verifying is closed.
+func acceptable(v *receipt.Verdict) error {
+	if v.Verified {
+		return nil
+	}
+	failed := 0
+	for _, c := range v.Checks {
+		if c.Outcome != receipt.Failed {
+			continue
+		}
+		if c.Name != receipt.CheckWitnessPolicy {
+			return fmt.Errorf("%w: %s: %s", ErrReceipt, c.Name, c.Detail)
+		}
+		failed++
+	}
+	if failed == 0 {
+		return fmt.Errorf("%w: %s", ErrReceipt, v.Summary)
+	}
+	return nil
+}
+
+// statementID is the SHA-256 of the payload.
+func statementID(e *trial.Envelope) trial.ID { return sha256.Sum256(e.Payload) }
+
+func toProto(e *trial.Envelope) *notaryv1.Envelope {
+	return &notaryv1.Envelope{
+		Payload: e.Payload, PayloadType: e.PayloadType,
+		Signatures: []*notaryv1.Signature{{Sig: e.Sig, Keyid: e.KeyID}},
+	}
+}
+
+// Names of the files beside what was notarized.
+const (
+	ReceiptSuffix  = ".receipt.json"
+	EvidenceSuffix = ".evidence.json"
+	ManifestSuffix = ".manifest.json"
+)
+
+// WriteFiles writes NAME.receipt.json and NAME.evidence.json durably, where
+// name may hold a folder. Files that hold an older proof of the same statement
+// are replaced; a receipt of another statement is not: it fails with
+// fs.ErrExist.
+func (r *Receipt) WriteFiles(name string) error {
+	path := name + ReceiptSuffix
+	if err := mayReplace(path, r.StatementID); err != nil {
+		return err
+	}
+	if len(r.Evidence) > 0 {
+		if err := WriteFile(name+EvidenceSuffix, r.Evidence, 0o644); err != nil {
+			return err
+		}
+	}
+	return WriteFile(path, r.Bundle, 0o644)
+}
+
+func mayReplace(path string, id trial.ID) error {
+	old, err := readLimited(path, maxReceiptFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	parsed, err := receipt.Parse(old)
+	if err != nil || statementID(parsed.Envelope) != id {
+		return fmt.Errorf("writing %s: %w and is not this statement's receipt; move it away", path, os.ErrExist)
+	}
+	return nil
+}
+
+// Limits of files that are read whole, in bytes.
+const (
+	maxReceiptFile  = 4 << 20
+	maxEvidenceFile = 64 << 20
+	maxTrustFile    = 64 << 20
+)
+
+// readLimited reads a file of at most limit bytes.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var buf bytes.Buffer
+	n, err := io.Copy(&buf, io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if n > limit {
+		return nil, fmt.Errorf("invalid size of %s: got more than %d bytes, want at most that", path, limit)
+	}
+	return buf.Bytes(), nil
+}
+
+// ReadReceipt reads NAME.receipt.json and, if it is there, the
+// NAME.evidence.json beside it. It verifies nothing.
+func ReadReceipt(path string) (*receipt.Receipt, *receipt.Evidence, error) {
+	text, err := readLimited(path, maxReceiptFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := receipt.Parse(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	name, ok := strings.CutSuffix(path, ReceiptSuffix)
+	if !ok {
+		return r, nil, nil
+	}
+	text, err = readLimited(name+EvidenceSuffix, maxEvidenceFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return r, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	ev, err := receipt.ParseEvidence(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name+EvidenceSuffix, err)
+	}
+	return r, ev, nil
+}

@@ -1,0 +1,282 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+)
+
+// Answered is told the outcome of one statement: a receipt that holds, or the
+// error why there is none. It is called by several goroutines at once, in any
+// order, so that receipts can be written while others are checked. After a
+// receipt or a Refused it is not called for that statement
+// again, not even after a crash, once it has returned nil; its own error ends
+// the submission.
+type Answered func(it Item, r *Receipt, err error) error
+
+// SubmitMany stores statements durably, then submits them over one stream, at
+// most Options.MaxInFlight unanswered at a time, and sends the same bytes again
+// where an answer was lost. A refusal does not end it.
+//
+// It returns nil once every statement has a receipt or a refusal. Otherwise the
+// unanswered ones stay in the state folder (State.Pending).
+func (c *Client) SubmitMany(ctx context.Context, trust *receipt.Trust, items []Item, answered Answered) error {
+	b, err := c.opts.State.Begin(items)
+	if err != nil {
+		return err
+	}
+	err = c.SubmitBatch(ctx, trust, b, answered)
+	return errors.Join(err, b.Release())
+}
+
+// SubmitBatch is SubmitMany for a batch that is stored already, such as one of
+// State.Pending. It submits what is unanswered and does not release the batch.
+func (c *Client) SubmitBatch(ctx context.Context, trust *receipt.Trust, b *Batch, answered Answered) error {
+	if trust == nil {
+		return errors.New("invalid trust folder: got none, want the trial's")
+	}
+	s := &session{c: c, b: b, checker: c.newChecker(trust), answered: answered, limit: c.opts.MaxInFlight}
+	queue := b.Unanswered()
+	if len(queue) == 1 {
+		return s.submitOne(ctx, queue[0])
+	}
+	return s.submitAll(ctx, queue)
+}
+
+// session is one run of SubmitBatch.
+type session struct {
+	c        *Client
+	b        *Batch
+	checker  *checker
+	answered Answered
+	// limit is how many statements may be unanswered: halved when the notary
+	// pushes back, doubled again with progress.
+	limit int
+}
+
+func (s *session) submitOne(ctx context.Context, it Item) error {
+	var resp *notaryv1.SubmitResponse
+	err := s.c.retry(ctx, func(ctx context.Context) (err error) {
+		resp, err = s.c.api.Submit(ctx, &notaryv1.SubmitRequest{Envelope: toProto(it.Envelope)})
+		return err
+	})
+	return s.report(ctx, it, resp.GetReceipt(), err)
+}
+
+// report checks an answer and tells the caller. It returns an error if nothing
+// more should be submitted.
+func (s *session) report(ctx context.Context, it Item, pb *notaryv1.Receipt, err error) error {
+	id := statementID(it.Envelope)
+	var r *Receipt
+	if err == nil {
+		r, err = s.checker.check(ctx, id, pb)
+	}
+	if cbErr := s.answered(it, r, err); cbErr != nil {
+		return cbErr
+	}
+	var refused *Refused
+	if err == nil || errors.As(err, &refused) {
+		return s.b.Done(id)
+	}
+	return err
+}
+
+// submitAll runs streams, one after the other, until everything is answered.
+// Each stream starts with what the one before left.
+func (s *session) submitAll(ctx context.Context, queue []Item) error {
+	for failures := 0; len(queue) > 0; {
+		r := &round{session: s, queue: queue, open: map[string]Item{}}
+		err := r.run(ctx)
+		if r.fatal != nil {
+			return r.fatal
+		}
+		if ctx.Err() != nil {
+			return s.giveUp(r.left(), fmt.Errorf("%w: %w", ErrUnanswered, ctx.Err()))
+		}
+		queue = r.left()
+		if len(queue) == 0 {
+			return nil
+		}
+		asked, again := r.asked, true
+		if err != nil {
+			if asked, again = retryable(err); !again {
+				return s.giveUp(queue, asError(err))
+			}
+		}
+		s.limit = max(1, s.limit/2)
+		if failures++; r.answers > 0 {
+			failures = 1
+		}
+		if failures >= s.c.opts.Attempts {
+			if err == nil {
+				err = r.pushedBack
+			}
+			return s.giveUp(queue, fmt.Errorf("after %d attempts: %w", failures, asError(err)))
+		}
+		if err := s.c.opts.sleep(ctx, backoff(failures, asked)); err != nil {
+			return s.giveUp(queue, fmt.Errorf("%w: %w", ErrUnanswered, err))
+		}
+	}
+	return nil
+}
+
+// giveUp tells the caller of each statement that has no answer.
+func (s *session) giveUp(items []Item, err error) error {
+	for _, it := range items {
+		if cbErr := s.answered(it, nil, err); cbErr != nil {
+			return cbErr
+		}
+	}
+	return err
+}
+
+// workers is how many receipts are checked and written at once: more than the
+// cores, because writing durably is waiting.
+const workers = 8
+
+// round is one stream. Its fields belong to the goroutine of run, which alone
+// sends and sorts answers; one goroutine only receives, and workers check the
+// receipts and call back.
+type round struct {
+	*session
+	queue []Item          // not sent
+	open  map[string]Item // sent and unanswered, by their id on the stream
+	again []Item          // pushed back by the notary
+	next  int
+
+	answers    int
+	asked      time.Duration // the longest wait that the notary asked for
+	pushedBack error
+	fatal      error
+}
+
+// left returns what has no answer.
+func (r *round) left() []Item {
+	left := append([]Item(nil), r.again...)
+	for _, it := range r.open {
+		left = append(left, it)
+	}
+	return append(left, r.queue...)
+}
+
+type streamAnswer struct {
+	resp *notaryv1.SubmitStreamResponse
+	err  error
+}
+
+// run sends until the queue is empty or the notary pushes back, and returns
+// once nothing is open, or with the error that broke the stream.
+func (r *round) run(ctx context.Context) error {
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(workers)
+	streamCtx, cancel := context.WithCancel(ctx)
+	stream, err := r.c.api.SubmitStream(streamCtx)
+	if err == nil {
+		err = r.converse(ctx, stream, receive(streamCtx, stream), work)
+	}
+	cancel()
+	r.fatal = work.Wait()
+	return err
+}
+
+// receive hands on what the stream brings until it ends.
+func receive(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClient) <-chan streamAnswer {
+	answers := make(chan streamAnswer)
+	go func() {
+		for {
+			resp, err := stream.Recv()
+			select {
+			case answers <- streamAnswer{resp, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return answers
+}
+
+func (r *round) converse(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClient, answers <-chan streamAnswer, work *errgroup.Group) error {
+	silence := time.NewTimer(r.c.opts.AttemptTimeout)
+	defer silence.Stop()
+	for {
+		for len(r.queue) > 0 && len(r.open) < r.limit && r.pushedBack == nil {
+			if err := r.send(stream); err != nil {
+				break // Recv says why
+			}
+		}
+		if len(r.open) == 0 && (len(r.queue) == 0 || r.pushedBack != nil) {
+			return stream.CloseSend()
+		}
+		select {
+		case a := <-answers:
+			if a.err != nil {
+				return streamError(a.err)
+			}
+			if err := r.take(ctx, a.resp, work); err != nil {
+				return err
+			}
+			silence.Reset(r.c.opts.AttemptTimeout)
+		case <-silence.C:
+			return status.Errorf(codes.Unavailable, "no answer for %s", r.c.opts.AttemptTimeout)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// streamError turns a stream that ended early into one to be opened again.
+func streamError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return status.Error(codes.Unavailable, "the stream ended before every statement was answered")
+	}
+	return err
+}
+
+func (r *round) send(stream notaryv1.NotaryService_SubmitStreamClient) error {
+	it := r.queue[0]
+	id := strconv.Itoa(r.next)
+	r.next++
+	// Open before it is sent: an error does not tell whether it arrived.
+	r.open[id] = it
+	r.queue = r.queue[1:]
+	return stream.Send(&notaryv1.SubmitStreamRequest{Id: id, Envelope: toProto(it.Envelope)})
+}
+
+// take handles one answer.
+func (r *round) take(ctx context.Context, resp *notaryv1.SubmitStreamResponse, work *errgroup.Group) error {
+	it, ok := r.open[resp.GetId()]
+	if !ok {
+		return fmt.Errorf("invalid answer: got id %q, want one of those sent", resp.GetId())
+	}
+	delete(r.open, resp.GetId())
+	if e := resp.GetError(); e != nil {
+		err := status.ErrorProto(e)
+		if asked, again := retryable(err); again {
+			r.again = append(r.again, it)
+			r.pushedBack, r.asked = err, max(r.asked, asked)
+			return nil
+		}
+		r.answers++
+		work.Go(func() error { return r.report(ctx, it, nil, asError(err)) })
+		return nil
+	}
+	r.answers++
+	if r.answers%r.limit == 0 {
+		r.limit = min(2*r.limit, r.c.opts.MaxInFlight)
+	}
+	work.Go(func() error { return r.report(ctx, it, resp.GetReceipt(), nil) })
+	return nil
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/spf13/pflag"
+
+	client "github.com/trialnotary/trialnotary/clients/go"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// bodyFlags are the flags for the part of a statement that depends on its kind.
+// Each sets one field of the body.
+type bodyFlags struct {
+	text      map[string]*string
+	lists     map[string]*[]string
+	pairs     map[string]*map[string]string
+	migration bool
+}
+
+// bodyText are the flags that set a text: flag, field, help.
+var bodyText = [][3]string{
+	{"origin", "origin", "data: where they arose: site, edc, lab, epro, irt, sponsor"},
+	{"purpose", "purpose", "data: routine (default), interim, dmc, lock, submission"},
+	{"dataset", "dataset", "data: name of the dataset, such as ADSL"},
+	{"source-system", "sourceSystem", "data: system and version that made the file"},
+	{"extract-time", "extractTime", "data: `TIME` of extraction, RFC 3339 in UTC"},
+	{"cutoff", "cutoff", "data: cut-off `DATE`"},
+	{"type", "type", "amendment: substantial, non-substantial, urgent"},
+	{"title", "title", "document: its title"},
+	{"protocol", "protocol", "consent form: `ID` of the protocol statement it belongs to"},
+	{"committee", "committee", "ethics decision: the committee"},
+	{"reference", "reference", "ethics decision: the committee's reference"},
+	{"decision", "decision", "ethics decision: favourable, favourable-with-conditions, unfavourable, acknowledged, no-approval-needed, withdrawn, changes-requested"},
+	{"date", "date", "ethics decision or document: its `DATE`"},
+	{"artifact", "artifact", "trial master file: reference model number"},
+}
+
+func (b *bodyFlags) add(f *pflag.FlagSet) {
+	b.text, b.lists, b.pairs = map[string]*string{}, map[string]*[]string{}, map[string]*map[string]string{}
+	for _, t := range bodyText {
+		b.text[t[1]] = f.String(t[0], "", t[2])
+	}
+	b.lists["countries"] = f.StringSlice("country", nil, "protocol, amendment, consent form: country `CODE`")
+	b.lists["approves"] = f.StringSlice("approves", nil, "ethics decision: `ID` of a statement decided on")
+	b.pairs["dictionaries"] = f.StringToString("dictionary", nil, "data: `NAME=VERSION` of a coding dictionary")
+	f.BoolVar(&b.migration, "migration", false, "data: a declared backfill of older data")
+}
+
+// build makes the body of a kind from the file's and the flags.
+func (b *bodyFlags) build(kind trial.Kind, file jsontext.Value) (any, error) {
+	fields := map[string]any{}
+	if len(file) > 0 {
+		if err := json.Unmarshal(file, &fields); err != nil {
+			return nil, fmt.Errorf("invalid body: %w", err)
+		}
+	}
+	for name, v := range b.text {
+		if *v != "" {
+			fields[name] = *v
+		}
+	}
+	for name, v := range b.lists {
+		if len(*v) > 0 {
+			fields[name] = *v
+		}
+	}
+	for name, v := range b.pairs {
+		if len(*v) > 0 {
+			fields[name] = *v
+		}
+	}
+	if b.migration {
+		fields["migration"] = true
+	}
+	body, allowed := newBody(kind)
+	if body == nil {
+		return nil, fmt.Errorf("invalid --kind: got %q, want one of %s", kind, strings.Join(submitKinds(), ", "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !slices.Contains(allowed, name) {
+			return nil, fmt.Errorf("invalid body: got the field %q, want for a %s one of %s", name, kind, strings.Join(allowed, ", "))
+		}
+	}
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("invalid body: %w", err)
+	}
+	if err := json.Unmarshal(text, body, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("invalid body: %w", err)
+	}
+	return body, nil
+}
+
+// newBody returns an empty body of a kind that submit takes, and its fields.
+func newBody(kind trial.Kind) (body any, fields []string) {
+	switch kind {
+	case trial.KindDataset, trial.KindDerivedDataset:
+		return &trial.DataBody{}, []string{
+			"origin", "purpose", "dataset", "sourceSystem", "extractTime", "cutoff", "dictionaries", "migration",
+		}
+	case trial.KindProtocol:
+		return &trial.ProtocolBody{}, []string{"title", "countries"}
+	case trial.KindProtocolAmendment:
+		return &trial.AmendmentBody{}, []string{"type", "title", "countries"}
+	case trial.KindICF:
+		return &trial.ICFBody{}, []string{"title", "protocol", "countries"}
+	case trial.KindEthicsDecision:
+		return &trial.EthicsDecisionBody{}, []string{"committee", "reference", "decision", "date", "approves", "documents"}
+	case trial.KindTMFDocument:
+		return &trial.TMFBody{}, []string{"artifact", "title", "date"}
+	}
+	return nil, nil
+}
+
+// submitKinds are the kinds that submit takes; others have commands of their
+// own.
+func submitKinds() []string {
+	var names []string
+	for _, k := range trial.Kinds() {
+		if body, _ := newBody(k); body != nil {
+			names = append(names, string(k))
+		}
+	}
+	return names
+}
+
+// completeData gives data the purpose "routine", and the origin that follows
+// from who signs, where neither is said.
+func completeData(d *client.Draft, book *client.Book) error {
+	body, ok := d.Predicate.Body.(*trial.DataBody)
+	if !ok {
+		return nil
+	}
+	if body.Purpose == "" {
+		body.Purpose = trial.PurposeRoutine
+	}
+	if body.Origin != "" {
+		return nil
+	}
+	e, _ := book.Enrolment(d.Predicate.Signer.KeyID)
+	switch {
+	case d.Predicate.Signer.Role == trial.RoleEDCSystem:
+		body.Origin = trial.OriginEDC
+	case d.Predicate.Signer.Role == trial.RoleLabSystem:
+		body.Origin = trial.OriginLab
+	case e.Body != nil && e.Body.OrganisationType == trial.OrganisationSite:
+		body.Origin = trial.OriginSite
+	case e.Body != nil && e.Body.OrganisationType == trial.OrganisationSponsor:
+		body.Origin = trial.OriginSponsor
+	default:
+		return fmt.Errorf("missing --origin: want where the data arose, such as site or edc")
+	}
+	return nil
+}
+
+// bodyTexts are the free texts of a body.
+func bodyTexts(body any) []string {
+	switch b := body.(type) {
+	case *trial.DataBody:
+		return []string{b.Dataset, b.SourceSystem}
+	case *trial.ProtocolBody:
+		return []string{b.Title}
+	case *trial.AmendmentBody:
+		return []string{b.Title}
+	case *trial.ICFBody:
+		return []string{b.Title}
+	case *trial.EthicsDecisionBody:
+		return []string{b.Reference}
+	case *trial.TMFBody:
+		return []string{b.Title}
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	client "github.com/trialnotary/trialnotary/clients/go"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// maxListed is the largest folder whose files a statement lists; a larger one
+// becomes one subject with a manifest.
+const maxListed = 1000
+
+// input is one PATH of submit, hashed.
+type input struct {
+	path string
+	// name is where its receipt goes, without suffix.
+	name     string
+	files    []client.FileHash
+	subjects []trial.Subject
+	manifest *trial.Manifest // nil where the statement lists the files
+}
+
+// readInputs hashes every path on all cores. Whatever cannot be notarized ends
+// it before anything is signed.
+func (a *app) readInputs(ctx context.Context, paths []string) ([]*input, error) {
+	inputs := make([]*input, 0, len(paths))
+	names := map[string]string{}
+	var all []client.FileHash
+	var total int64
+	for _, path := range paths {
+		in := &input{path: path, name: a.receiptName(path)}
+		if other, twice := names[in.name]; twice {
+			return nil, fmt.Errorf("invalid inputs: %s and %s would have the same receipt %s", other, path, in.name+client.ReceiptSuffix)
+		}
+		names[in.name] = path
+		var err error
+		if in.files, err = listInput(path); err != nil {
+			return nil, err
+		}
+		for _, f := range in.files {
+			total += f.Size
+		}
+		all = append(all, in.files...)
+		inputs = append(inputs, in)
+	}
+	progress, done := a.bar(total, "hashing")
+	err := client.HashAll(ctx, all, progress)
+	done()
+	if err != nil {
+		return nil, err
+	}
+	for _, in := range inputs {
+		n := len(in.files)
+		in.files, all = all[:n:n], all[n:]
+		if err := in.finish(); err != nil {
+			return nil, err
+		}
+	}
+	return inputs, nil
+}
+
+func listInput(path string) ([]client.FileHash, error) {
+	info, err := os.Lstat(path)
+	if err == nil && info.IsDir() {
+		return client.ListFolder(path)
+	}
+	h := client.FileHash{Name: filepath.Base(path), Path: path}
+	if err == nil {
+		h.Size = info.Size()
+	}
+	return []client.FileHash{h}, nil // hashing names what is wrong with it
+}
+
+// finish makes the subjects, once everything is hashed.
+func (in *input) finish() error {
+	info, err := os.Lstat(in.path)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", in.path, err)
+	}
+	if info.IsDir() {
+		if err := client.UnchangedFolder(in.path, in.files); err != nil {
+			return err
+		}
+	}
+	if len(in.files) <= maxListed {
+		for _, f := range in.files {
+			in.subjects = append(in.subjects, f.Subject())
+		}
+		return nil
+	}
+	return in.list()
+}
+
+// list puts the files into a manifest. One that an earlier, broken submission
+// left is used again if it lists the same files: its secret is in the statement
+// that may be logged already.
+func (in *input) list() error {
+	m, err := in.earlierManifest()
+	if err != nil {
+		return err
+	}
+	if m == nil {
+		if m, err = client.NewManifest(in.files); err != nil {
+			return err
+		}
+	}
+	in.manifest = m
+	in.subjects = []trial.Subject{m.Subject(filepath.Base(filepath.Clean(in.path)))}
+	return nil
+}
+
+func (in *input) manifestPath() string { return in.name + client.ManifestSuffix }
+
+func (in *input) earlierManifest() (*trial.Manifest, error) {
+	text, err := os.ReadFile(in.manifestPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // none is no error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	m, err := trial.ParseManifest(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest %s: %w", in.manifestPath(), err)
+	}
+	files := m.Files()
+	same := len(files) == len(in.files)
+	for i := 0; same && i < len(files); i++ {
+		f := in.files[i]
+		same = files[i].Path == f.Name && files[i].Size == uint64(f.Size) &&
+			files[i].Digests[trial.DigestSHA256] == f.Subject().Digests[trial.DigestSHA256]
+	}
+	if !same {
+		return nil, fmt.Errorf("cannot write %s: it exists and lists other files; move it away", in.manifestPath())
+	}
+	return m, nil
+}

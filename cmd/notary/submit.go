@@ -1,0 +1,422 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	client "github.com/trialnotary/trialnotary/clients/go"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+type submitOptions struct {
+	predicate       predicateFlags
+	resume, discard bool
+}
+
+func (a *app) submitCommand() *cobra.Command {
+	var o submitOptions
+	cmd := &cobra.Command{
+		Use:   "submit --kind K [flags] PATH…",
+		Short: "Notarize files and folders",
+		Long: `submit hashes each PATH on this machine, signs one statement for it and writes
+PATH.receipt.json and PATH.evidence.json beside it, or into --receipts DIR. A folder is one
+statement that lists its files; above 1,000 files it is one statement about a manifest,
+which is written to PATH.manifest.json (mode 0600): keep it, it proves single files.
+
+Each signed statement is stored before it is sent. If there is no answer, run the same
+command again, or "notary submit --resume": the same statement is sent, never signed twice.
+A PATH whose receipt is there already, for the same content, is not submitted again.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.resume || o.discard {
+				return a.resume(cmd.Context(), o.discard, args)
+			}
+			return a.submit(cmd.Context(), &o.predicate, args)
+		},
+	}
+	f := cmd.Flags()
+	o.predicate.add(f)
+	a.signFlags(f)
+	f.StringVar(&a.flags.Site, "site", "", "the site `S` that it is about; - for the whole trial (default)")
+	f.BoolVar(&o.resume, "resume", false, "send what was signed earlier and not answered")
+	f.BoolVar(&o.discard, "discard", false, "forget what was signed earlier and not answered")
+	return cmd
+}
+
+// submitResult is the outcome for one PATH.
+type submitResult struct {
+	Path        string     `json:"path,omitzero"`
+	Status      string     `json:"status"`
+	StatementID string     `json:"statementId,omitzero"`
+	LogIndex    *uint64    `json:"logIndex,omitzero"`
+	LogTime     time.Time  `json:"logTime,omitzero"`
+	Kind        trial.Kind `json:"kind,omitzero"`
+	Site        string     `json:"site,omitzero"`
+	Receipt     string     `json:"receipt,omitzero"`
+	Manifest    string     `json:"manifest,omitzero"`
+	// Continuity says what was checked about the log.
+	Continuity client.Continuity `json:"continuity,omitzero"`
+	Message    string            `json:"message,omitzero"`
+	Reason     string            `json:"reason,omitzero"`
+}
+
+// Words for what became of a PATH.
+const (
+	statusNotarized = "notarized"
+	statusAlready   = "already notarized"
+	statusWitnesses = "notarized, witnesses missing"
+	statusRefused   = "refused"
+	statusNoAnswer  = "no answer"
+	statusFailed    = "failed"
+)
+
+func newSubmitResult(path, receiptPath string, r *client.Receipt) submitResult {
+	s := submitResult{
+		Path: path, Status: statusNotarized, StatementID: r.StatementID.String(), LogIndex: &r.Index,
+		LogTime: r.Verdict.LogTime, Receipt: receiptPath, Continuity: r.Continuity,
+	}
+	if !r.Complete() {
+		s.Status = statusWitnesses
+	}
+	if st := r.Verdict.Statement; st != nil {
+		s.Kind, s.Site = st.Predicate.Kind, st.Predicate.Site
+	}
+	return s
+}
+
+func (s *submitResult) fail(err error) {
+	s.Message = err.Error()
+	var refused *client.Refused
+	switch {
+	case errors.As(err, &refused):
+		s.Status, s.Message, s.Reason = statusRefused, refused.Message, string(refused.Reason)
+	case errors.Is(err, client.ErrUnanswered), errors.Is(err, client.ErrNotSignedIn):
+		s.Status = statusNoAnswer
+	default:
+		s.Status = statusFailed
+	}
+}
+
+// submit hashes, signs, stores, sends.
+func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string) error {
+	if len(paths) == 0 {
+		return errors.New("nothing to submit: want at least one PATH")
+	}
+	key, err := a.readKey(a.cfg.Key, "--key")
+	if err != nil {
+		return err
+	}
+	file, err := a.readPredicate(flags.file)
+	if err != nil {
+		return err
+	}
+	if first(flags.kind, string(file.Kind)) == "" {
+		return errNoKind
+	}
+	c, err := a.dialTrial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	base, err := a.draft(ctx, c, key, flags, file)
+	if err != nil {
+		return err
+	}
+	inputs, err := a.readInputs(ctx, paths)
+	if err != nil {
+		return err
+	}
+	results := make([]submitResult, len(inputs))
+	s := &submission{app: a, c: c, results: results}
+	if err := s.sign(base, key, flags.zoneName(), inputs); err != nil {
+		return err
+	}
+	err = s.send(ctx)
+	if printErr := a.printSubmitted(results); printErr != nil {
+		return printErr
+	}
+	return submitStatus(results, err)
+}
+
+// draft makes what all statements of one submit have in common.
+func (a *app) draft(ctx context.Context, c *connection, key *signer, flags *predicateFlags, file *predicateFile) (*client.Draft, error) {
+	book, err := client.ReadAuthority(c.trust)
+	if err != nil {
+		return nil, err
+	}
+	role := trial.Role(first(flags.role, string(file.Role)))
+	d, err := book.NewDraft(c.trust, c.state, key.pub, role)
+	if err != nil {
+		// The key may have been enrolled since the folder was fetched.
+		if book, err = a.refreshTrust(ctx, c); err != nil {
+			return nil, err
+		}
+		if d, err = book.NewDraft(c.trust, c.state, key.pub, role); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.fill(d, flags, file); err != nil {
+		return nil, err
+	}
+	return d, completeData(d, book)
+}
+
+// submission is one run of submit.
+type submission struct {
+	*app
+	c *connection
+	// mu owns results: workers fill in their own element at any time.
+	mu      sync.Mutex
+	results []submitResult
+	batch   *client.Batch
+	// broken holds the batches of earlier runs whose statements are sent again.
+	broken []*client.Batch
+	// index finds the result of a statement.
+	index map[trial.ID]int
+}
+
+// sign stores a signed statement for every input that has none. What an earlier
+// run signed and did not get answered is taken over with its bytes.
+func (s *submission) sign(base *client.Draft, key *signer, zone string, inputs []*input) error {
+	pending, err := s.c.state.Pending()
+	if err != nil {
+		return err
+	}
+	s.index = map[trial.ID]int{}
+	known := unanswered(pending)
+	var items []client.Item
+	for i, in := range inputs {
+		d := *base
+		d.Subjects = in.subjects
+		if in.manifest != nil {
+			d.Predicate.Manifest = &trial.ManifestInfo{Files: uint64(len(in.files))}
+		}
+		r := &s.results[i]
+		r.Path, r.Receipt, r.Kind, r.Site = in.path, in.name+client.ReceiptSuffix, d.Predicate.Kind, d.Predicate.Site
+		done, err := s.already(&d, in, r)
+		if err != nil {
+			return errors.Join(err, releaseAll(pending))
+		}
+		if done {
+			continue
+		}
+		s.warnParticipants(&d)
+		env := earlier(&d, known)
+		if env == nil {
+			if env, err = d.Sign(key.priv, s.now(), zone); err != nil {
+				return errors.Join(fmt.Errorf("%s: %w", in.path, err), releaseAll(pending))
+			}
+		}
+		if err := in.writeManifest(r); err != nil {
+			return errors.Join(err, releaseAll(pending))
+		}
+		s.index[client.StatementID(env)] = i
+		items = append(items, client.Item{Envelope: env, Note: in.name})
+	}
+	if len(items) > 0 {
+		if s.batch, err = s.c.state.Begin(items); err != nil {
+			return errors.Join(err, releaseAll(pending))
+		}
+	}
+	return s.takeOver(pending)
+}
+
+// takeOver drops from earlier batches what this one sends now, and tells about
+// the rest. It runs after the new batch is stored: nothing is ever in neither.
+func (s *submission) takeOver(pending []*client.Batch) error {
+	left := 0
+	for _, b := range pending {
+		for _, it := range b.Unanswered() {
+			if _, ours := s.index[client.StatementID(it.Envelope)]; !ours {
+				left++
+			} else if err := b.Done(client.StatementID(it.Envelope)); err != nil {
+				return errors.Join(err, releaseAll(pending))
+			}
+		}
+	}
+	if left > 0 {
+		s.note("%d statements of earlier commands have no answer yet; run: notary submit --resume", left)
+	}
+	return releaseAll(pending)
+}
+
+// already tells whether the receipt of an earlier submission stands for this
+// draft. A receipt of anything else is never overwritten.
+func (s *submission) already(d *client.Draft, in *input, r *submitResult) (bool, error) {
+	path := in.name + client.ReceiptSuffix
+	old, ev, err := client.ReadReceipt(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !d.Same(old.Envelope) {
+		return false, fmt.Errorf("cannot write %s: it exists and is the receipt of another statement; move it away or use --receipts", path)
+	}
+	v := receipt.Verify(old, ev, s.c.trust, nil)
+	if !v.Verified {
+		return false, fmt.Errorf("%w: %s: %s", client.ErrReceipt, path, v.Summary)
+	}
+	r.Status, r.StatementID, r.LogIndex = statusAlready, client.StatementID(old.Envelope).String(), &v.Index
+	if in.manifest != nil {
+		r.Manifest = in.manifestPath()
+	}
+	return true, nil
+}
+
+// unanswered finds the statements of earlier runs by their subjects.
+func unanswered(pending []*client.Batch) map[string][]*trial.Envelope {
+	known := map[string][]*trial.Envelope{}
+	for _, b := range pending {
+		for _, it := range b.Unanswered() {
+			if st, err := trial.ParseStatement(it.Envelope.Payload); err == nil {
+				k := subjectsKey(st.Subjects)
+				known[k] = append(known[k], it.Envelope)
+			}
+		}
+	}
+	return known
+}
+
+func subjectsKey(subjects []trial.Subject) string {
+	var k strings.Builder
+	for _, s := range subjects {
+		fmt.Fprintf(&k, "%q %s\n", s.Name, s.Digests[trial.DigestSHA256]+s.Digests[trial.DigestManifest])
+	}
+	return k.String()
+}
+
+// earlier returns the statement that an earlier run signed for this draft.
+func earlier(d *client.Draft, known map[string][]*trial.Envelope) *trial.Envelope {
+	for _, env := range known[subjectsKey(d.Subjects)] {
+		if d.Same(env) {
+			return env
+		}
+	}
+	return nil
+}
+
+func releaseAll(batches []*client.Batch) error {
+	var err error
+	for _, b := range batches {
+		err = errors.Join(err, b.Release())
+	}
+	return err
+}
+
+// writeManifest stores the manifest before the statement about it is sent.
+func (in *input) writeManifest(r *submitResult) error {
+	if in.manifest == nil {
+		return nil
+	}
+	r.Manifest = in.manifestPath()
+	if _, err := os.Lstat(r.Manifest); err == nil {
+		return nil // an earlier run wrote it: see earlierManifest
+	}
+	return client.WriteNew(r.Manifest, in.manifest.Marshal(), 0o600)
+}
+
+// send submits the batch and writes receipts as they come.
+func (s *submission) send(ctx context.Context) error {
+	if s.batch == nil {
+		return nil
+	}
+	progress, done := s.counter(len(s.batch.Items), "submitting")
+	err := s.c.SubmitBatch(ctx, s.c.trust, s.batch, func(it client.Item, r *client.Receipt, err error) error {
+		defer progress()
+		return s.answered(it, r, err)
+	})
+	done()
+	return errors.Join(err, s.batch.Release())
+}
+
+func (s *submission) answered(it client.Item, r *client.Receipt, err error) error {
+	var writeErr error
+	if err == nil {
+		if writeErr = os.MkdirAll(filepath.Dir(it.Note), 0o755); writeErr == nil {
+			writeErr = r.WriteFiles(it.Note)
+		}
+		err = writeErr
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.index[client.StatementID(it.Envelope)]
+	if !ok {
+		return fmt.Errorf("invalid answer: got one for %s, want one of those sent", client.StatementID(it.Envelope))
+	}
+	res := &s.results[i]
+	if err != nil {
+		res.fail(err)
+		return writeErr
+	}
+	n := newSubmitResult(res.Path, it.Note+client.ReceiptSuffix, r)
+	n.Manifest = res.Manifest
+	*res = n
+	return nil
+}
+
+// submitStatus is errNegative if anything was refused or not answered; what it
+// was stands in the results.
+func submitStatus(results []submitResult, err error) error {
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		switch r.Status {
+		case statusNotarized, statusAlready, statusWitnesses:
+		default:
+			return errNegative
+		}
+	}
+	return nil
+}
+
+func (a *app) printSubmitted(results []submitResult) error {
+	for _, r := range results {
+		if r.Continuity == client.ContinuityUnproven {
+			a.note("note: that the log continues what was seen of it is not proven; give --tiles URL to prove it")
+			break
+		}
+	}
+	return a.print(struct {
+		Results []submitResult `json:"results"`
+	}{results}, func(w io.Writer) {
+		for _, r := range results {
+			r.print(w)
+		}
+	})
+}
+
+func (s *submitResult) print(w io.Writer) {
+	what := first(s.Path, s.Receipt)
+	switch {
+	case s.Status == "":
+		fmt.Fprintf(w, "%s: %s\n", what, statusNoAnswer)
+	case s.Message != "":
+		fmt.Fprintf(w, "%s: %s: %s", what, s.Status, s.Message)
+		if s.Reason != "" {
+			fmt.Fprintf(w, " (%s)", s.Reason)
+		}
+		fmt.Fprintln(w)
+	default:
+		fmt.Fprintf(w, "%s: %s", what, s.Status)
+		if s.LogIndex != nil {
+			fmt.Fprintf(w, " as entry %d", *s.LogIndex)
+		}
+		fmt.Fprintf(w, "\n  statement %s\n  receipt   %s\n", s.StatementID, s.Receipt)
+		if s.Manifest != "" {
+			fmt.Fprintf(w, "  manifest  %s (keep it: it proves single files)\n", s.Manifest)
+		}
+	}
+}

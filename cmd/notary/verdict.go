@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+)
+
+// newVerifyResult takes over a verdict. A folder is compared as a whole: a file
+// that was notarized and is missing counts.
+func newVerifyResult(path, receiptPath string, v *receipt.Verdict, whole bool) *verifyResult {
+	r := &verifyResult{
+		Path: path, Receipt: receiptPath, Verified: v.Verified, Summary: v.Summary,
+		LogTime: v.LogTime, WitnessTime: v.WitnessTime, KnownUpTo: v.AuthorityUpTo,
+		Signer: v.Signer, Files: v.Files, Missing: v.Missing, Checks: v.Checks,
+		LogIndex: &v.Index, hasManyInside: whole,
+	}
+	if st := v.Statement; st != nil {
+		r.StatementID, r.Kind = st.ID.String(), st.Predicate.Kind
+		r.Site, r.Version = st.Predicate.Site, st.Predicate.Version
+	}
+	if len(v.Files) > 0 {
+		r.Verdict = worst(v.Files)
+	}
+	if whole && len(v.Missing) > 0 {
+		r.Verified = false
+		r.Summary = fmt.Sprintf("%d notarized files are missing, such as %s", len(v.Missing), v.Missing[0])
+	}
+	return r
+}
+
+// worst is the verdict on several files together.
+func worst(files []receipt.FileResult) receipt.FileOutcome {
+	out := receipt.Identical
+	for _, f := range files {
+		switch {
+		case f.Outcome == receipt.NotNotarized:
+			return f.Outcome
+		case f.Outcome != receipt.Identical:
+			out = f.Outcome
+		}
+	}
+	return out
+}
+
+// print writes a result for a person: the verdict first, then who and when,
+// then what does not hold.
+func (r *verifyResult) print(w io.Writer, checks bool) {
+	subject := r.Path
+	if subject == "" {
+		subject = r.Receipt
+	}
+	fmt.Fprintf(w, "%s: %s\n", subject, r.headline())
+	if r.Checks == nil {
+		if string(r.Verdict) != r.Summary {
+			fmt.Fprintf(w, "  %s\n", r.Summary)
+		}
+		return
+	}
+	if !strings.HasSuffix(r.headline(), r.Summary) {
+		fmt.Fprintf(w, "  %s\n", r.Summary)
+	}
+	if what := r.what(); what != "" {
+		fmt.Fprintf(w, "  %s\n", what)
+	}
+	if s := r.Signer; s != nil {
+		fmt.Fprintf(w, "  signed by %s (%s), %s; key %s\n", s.Name, strings.Join(roleNames(s.Roles), ", "), s.Organisation, short(s.KeyID.String()))
+	}
+	if r.LogIndex != nil {
+		fmt.Fprintf(w, "  %s\n", r.when())
+	}
+	if r.KnownUpTo > 0 {
+		fmt.Fprintf(w, "  enrolments and revocations known up to entry %d\n", r.KnownUpTo)
+	}
+	r.printFiles(w)
+	for _, c := range r.Checks {
+		if checks || c.Outcome == receipt.Failed {
+			fmt.Fprintf(w, "  %-11s %s: %s\n", c.Outcome, c.Name, c.Detail)
+		}
+	}
+}
+
+func (r *verifyResult) headline() string {
+	switch {
+	case r.Unreadable:
+		return "cannot be read"
+	case r.Verdict == "" && r.Verified:
+		return "the receipt holds"
+	case r.Verdict == "":
+		return "the receipt does not hold"
+	case r.Verdict == receipt.Identical && !r.Verified:
+		return "identical, but the receipt does not hold"
+	}
+	return string(r.Verdict)
+}
+
+func (r *verifyResult) what() string {
+	var parts []string
+	if r.Kind != "" {
+		parts = append(parts, string(r.Kind))
+	}
+	if r.Version != "" {
+		parts = append(parts, "version "+r.Version)
+	}
+	if r.Site != "" {
+		parts = append(parts, "site "+r.Site)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (r *verifyResult) when() string {
+	s := fmt.Sprintf("entry %d of the audit trail", *r.LogIndex)
+	if !r.LogTime.IsZero() {
+		s += ", not before " + r.LogTime.UTC().Format(time.RFC3339)
+	}
+	if !r.WitnessTime.IsZero() {
+		s += ", not after " + r.WitnessTime.UTC().Format(time.RFC3339)
+	}
+	return s
+}
+
+// printFiles lists the files of a folder that are not identical, and says how
+// many are.
+func (r *verifyResult) printFiles(w io.Writer) {
+	if !r.hasManyInside {
+		return
+	}
+	same := 0
+	for _, f := range r.Files {
+		if f.Outcome == receipt.Identical {
+			same++
+			continue
+		}
+		fmt.Fprintf(w, "  %s: %s\n", f.Name, f.Outcome)
+	}
+	for _, name := range r.Missing {
+		fmt.Fprintf(w, "  %s: missing\n", name)
+	}
+	fmt.Fprintf(w, "  %d of %d files identical\n", same, len(r.Files)+len(r.Missing))
+}
+
+// short is enough of an id to tell it from others at sight.
+func short(id string) string {
+	if len(id) > 16 {
+		return id[:16] + "…"
+	}
+	return id
+}
