@@ -2,6 +2,7 @@ package notary
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -47,6 +48,9 @@ func (s *Service) inclusion(ctx context.Context, rec *Record) (receipt.Inclusion
 	}
 	if ctx.Err() != nil {
 		return receipt.Inclusion{}, context.Cause(ctx)
+	}
+	if errors.Is(err, ErrLogStopped) {
+		s.halt(err) // the log stopped by itself
 	}
 	return receipt.Inclusion{}, unavailable(fmt.Errorf("proving entry %d: %w", rec.Index, err))
 }

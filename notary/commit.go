@@ -70,6 +70,7 @@ func (s *Service) gather(first *act) []*act {
 // entry that it governs is added.
 func (s *Service) commit(acts []*act) {
 	if err := s.Err(); err != nil {
+		s.halt(err)
 		s.finishAll(acts, unavailable(err))
 		return
 	}
@@ -245,10 +246,14 @@ func (s *Service) finishAll(acts []*act, err error) {
 func (s *Service) halt(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopErr == nil {
-		s.stopErr = fmt.Errorf("%w: %w", ErrLogStopped, err)
-		close(s.stopped)
+	if s.stopErr != nil {
+		return
 	}
+	if !errors.Is(err, ErrLogStopped) {
+		err = fmt.Errorf("%w: %w", ErrLogStopped, err)
+	}
+	s.stopErr = err
+	close(s.stopped)
 }
 
 // Err returns nil while the service takes submissions, or what stopped it, under

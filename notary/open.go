@@ -81,7 +81,7 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	pending, err := s.recover(ctx)
+	pending, err := s.catchUp(ctx)
 	if err != nil {
 		s.cancel()
 		return nil, err

@@ -11,10 +11,10 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-// recover reads what the log holds beyond the store's watermark, places it, and
+// catchUp reads what the log holds beyond the store's watermark, places it, and
 // returns the stored statements that the log does not hold, oldest first. Time
 // marks among those are dropped: they tell the time of a moment that has passed.
-func (s *Service) recover(ctx context.Context) ([]*Record, error) {
+func (s *Service) catchUp(ctx context.Context) ([]*Record, error) {
 	size := s.log.Size()
 	from, err := s.store.PlacedUpTo(ctx)
 	if err != nil {

@@ -78,7 +78,7 @@ func (m *marks) next(c receipt.Checkpoint) (*timeMark, error) {
 	if m.last != nil && at.Before(m.last.time) {
 		at = m.last.time
 	}
-	mark, err := m.make(at, c)
+	mark, err := m.sign(at, c)
 	m.err = err
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (m *marks) next(c receipt.Checkpoint) (*timeMark, error) {
 	return mark, nil
 }
 
-func (m *marks) make(at time.Time, c receipt.Checkpoint) (*timeMark, error) {
+func (m *marks) sign(at time.Time, c receipt.Checkpoint) (*timeMark, error) {
 	st, err := trial.NewTimeMark(m.self.ID, trial.TimeMarkBody{
 		Origin: c.Origin, Time: at, Size: c.Size, Root: c.Root,
 	})
