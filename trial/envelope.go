@@ -1,9 +1,14 @@
 package trial
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 )
 
 // PayloadType is the DSSE payload type of every statement.
@@ -13,6 +18,12 @@ const PayloadType = "application/vnd.in-toto+json"
 const (
 	MaxPayload  = 512 << 10
 	MaxEnvelope = 1 << 20
+)
+
+// Bounds of an ECDSA signature on P-256 in ASN.1 DER, in bytes.
+const (
+	minSig = 8
+	maxSig = 72
 )
 
 // ID names a statement: the SHA-256 of its payload bytes. Its text form is 64
@@ -25,26 +36,22 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 // IsZero tells whether the ID is absent.
 func (id ID) IsZero() bool { return id == ID{} }
 
+// MarshalText returns the text form.
+func (id ID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
+
+// UnmarshalText reads the text form.
+func (id *ID) UnmarshalText(text []byte) (err error) {
+	*id, err = ParseID(string(text))
+	return err
+}
+
 // ParseID reads 64 lowercase hexadecimal characters.
 func ParseID(s string) (ID, error) {
 	d, err := parseHex32(s)
-	return ID(d), err
-}
-
-// KeyID names a key: the SHA-256 of its SubjectPublicKeyInfo DER. Its text form
-// is 64 lowercase hexadecimal characters.
-type KeyID [32]byte
-
-// String returns the KeyID as 64 lowercase hexadecimal characters.
-func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
-
-// IsZero tells whether the KeyID is absent.
-func (id KeyID) IsZero() bool { return id == KeyID{} }
-
-// ParseKeyID reads 64 lowercase hexadecimal characters.
-func ParseKeyID(s string) (KeyID, error) {
-	d, err := parseHex32(s)
-	return KeyID(d), err
+	if err != nil {
+		return ID{}, fmt.Errorf("invalid id: %w", err)
+	}
+	return ID(d), nil
 }
 
 func parseHex32(s string) ([32]byte, error) {
@@ -52,10 +59,8 @@ func parseHex32(s string) ([32]byte, error) {
 	if len(s) != 64 {
 		return d, fmt.Errorf("got %d characters, want 64 lowercase hexadecimal characters", len(s))
 	}
-	for _, c := range []byte(s) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return d, fmt.Errorf("got character %q, want lowercase hexadecimal", c)
-		}
+	if !lowerHex(s) {
+		return d, fmt.Errorf("got other characters, want 64 lowercase hexadecimal characters")
 	}
 	_, err := hex.Decode(d[:], []byte(s))
 	return d, err
@@ -72,11 +77,203 @@ type Envelope struct {
 	Sig []byte
 }
 
-// PublicKey is a P-256 public key with its encodings.
-type PublicKey struct {
-	Key *ecdsa.PublicKey
-	// DER is the SubjectPublicKeyInfo.
-	DER []byte
-	// ID is the SHA-256 of DER.
-	ID KeyID
+// ParseEnvelope reads a DSSE envelope of a statement: JSON in any spelling, of
+// at most MaxEnvelope bytes, with one signature. It does not look into the
+// payload and verifies nothing.
+//
+//	{"payload": "BASE64",
+//	 "payloadType": "application/vnd.in-toto+json",
+//	 "signatures": [{"keyid": "HEX", "sig": "BASE64"}]}
+func ParseEnvelope(b []byte) (*Envelope, error) { return parseEnvelope(b, PayloadType) }
+
+// Open reads an envelope and its statement. It verifies no signature.
+func Open(b []byte) (*Envelope, *Statement, error) {
+	e, err := ParseEnvelope(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := ParseStatement(e.Payload)
+	if err != nil {
+		return nil, nil, err
+	}
+	if e.KeyID != "" && e.KeyID != st.Predicate.Signer.KeyID.String() {
+		return nil, nil, refuse(ReasonMalformedEnvelope, "signatures[0].keyid", "not the key that the statement names")
+	}
+	return e, st, nil
+}
+
+func parseEnvelope(b []byte, payloadType string) (*Envelope, error) {
+	if len(b) > MaxEnvelope {
+		return nil, refuse(ReasonTooLarge, "", "got an envelope of %d bytes, want at most %d", len(b), MaxEnvelope)
+	}
+	r := newReader(b, ReasonMalformedEnvelope, "")
+	defer r.release()
+	e := new(Envelope)
+	signed := false
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "payload":
+			e.Payload = r.base64(MaxPayload)
+		case "payloadType":
+			e.PayloadType = r.line(128)
+		case "signatures":
+			e.signatures(r)
+			signed = true
+		default:
+			r.unknown()
+		}
+	}
+	switch {
+	case r.refusal != nil:
+	case e.Payload == nil:
+		r.failAt("payload", ReasonMissingField, "missing")
+	case e.PayloadType != payloadType:
+		r.failAt("payloadType", ReasonMalformedEnvelope, "want %q", payloadType)
+	case !signed:
+		r.failAt("signatures", ReasonMissingField, "missing")
+	}
+	r.end()
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Envelope) signatures(r *reader) {
+	r.begin('[')
+	n := 0
+	for r.more() {
+		if n++; n > 1 {
+			r.fail(ReasonMalformedEnvelope, "got more than one signature, want exactly one")
+			return
+		}
+		r.begin('{')
+		for r.next() {
+			switch string(r.name) {
+			case "keyid":
+				e.keyID(r)
+			case "sig":
+				e.Sig = r.base64(maxSig)
+				if r.refusal == nil && len(e.Sig) < minSig {
+					r.fail(ReasonMalformedEnvelope, "got a signature of %d bytes, want %d to %d", len(e.Sig), minSig, maxSig)
+				}
+			default:
+				r.unknown()
+			}
+		}
+		if e.Sig == nil {
+			r.failAt("sig", ReasonMissingField, "missing")
+		}
+	}
+	if n == 0 {
+		r.fail(ReasonMalformedEnvelope, "got no signature, want exactly one")
+	}
+}
+
+// keyID reads the hint, which may be the empty string.
+func (e *Envelope) keyID(r *reader) {
+	if r.refusal != nil {
+		return
+	}
+	if r.dec.PeekKind() != '"' {
+		r.hash(ReasonMalformedEnvelope) // refuses
+		return
+	}
+	raw, err := r.dec.ReadValue()
+	if err != nil {
+		r.syntax(err)
+		return
+	}
+	hint := r.unquote(raw)
+	if len(hint) != 0 && (len(hint) != 64 || !lowerHex(hint)) {
+		r.fail(ReasonMalformedEnvelope, "want 64 lowercase hexadecimal characters, or an empty string")
+		return
+	}
+	e.KeyID = string(hint)
+}
+
+// Marshal returns the envelope's one spelling as JSON.
+func (e *Envelope) Marshal() []byte {
+	size := base64.StdEncoding.EncodedLen(len(e.Payload)) + base64.StdEncoding.EncodedLen(len(e.Sig))
+	b := make([]byte, 0, size+len(e.PayloadType)+len(e.KeyID)+80)
+	b = append(b, `{"payload":"`...)
+	b = base64.StdEncoding.AppendEncode(b, e.Payload)
+	b = append(b, `","payloadType":"`...)
+	b = append(b, e.PayloadType...)
+	b = append(b, `","signatures":[{`...)
+	if e.KeyID != "" {
+		b = append(b, `"keyid":"`...)
+		b = append(b, e.KeyID...)
+		b = append(b, `",`...)
+	}
+	b = append(b, `"sig":"`...)
+	b = base64.StdEncoding.AppendEncode(b, e.Sig)
+	return append(b, `"}]}`...)
+}
+
+// PAE returns the bytes that are signed.
+func (e *Envelope) PAE() []byte { return PAE(e.PayloadType, e.Payload) }
+
+// PAE is DSSE's pre-authentication encoding.
+//
+// SPEC: "DSSEv1" + SP + LEN(type) + SP + type + SP + LEN(body) + SP + body, with
+// lengths in ASCII decimal (DSSE v1.0.2, protocol.md).
+func PAE(payloadType string, payload []byte) []byte {
+	b := make([]byte, 0, len(payloadType)+len(payload)+48)
+	b = paeHead(b, payloadType, len(payload))
+	return append(b, payload...)
+}
+
+func paeHead(b []byte, payloadType string, size int) []byte {
+	b = append(b, "DSSEv1 "...)
+	b = strconv.AppendInt(b, int64(len(payloadType)), 10)
+	b = append(b, ' ')
+	b = append(b, payloadType...)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, int64(size), 10)
+	return append(b, ' ')
+}
+
+// paeDigest is the SHA-256 of the PAE, without a copy of the payload.
+func paeDigest(payloadType string, payload []byte) []byte {
+	var head [160]byte
+	h := sha256.New()
+	h.Write(paeHead(head[:0], payloadType, len(payload)))
+	h.Write(payload)
+	return h.Sum(nil)
+}
+
+// Verify checks the signature: ECDSA on P-256 with SHA-256 over the PAE. The
+// hint must be empty or the key's id. It fails with BAD_SIGNATURE. A signature
+// with the larger of its two S values is valid too: the identity of an act is
+// its payload, not its signature.
+func (e *Envelope) Verify(key *PublicKey) error {
+	if e.KeyID != "" && e.KeyID != key.ID.String() {
+		return refuse(ReasonBadSignature, "signatures[0].keyid", "not the id of the signer's key %s", key.ID)
+	}
+	if !ecdsa.VerifyASN1(key.Key, paeDigest(e.PayloadType, e.Payload), e.Sig) {
+		return refuse(ReasonBadSignature, "signatures[0].sig", "not a signature of the key %s over this payload", key.ID)
+	}
+	return nil
+}
+
+// Sign signs a statement's payload with a P-256 key.
+func Sign(priv crypto.Signer, payload []byte) (*Envelope, error) {
+	return signAs(priv, PayloadType, payload)
+}
+
+func signAs(priv crypto.Signer, payloadType string, payload []byte) (*Envelope, error) {
+	if len(payload) > MaxPayload {
+		return nil, refuse(ReasonTooLarge, "payload", "got %d bytes, want at most %d", len(payload), MaxPayload)
+	}
+	pub, err := NewPublicKey(priv.Public())
+	if err != nil {
+		return nil, err
+	}
+	sig, err := priv.Sign(rand.Reader, paeDigest(payloadType, payload), crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	return &Envelope{PayloadType: payloadType, Payload: payload, KeyID: pub.ID.String(), Sig: sig}, nil
 }

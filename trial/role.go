@@ -49,3 +49,8 @@ func (r Role) ofSite() bool {
 
 // ofSystem tells whether only a system has the role.
 func (r Role) ofSystem() bool { return strings.HasSuffix(string(r), "-system") }
+
+// knownRole tells whether an enrolment may give the role.
+func knownRole(r Role, extra []Role) bool {
+	return slices.Contains(roles, r) || slices.Contains(extra, r)
+}

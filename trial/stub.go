@@ -1,53 +1,11 @@
 package trial
 
 import (
-	"crypto"
 	"errors"
 	"time"
 )
 
 var errStub = errors.New("not written yet")
-
-func ParseEnvelope(b []byte) (*Envelope, error)                  { return nil, errStub }
-func Open(b []byte) (*Envelope, *Statement, error)               { return nil, nil, errStub }
-func (e *Envelope) Marshal() []byte                              { return nil }
-func (e *Envelope) PAE() []byte                                  { return nil }
-func PAE(payloadType string, payload []byte) []byte              { return nil }
-func (e *Envelope) Verify(key *PublicKey) error                  { return errStub }
-func Sign(priv crypto.Signer, payload []byte) (*Envelope, error) { return nil, errStub }
-
-func NewPublicKey(pub crypto.PublicKey) (*PublicKey, error)   { return nil, errStub }
-func ParsePublicKeyDER(der []byte) (*PublicKey, error)        { return nil, errStub }
-func ParsePublicKeyPEM(text []byte) (*PublicKey, error)       { return nil, errStub }
-func (k *PublicKey) PEM() []byte                              { return nil }
-func GenerateKey() (crypto.Signer, error)                     { return nil, errStub }
-func ParsePrivateKeyPEM(text []byte) (crypto.Signer, error)   { return nil, errStub }
-func MarshalPrivateKeyPEM(priv crypto.Signer) ([]byte, error) { return nil, errStub }
-
-func ParseStatement(payload []byte) (*Statement, error)            { return nil, errStub }
-func MarshalStatement(st *Statement) ([]byte, error)               { return nil, errStub }
-func NewTimeMark(key KeyID, body TimeMarkBody) (*Statement, error) { return nil, errStub }
-
-// SignPossession signs a *CharterBody, *EnrolmentBody or *RecoveryBody without its proofs.
-func SignPossession(priv crypto.Signer, charter ID, body any) ([]byte, error) { return nil, errStub }
-
-type AsOf struct {
-	Charter   ID
-	Origin    string
-	Size      uint64
-	Root      [32]byte
-	Authority []ID
-}
-
-func SignAsOf(priv crypto.Signer, list *AsOf) (*Envelope, error) { return nil, errStub }
-func ParseAsOfEnvelope(b []byte) (*Envelope, error)              { return nil, errStub }
-func ParseAsOf(env *Envelope, notary *PublicKey) (*AsOf, error)  { return nil, errStub }
-
-type Registry map[string]string
-
-func (r Registry) Normalise() []string             { return nil }
-func NormaliseRegistryNumber(number string) string { return number }
-func CheckIdentifier(scheme, value string) error   { return errStub }
 
 // Standing is what a key's holder is in the trial when a statement is judged.
 type Standing struct {

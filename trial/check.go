@@ -1,0 +1,157 @@
+package trial
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"strconv"
+)
+
+// check judges what the fields of a statement say together.
+func (st *Statement) check() *Refusal {
+	p := &st.Predicate
+	fixed, known := kinds[p.Kind]
+	if bad := p.checkFields(); bad != nil {
+		return bad
+	}
+	if !known {
+		return nil
+	}
+	switch {
+	case p.Declared == nil && !fixed.noDeclared:
+		return refuse(ReasonMissingField, "predicate.declaredTime", "missing")
+	case p.Meaning == "" && p.Kind != KindTimeMark:
+		return refuse(ReasonMissingField, "predicate.meaning", "missing")
+	case !p.Supersedes.IsZero() && fixed.final:
+		return refuse(ReasonFieldNotAllowed, "predicate.supersedes", "a statement of kind %s supersedes nothing", p.Kind)
+	}
+	if fixed.subject != "" {
+		if bad := st.checkConcern(fixed.subject); bad != nil {
+			return bad
+		}
+	} else if bad := st.checkFiles(); bad != nil {
+		return bad
+	}
+	return p.checkBody()
+}
+
+// checkFields judges the fields that every kind has, also one of a later
+// version.
+func (p *Predicate) checkFields() *Refusal {
+	trial := p.Kind != KindCharter && p.Kind != KindTimeMark
+	switch {
+	case p.Signer.KeyID.IsZero():
+		return refuse(ReasonMissingField, "predicate.signer", "missing")
+	case p.Signed == nil:
+		return refuse(ReasonMissingField, "predicate.signedTime", "missing")
+	case p.Salt == [32]byte{}:
+		return refuse(ReasonBadValue, "predicate.salt", "got zeros, want 32 random bytes")
+	case trial && p.Charter.IsZero():
+		return refuse(ReasonMissingField, "predicate.charter", "missing: it names the trial")
+	case !trial && !p.Charter.IsZero():
+		return refuse(ReasonFieldNotAllowed, "predicate.charter", "a statement of kind %s names no charter", p.Kind)
+	case !trial && p.Site != "":
+		return refuse(ReasonFieldNotAllowed, "predicate.site", "a statement of kind %s is about no site", p.Kind)
+	case p.Kind == KindTimeMark && p.Trial != nil:
+		return refuse(ReasonFieldNotAllowed, "predicate.trial", "a time mark belongs to no trial")
+	case !p.Supersedes.IsZero() && p.Reason == "":
+		return refuse(ReasonMissingReason, "predicate.reason", "missing: supersedes needs a reason")
+	}
+	return nil
+}
+
+// checkFiles judges the digests of files.
+func (st *Statement) checkFiles() *Refusal {
+	manifests := 0
+	for i, s := range st.Subjects {
+		_, sha := s.Digests[DigestSHA256]
+		_, table := s.Digests[DigestTable]
+		_, root := s.Digests[DigestManifest]
+		n := 0
+		for _, has := range []bool{sha, table, root} {
+			if has {
+				n++
+			}
+		}
+		switch {
+		case n != len(s.Digests):
+			return refuse(ReasonBadDigest, digestPath(i), "want digests of the names sha256, tn-table-v1 and tn-manifest-v1 only")
+		case root && n > 1:
+			return refuse(ReasonBadDigest, digestPath(i), "tn-manifest-v1 stands alone")
+		case table && !sha:
+			return refuse(ReasonBadDigest, digestPath(i), "tn-table-v1 stands only beside sha256")
+		case root:
+			manifests++
+		}
+	}
+	switch info := st.Predicate.Manifest; {
+	case manifests > 0 && len(st.Subjects) > 1:
+		return refuse(ReasonBadDigest, "subject", "a manifest is the only subject of its statement")
+	case manifests > 0 && info == nil:
+		return refuse(ReasonMissingField, "predicate.manifest", "missing: a root does not say how many files it covers")
+	case manifests == 0 && info != nil:
+		return refuse(ReasonFieldNotAllowed, "predicate.manifest", "no subject is a manifest")
+	}
+	return nil
+}
+
+func digestPath(i int) string { return "subject[" + strconv.Itoa(i) + "].digest" }
+
+// checkConcern judges the one subject of an act that is about no file.
+func (st *Statement) checkConcern(name string) *Refusal {
+	want := st.concern()
+	switch {
+	case st.Predicate.Manifest != nil:
+		return refuse(ReasonFieldNotAllowed, "predicate.manifest", "no subject is a manifest")
+	case len(st.Subjects) != 1 || st.Subjects[0].Name != name:
+		return refuse(ReasonBadName, "subject", "want one subject named %q", name)
+	case len(st.Subjects[0].Digests) != 1 || st.Subjects[0].Digests[DigestSHA256] != hex.EncodeToString(want[:]):
+		return refuse(ReasonBadDigest, digestPath(0), "not the sha256 of what the body concerns")
+	}
+	return nil
+}
+
+// concern returns the SHA-256 of what an act without file concerns.
+func (st *Statement) concern() [32]byte {
+	switch b := st.Predicate.Body.(type) {
+	case *CharterBody:
+		return b.SponsorKey.ID
+	case *EnrolmentBody:
+		return b.Key.ID
+	case *RevocationBody:
+		return b.Key
+	case *RecoveryBody:
+		return b.NewKey.ID
+	case *RegistrationBody:
+		return st.Predicate.Charter
+	case *EndorsementBody:
+		return b.Statement
+	case *TimeMarkBody:
+		// Not the root itself: it is also the digest of a 65-byte file.
+		text := b.Origin + "\n" + strconv.FormatUint(b.Size, 10) + "\n" + base64.StdEncoding.EncodeToString(b.Root[:]) + "\n"
+		return sha256.Sum256([]byte(text))
+	}
+	return [32]byte{}
+}
+
+// checkBody judges bodies that repeat what the common fields say.
+func (p *Predicate) checkBody() *Refusal {
+	switch b := p.Body.(type) {
+	case *CharterBody:
+		if p.Signer.KeyID != b.SponsorKey.ID {
+			return refuse(ReasonUnknownKey, "predicate.signer.keyId", "not the sponsor's key of the charter")
+		}
+	case *RegistrationBody:
+		if p.Trial[b.Registry] != b.Number {
+			return refuse(ReasonRegistryMismatch, "predicate.trial", "want the number that the body registers")
+		}
+	case *TimeMarkBody:
+		if !p.Signed.UTC.Equal(b.Time) {
+			return refuse(ReasonBadValue, "predicate.signedTime", "not the time of the mark")
+		}
+		if p.Signer.Role != RoleNotary {
+			return refuse(ReasonRoleNotAllowed, "predicate.signer.role", "want the role %s", RoleNotary)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,443 @@
+package trial
+
+import (
+	"crypto/sha256"
+	"slices"
+)
+
+// Limits of a statement's fields: entries of lists, bytes of strings.
+const (
+	MaxSubjects  = 10_000
+	maxFileName  = 1024
+	maxName      = 256
+	maxText      = 4096
+	maxLineage   = 1000
+	maxSites     = 2000
+	maxRoles     = 50
+	maxKinds     = 100
+	maxMap       = 100
+	maxCountries = 250
+	maxConfirmed = 5000
+	// maxManifestFiles bounds what one root covers.
+	maxManifestFiles = 1_000_000
+)
+
+var meanings = []Meaning{
+	MeaningAuthorship, MeaningReview, MeaningApproval, MeaningResponsibility, MeaningVerification,
+	MeaningCertifiedCopy, MeaningAcknowledgement,
+}
+
+// ParseStatement reads a statement: I-JSON (RFC 7493) in any spelling, at most
+// MaxPayload bytes. An error is a *Refusal, with the place in the document. A
+// statement of an unknown kind parses, with a [RawBody].
+//
+// It keeps payload and parts of it: the caller must not change it.
+func ParseStatement(payload []byte) (*Statement, error) {
+	if len(payload) > MaxPayload {
+		return nil, refuse(ReasonTooLarge, "", "got a payload of %d bytes, want at most %d", len(payload), MaxPayload)
+	}
+	r := newReader(payload, ReasonMalformedStatement, "")
+	defer r.release()
+	st := &Statement{Payload: payload}
+	st.read(r)
+	r.end()
+	if r.refusal != nil {
+		return nil, r.refusal
+	}
+	if bad := st.check(); bad != nil {
+		return nil, bad
+	}
+	st.ID = sha256.Sum256(payload)
+	return st, nil
+}
+
+func (st *Statement) read(r *reader) {
+	var typ, predicateType string
+	predicate := false
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "_type":
+			typ = r.constant(StatementType)
+		case "subject":
+			st.Subjects = r.subjects()
+		case "predicateType":
+			predicateType = r.constant(PredicateType)
+		case "predicate":
+			st.predicate(r)
+			predicate = true
+		default:
+			r.unknown()
+		}
+	}
+	r.require("_type", typ != "")
+	r.require("subject", len(st.Subjects) > 0)
+	r.require("predicateType", predicateType != "")
+	r.require("predicate", predicate)
+}
+
+// constant reads a string that has one value.
+func (r *reader) constant(want string) string {
+	b := r.bytes(maxName)
+	if r.refusal == nil && string(b) != want {
+		r.fail(ReasonMalformedStatement, "want %q", want)
+	}
+	return want
+}
+
+func (r *reader) subjects() []Subject {
+	var out []Subject
+	var names map[string]struct{}
+	r.begin('[')
+	for r.more() {
+		if len(out) == MaxSubjects {
+			r.fail(ReasonTooLarge, "got more than %d subjects: send a manifest", MaxSubjects)
+			return nil
+		}
+		s := r.subject()
+		// Few names are compared one by one, many by a map: never all pairs.
+		dup := false
+		if len(out) < 8 {
+			dup = slices.ContainsFunc(out, func(o Subject) bool { return o.Name == s.Name })
+		} else {
+			if names == nil {
+				names = make(map[string]struct{}, 64)
+				for _, o := range out {
+					names[o.Name] = struct{}{}
+				}
+			}
+			_, dup = names[s.Name]
+			names[s.Name] = struct{}{}
+		}
+		if dup {
+			r.failAt("name", ReasonDuplicateValue, "another subject has this name")
+		}
+		out = append(out, s)
+	}
+	if len(out) == 0 {
+		r.fail(ReasonMissingField, "want at least one subject")
+	}
+	return out
+}
+
+func (r *reader) subject() Subject {
+	var s Subject
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "name":
+			s.Name = r.line(maxFileName)
+			if r.refusal == nil {
+				if bad := badFileName(s.Name); bad != "" {
+					r.fail(ReasonBadName, "%s", bad)
+				}
+			}
+		case "digest":
+			s.Digests = r.digests()
+		default:
+			r.unknown()
+		}
+	}
+	r.require("name", s.Name != "")
+	r.require("digest", len(s.Digests) > 0)
+	return s
+}
+
+// digests reads names and values. Which names a known kind may have is checked
+// with the whole, because a kind of a later version may have others.
+func (r *reader) digests() map[string]string {
+	out := make(map[string]string, 1)
+	r.begin('{')
+	for r.next() {
+		name := internDigest(r.name)
+		b := r.bytes(64 << 10)
+		switch {
+		case r.refusal != nil:
+		case !isDigestName(name):
+			r.fail(ReasonBadDigest, "want a digest's name in lowercase letters, digits and hyphens")
+		case len(b) != 64 || !lowerHex(b):
+			r.fail(ReasonBadDigest, "got %d characters, want 64 lowercase hexadecimal characters", len(b))
+		case len(out) == 8:
+			r.fail(ReasonTooLarge, "got more than 8 digests")
+		default:
+			out[name] = string(b)
+		}
+	}
+	if len(out) == 0 {
+		r.fail(ReasonBadDigest, "want at least one digest")
+	}
+	return out
+}
+
+// internDigest saves a string for the names that nearly every subject has.
+func internDigest(name []byte) string {
+	switch string(name) {
+	case DigestSHA256:
+		return DigestSHA256
+	case DigestTable:
+		return DigestTable
+	case DigestManifest:
+		return DigestManifest
+	}
+	return string(name)
+}
+
+func (st *Statement) predicate(r *reader) {
+	p := &st.Predicate
+	var present fields
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "charter":
+			p.Charter = r.hash(ReasonBadIdentifier)
+		case "trial":
+			p.Trial = r.registry()
+		case "site":
+			p.Site = r.identifier(maxName, isSite, "a site's id: at most 20 letters, digits, _ or -")
+		case "kind":
+			p.Kind = Kind(r.identifier(maxName, isKind, "a kind: at most 40 lowercase letters, digits or -"))
+		case "document":
+			p.Document = r.document()
+		case "version":
+			p.Version = r.identifier(maxName, isVersion, "a version label of at most 32 characters, such as 3.1 or 2.1-FR")
+		case "supersedes":
+			p.Supersedes = r.hash(ReasonBadIdentifier)
+		case "reason":
+			p.Reason = r.text(maxText)
+		case "declaredTime":
+			p.Declared = r.instant()
+		case "signedTime":
+			p.Signed = r.instant()
+		case "signer":
+			p.Signer = r.signer()
+		case "meaning":
+			p.Meaning = oneOf(r, meanings)
+		case "lineage":
+			p.Lineage = r.ids(maxLineage)
+		case "seen":
+			p.Seen = r.treeHead()
+		case "manifest":
+			p.Manifest = r.manifestInfo()
+		case "salt":
+			p.Salt = r.base64x32()
+			present.salt = true
+		case "body":
+			st.readBody(r)
+			present.body = true
+		default:
+			r.unknown()
+		}
+	}
+	if r.refusal == nil {
+		st.finishBody(r, present)
+	}
+}
+
+// fields tells which members were there whose value cannot tell.
+type fields struct{ salt, body bool }
+
+// readBody reads the body, or only its extent where the kind comes after it.
+func (st *Statement) readBody(r *reader) {
+	if st.Predicate.Kind == "" || !st.Predicate.Kind.Known() {
+		st.body = r.skip()
+		return
+	}
+	start := r.dec.InputOffset()
+	st.Predicate.Body = parseBody(r, st.Predicate.Kind)
+	if r.refusal == nil {
+		st.body = textBetween(r.src, start, r.dec.InputOffset())
+	}
+}
+
+// finishBody parses a body that was only skipped so far, and checks that there
+// is one.
+func (st *Statement) finishBody(r *reader, present fields) {
+	p := &st.Predicate
+	r.require("salt", present.salt)
+	r.require("kind", p.Kind != "")
+	if r.refusal != nil {
+		return
+	}
+	switch {
+	case !p.Kind.Known():
+		p.Body = RawBody(st.body)
+	case !present.body:
+		switch p.Kind {
+		case KindProtocol:
+			p.Body = new(ProtocolBody)
+		case KindICF:
+			p.Body = new(ICFBody)
+		case KindTMFDocument:
+			p.Body = new(TMFBody)
+		default:
+			r.failAt("body", ReasonMissingField, "missing: the kind needs one")
+		}
+	case p.Body == nil:
+		inner := newReader(st.body, ReasonMalformedStatement, "predicate.body")
+		defer inner.release()
+		p.Body = parseBody(inner, p.Kind)
+		inner.end()
+		r.refusal = inner.refusal
+	}
+}
+
+func (r *reader) document() *Document {
+	d := new(Document)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "id":
+			d.ID = r.identifier(maxName, isDocument, "a document's id of at most 128 characters")
+		case "language":
+			d.Language = r.identifier(maxName, isLanguage, "a language tag such as en or de-AT")
+		case "scope":
+			d.Scope = r.line(maxName)
+		default:
+			r.unknown()
+		}
+	}
+	if *d == (Document{}) {
+		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
+	}
+	return d
+}
+
+func (r *reader) signer() Signer {
+	var s Signer
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "keyId":
+			s.KeyID = r.hash(ReasonBadIdentifier)
+		case "name":
+			s.Name = r.line(maxName)
+		case "role":
+			s.Role = Role(r.identifier(maxName, isRole, "a role: at most 40 lowercase letters, digits or -"))
+		case "organisation":
+			s.Organisation = r.line(maxName)
+		default:
+			r.unknown()
+		}
+	}
+	r.require("keyId", !s.KeyID.IsZero())
+	r.require("name", s.Name != "")
+	r.require("role", s.Role != "")
+	r.require("organisation", s.Organisation != "")
+	return s
+}
+
+func (r *reader) treeHead() *TreeHead {
+	t := new(TreeHead)
+	var size, root bool
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "origin":
+			t.Origin = r.identifier(maxName, isOrigin, "a log's name: a bare host name in lower case")
+		case "size":
+			t.Size, size = r.number(), true
+		case "root":
+			t.Root, root = r.base64x32(), true
+		default:
+			r.unknown()
+		}
+	}
+	r.require("origin", t.Origin != "")
+	r.require("size", size)
+	r.require("root", root)
+	return t
+}
+
+func (r *reader) manifestInfo() *ManifestInfo {
+	m := new(ManifestInfo)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "files":
+			m.Files = r.number()
+			if r.refusal == nil && (m.Files == 0 || m.Files > maxManifestFiles) {
+				r.fail(ReasonBadNumber, "want 1 to %d files", maxManifestFiles)
+			}
+		default:
+			r.unknown()
+		}
+	}
+	r.require("files", m.Files != 0)
+	return m
+}
+
+func (r *reader) registry() Registry {
+	out := make(Registry, 2)
+	r.begin('{')
+	for r.next() {
+		name := string(r.name)
+		if !isRegistry(name) {
+			r.unknown()
+			return nil
+		}
+		out[name] = r.identifier(maxName, schemes[name], "a number of the registry "+name)
+	}
+	return out
+}
+
+// ids reads a list of statement ids, each once.
+func (r *reader) ids(limit int) []ID {
+	var out []ID
+	var seen map[ID]struct{}
+	r.begin('[')
+	for r.more() {
+		if len(out) == limit {
+			r.fail(ReasonTooLarge, "got more than %d entries", limit)
+			return nil
+		}
+		id := ID(r.hash(ReasonBadIdentifier))
+		if seen == nil {
+			seen = make(map[ID]struct{})
+		}
+		if _, dup := seen[id]; dup {
+			r.fail(ReasonDuplicateValue, "listed more than once")
+		}
+		seen[id] = struct{}{}
+		out = append(out, id)
+	}
+	if r.refusal == nil && len(out) == 0 {
+		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
+	}
+	return out
+}
+
+// oneOf reads a value of a closed list.
+func oneOf[T ~string](r *reader, list []T) T {
+	b := r.bytes(maxName)
+	if r.refusal != nil {
+		return ""
+	}
+	for _, v := range list {
+		if string(v) == string(b) {
+			return v
+		}
+	}
+	r.fail(ReasonBadValue, "want one of %q", list)
+	return ""
+}
+
+// listOf reads a list of at least one and at most limit values, each once.
+func listOf[T ~string](r *reader, limit int, value func() T) []T {
+	var out []T
+	r.begin('[')
+	for r.more() {
+		if len(out) == limit {
+			r.fail(ReasonTooLarge, "got more than %d entries", limit)
+			return nil
+		}
+		v := value()
+		if r.refusal == nil && slices.Contains(out, v) {
+			r.fail(ReasonDuplicateValue, "listed more than once")
+		}
+		out = append(out, v)
+	}
+	if r.refusal == nil && len(out) == 0 {
+		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
+	}
+	return out
+}

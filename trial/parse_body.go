@@ -1,0 +1,301 @@
+package trial
+
+// parseBody reads the body of a known kind.
+func parseBody(r *reader, kind Kind) any {
+	switch kind {
+	case KindCharter:
+		return r.charter()
+	case KindKeyEnrolment:
+		return r.enrolment()
+	case KindKeyRevocation:
+		return r.revocation()
+	case KindKeyRecovery:
+		return r.recovery()
+	case KindRegistration:
+		return r.registration()
+	case KindProtocol:
+		return r.protocol()
+	case KindProtocolAmendment:
+		return r.amendment()
+	case KindICF:
+		return r.icf()
+	case KindEthicsDecision:
+		return r.ethicsDecision()
+	case KindDataset, KindDerivedDataset:
+		return r.data()
+	case KindTMFDocument:
+		return r.tmf()
+	case KindEndorsement:
+		return r.endorsement()
+	case KindTimeMark:
+		return r.timeMark()
+	}
+	r.fail(ReasonUnknownKind, "no such kind")
+	return nil
+}
+
+func (r *reader) registration() *RegistrationBody {
+	b := new(RegistrationBody)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "registry":
+			b.Registry = oneOf(r, registries)
+		case "number":
+			b.Number = r.line(maxName)
+		case "date":
+			b.Date = r.date()
+		default:
+			r.unknown()
+		}
+	}
+	r.require("registry", b.Registry != "")
+	r.require("number", b.Number != "")
+	if r.refusal == nil && !schemes[b.Registry](b.Number) {
+		r.failAt("number", ReasonBadIdentifier, "want a number of the registry %s", b.Registry)
+	}
+	return b
+}
+
+func (r *reader) countries() []string {
+	return listOf(r, maxCountries, func() string {
+		return r.identifier(maxName, isCountry, "a country code of two capital letters")
+	})
+}
+
+func (r *reader) protocol() *ProtocolBody {
+	b := new(ProtocolBody)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "title":
+			b.Title = r.line(maxText)
+		case "countries":
+			b.Countries = r.countries()
+		default:
+			r.unknown()
+		}
+	}
+	return b
+}
+
+var amendmentTypes = []AmendmentType{AmendmentSubstantial, AmendmentNonSubstantial, AmendmentUrgent}
+
+func (r *reader) amendment() *AmendmentBody {
+	b := new(AmendmentBody)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "type":
+			b.Type = oneOf(r, amendmentTypes)
+		case "title":
+			b.Title = r.line(maxText)
+		case "countries":
+			b.Countries = r.countries()
+		default:
+			r.unknown()
+		}
+	}
+	r.require("type", b.Type != "")
+	return b
+}
+
+func (r *reader) icf() *ICFBody {
+	b := new(ICFBody)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "title":
+			b.Title = r.line(maxText)
+		case "protocol":
+			b.Protocol = r.hash(ReasonBadIdentifier)
+		case "countries":
+			b.Countries = r.countries()
+		default:
+			r.unknown()
+		}
+	}
+	return b
+}
+
+var ethicsDecisions = []EthicsDecision{
+	EthicsFavourable, EthicsConditional, EthicsUnfavourable, EthicsAcknowledged, EthicsNotRequired, EthicsWithdrawn,
+	EthicsRequestsChange,
+}
+
+func (r *reader) ethicsDecision() *EthicsDecisionBody {
+	b := new(EthicsDecisionBody)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "committee":
+			b.Committee = r.line(maxName)
+		case "reference":
+			b.Reference = r.line(maxName)
+		case "decision":
+			b.Decision = oneOf(r, ethicsDecisions)
+		case "date":
+			b.Date = r.date()
+		case "approves":
+			b.Approves = r.ids(maxLineage)
+		case "documents":
+			b.Documents = r.documentRefs()
+		default:
+			r.unknown()
+		}
+	}
+	r.require("committee", b.Committee != "")
+	r.require("decision", b.Decision != "")
+	r.require("date", b.Date != "")
+	return b
+}
+
+func (r *reader) documentRefs() []DocumentRef {
+	var out []DocumentRef
+	r.begin('[')
+	for r.more() {
+		if len(out) == maxLineage {
+			r.fail(ReasonTooLarge, "got more than %d entries", maxLineage)
+			return nil
+		}
+		var d DocumentRef
+		r.begin('{')
+		for r.next() {
+			switch string(r.name) {
+			case "id":
+				d.ID = r.identifier(maxName, isDocument, "a document's id of at most 128 characters")
+			case "version":
+				d.Version = r.identifier(maxName, isVersion, "a version label of at most 32 characters, such as 3.1 or 2.1-FR")
+			default:
+				r.unknown()
+			}
+		}
+		r.require("id", d.ID != "")
+		r.require("version", d.Version != "")
+		out = append(out, d)
+	}
+	if r.refusal == nil && len(out) == 0 {
+		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
+	}
+	return out
+}
+
+var (
+	dataOrigins  = []DataOrigin{OriginSite, OriginEDC, OriginLab, OriginEPRO, OriginIRT, OriginSponsor}
+	dataPurposes = []DataPurpose{PurposeRoutine, PurposeInterim, PurposeDMC, PurposeLock, PurposeSubmission}
+)
+
+func (r *reader) data() *DataBody {
+	b := new(DataBody)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "origin":
+			b.Origin = oneOf(r, dataOrigins)
+		case "purpose":
+			b.Purpose = oneOf(r, dataPurposes)
+		case "dataset":
+			b.Dataset = r.line(maxName)
+		case "sourceSystem":
+			b.SourceSystem = r.line(maxName)
+		case "extractTime":
+			t := r.time()
+			b.ExtractTime = &t
+		case "cutoff":
+			b.Cutoff = r.date()
+		case "dictionaries":
+			b.Dictionaries = r.dictionaries()
+		case "migration":
+			b.Migration = r.boolean()
+		default:
+			r.unknown()
+		}
+	}
+	r.require("origin", b.Origin != "")
+	r.require("purpose", b.Purpose != "")
+	return b
+}
+
+// dictionaries reads versions by the names of dictionaries, such as MedDRA.
+func (r *reader) dictionaries() map[string]string {
+	out := make(map[string]string)
+	r.begin('{')
+	for r.next() {
+		name := string(r.name)
+		version := r.line(maxName)
+		switch {
+		case r.refusal != nil:
+		case !word(name, 64, " ._-"):
+			r.fail(ReasonBadIdentifier, "want a dictionary's name of at most 64 characters")
+		case len(out) == maxMap:
+			r.fail(ReasonTooLarge, "got more than %d entries", maxMap)
+		default:
+			out[name] = version
+		}
+	}
+	if r.refusal == nil && len(out) == 0 {
+		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
+	}
+	return out
+}
+
+func (r *reader) tmf() *TMFBody {
+	b := new(TMFBody)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "artifact":
+			b.Artifact = r.identifier(maxName, isArtifact, "a TMF Reference Model number such as 02.01.02")
+		case "title":
+			b.Title = r.line(maxText)
+		case "date":
+			b.Date = r.date()
+		default:
+			r.unknown()
+		}
+	}
+	return b
+}
+
+func (r *reader) endorsement() *EndorsementBody {
+	b := new(EndorsementBody)
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "statement":
+			b.Statement = r.hash(ReasonBadIdentifier)
+		case "decision":
+			b.Decision = oneOf(r, []string{DecisionEndorsed})
+		default:
+			r.unknown()
+		}
+	}
+	r.require("statement", !b.Statement.IsZero())
+	r.require("decision", b.Decision != "")
+	return b
+}
+
+func (r *reader) timeMark() *TimeMarkBody {
+	b := new(TimeMarkBody)
+	var size, root bool
+	r.begin('{')
+	for r.next() {
+		switch string(r.name) {
+		case "origin":
+			b.Origin = r.identifier(maxName, isOrigin, "a log's name: a bare host name in lower case")
+		case "time":
+			b.Time = r.time()
+		case "size":
+			b.Size, size = r.number(), true
+		case "root":
+			b.Root, root = r.base64x32(), true
+		default:
+			r.unknown()
+		}
+	}
+	r.require("origin", b.Origin != "")
+	r.require("time", !b.Time.IsZero())
+	r.require("size", size)
+	r.require("root", root)
+	return b
+}
