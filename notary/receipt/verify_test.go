@@ -1,0 +1,324 @@
+package receipt
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestVerifiedVerdict(t *testing.T) {
+	s := newStory(t)
+	v := Verify(mustParse(t, s.receipt(s.dataset)), mustEvidence(t, s.evidence(s.dataset)), s.trust(), []File{s.data.file()})
+	if !v.Verified {
+		t.Fatalf("%s: %+v", v.Summary, v.Checks)
+	}
+	for _, c := range v.Checks {
+		if c.Outcome != Passed {
+			t.Errorf("%s: %s: %s", c.Name, c.Outcome, c.Detail)
+		}
+	}
+	mark := s.marks[len(s.marks)-1]
+	if want := s.world.clock.Add(-60e9); !v.LogTime.Equal(want) {
+		t.Errorf("log time: got %s, want %s of the mark at %d", v.LogTime, want, mark)
+	}
+	if v.Signer == nil || v.Signer.Name != "Ben Coordinator" || v.Signer.Organisation != siteOrg {
+		t.Errorf("signer: got %+v", v.Signer)
+	}
+	if v.AuthorityUpTo != uint64(len(s.logged)) || v.Index != s.dataset || v.Files[0].Outcome != Identical {
+		t.Errorf("got %+v", v)
+	}
+	for _, want := range []string{"Ben Coordinator", siteOrg, "dataset", "2026-03-02T08:02:00Z"} {
+		if !strings.Contains(v.Summary, want) {
+			t.Errorf("the summary %q lacks %q", v.Summary, want)
+		}
+	}
+}
+
+func TestNotCheckedIsNotFailed(t *testing.T) {
+	s := newStory(t)
+	v := Verify(mustParse(t, s.receipt(s.dataset)), nil, s.fullTrust(), nil)
+	if !v.Verified || !strings.Contains(v.Summary, "validity period not checked") {
+		t.Fatalf("got %s: %+v", v.Summary, v.Checks)
+	}
+	if c := v.Check(CheckValidityPeriod); c.Outcome != NotChecked || !strings.Contains(c.Detail, "validity period not checked") {
+		t.Errorf("got %+v", c)
+	}
+	if c := v.Check(CheckFileDigest); c.Outcome != NotChecked {
+		t.Errorf("got %+v", c)
+	}
+	if !slices.Equal(v.Missing, []string{s.data.name}) {
+		t.Errorf("got missing %v", v.Missing)
+	}
+}
+
+func TestUnprovenSigner(t *testing.T) {
+	s := newStory(t)
+	v := Verify(mustParse(t, s.receipt(s.dataset)), nil, s.trust(), nil)
+	if v.Verified || !strings.Contains(v.Summary, "signer unproven") || v.Signer != nil {
+		t.Errorf("got %+v", v)
+	}
+}
+
+// A Verifier remembers; that must not show, in whatever order receipts come and
+// from however many goroutines.
+func TestRememberingChangesNothing(t *testing.T) {
+	cases := allCases(t)
+	byTrust := map[string]*Verifier{}
+	type job struct {
+		v  *Verifier
+		r  *Receipt
+		ev *Evidence
+		t  *Trust
+		fs []File
+	}
+	var jobs []job
+	for _, c := range cases {
+		files := map[string][]byte{}
+		for n, b := range c.Trust {
+			files[n] = []byte(b)
+		}
+		trust, err := ParseTrust(files)
+		if err != nil {
+			continue
+		}
+		r, err := Parse([]byte(c.Receipt))
+		if err != nil {
+			continue
+		}
+		var ev *Evidence
+		if c.Evidence != "" {
+			if ev, err = ParseEvidence([]byte(c.Evidence)); err != nil {
+				continue
+			}
+		}
+		key := trust.Fingerprint()
+		if len(trust.authority) > 0 {
+			key += c.Name
+		}
+		if byTrust[key] == nil {
+			byTrust[key] = NewVerifier(trust)
+		}
+		jobs = append(jobs, job{byTrust[key], r, ev, trust, c.files(t)})
+	}
+	var wg sync.WaitGroup
+	for round := range 2 {
+		for i, j := range jobs {
+			wg.Go(func() {
+				got, want := j.v.Verify(j.r, j.ev, j.fs), Verify(j.r, j.ev, j.t, j.fs)
+				if !reflect.DeepEqual(got.Checks, want.Checks) || got.Summary != want.Summary {
+					t.Errorf("round %d, case %d: got %+v, want %+v", round, i, got.Checks, want.Checks)
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+// whatWasVerified is what a holder relies on.
+func whatWasVerified(v *Verdict) []any {
+	return []any{v.Statement.ID, v.Index, v.LogTime, v.Signer, v.AuthorityUpTo, v.Files}
+}
+
+// Any bit of a receipt flipped is rejected, or changes nothing that was
+// verified: here only the line of a witness that nobody knows.
+func TestEveryFlippedBit(t *testing.T) {
+	s := newStory(t)
+	s.witnesses = []string{"unknown.example"}
+	good, ev, trust := s.receipt(s.dataset), mustEvidence(t, s.evidence(s.dataset)), s.trust()
+	files := []File{s.data.file()}
+	verifier := NewVerifier(trust)
+	want := verifier.Verify(mustParse(t, good), ev, files)
+	if !want.Verified {
+		t.Fatal(want.Summary)
+	}
+	unknown := bytes.Index(good, []byte("— unknown.example"))
+	parsed, survived := 0, 0
+	for i := range good {
+		for bit := range 8 {
+			b := slices.Clone(good)
+			b[i] ^= 1 << bit
+			r, err := Parse(b)
+			if err != nil {
+				continue
+			}
+			parsed++
+			v := verifier.Verify(r, ev, files)
+			if !v.Verified {
+				continue
+			}
+			survived++
+			if !reflect.DeepEqual(whatWasVerified(v), whatWasVerified(want)) {
+				t.Errorf("bit %d of byte %d: verified something else", bit, i)
+			}
+			if i < unknown || i > unknown+200 {
+				t.Errorf("bit %d of byte %d is not noticed", bit, i)
+			}
+		}
+	}
+	t.Logf("%d bits: %d parse, %d verify still, all in the unknown witness's line", len(good)*8, parsed, survived)
+}
+
+// Edits of any kind, in receipt, evidence or trust folder, never give another
+// verified content.
+func TestAnyEdit(t *testing.T) {
+	s := newStory(t)
+	receipt, evidence, trust := s.receipt(s.dataset), s.evidence(s.dataset), s.trust().Files()
+	want := Verify(mustParse(t, receipt), mustEvidence(t, evidence), s.trust(), nil)
+	rapid.Check(t, func(t *rapid.T) {
+		r, e, tr := slices.Clone(receipt), slices.Clone(evidence), map[string][]byte{}
+		for n, b := range trust {
+			tr[n] = b
+		}
+		if rapid.Bool().Draw(t, "inEvidence") {
+			e = edit(t, e)
+		} else {
+			r = edit(t, r)
+		}
+		folder, err := ParseTrust(tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := Parse(r)
+		if err != nil {
+			return
+		}
+		ev, err := ParseEvidence(e)
+		if err != nil {
+			return
+		}
+		v := Verify(parsed, ev, folder, nil)
+		if v.Verified && !reflect.DeepEqual(whatWasVerified(v), whatWasVerified(want)) {
+			t.Errorf("verified something else: %s", v.Summary)
+		}
+	})
+}
+
+// edit changes, removes, repeats or moves a few bytes.
+func edit(t *rapid.T, b []byte) []byte {
+	at := rapid.IntRange(0, len(b)-1).Draw(t, "at")
+	n := rapid.IntRange(1, 40).Draw(t, "n")
+	end := min(len(b), at+n)
+	switch rapid.IntRange(0, 3).Draw(t, "edit") {
+	case 0:
+		b[at] = rapid.Byte().Draw(t, "byte")
+		return b
+	case 1:
+		return slices.Delete(b, at, end)
+	case 2:
+		return slices.Insert(b, at, slices.Clone(b[at:end])...)
+	}
+	piece := slices.Clone(b[at:end])
+	b = slices.Delete(b, at, end)
+	return slices.Insert(b, rapid.IntRange(0, len(b)).Draw(t, "to"), piece...)
+}
+
+func TestSelfCheck(t *testing.T) {
+	s := newStory(t)
+	l := s.logged[s.dataset]
+	v, err := NewLogVerifier(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := s.receipt(s.dataset)
+	if err := v.SelfCheck(good, l.env, l.key); err != nil {
+		t.Fatal(err)
+	}
+	withID := *l.env
+	withID.KeyID = l.key.ID.String()
+	if err := v.SelfCheck(good, &withID, l.key); err != nil {
+		t.Errorf("an envelope that came with a key id: %v", err)
+	}
+	other := s.logged[s.dataset-2]
+	if err := v.SelfCheck(good, other.env, other.key); err == nil {
+		t.Error("accepted another envelope")
+	}
+	if err := v.SelfCheck(good, l.env, s.sponsor.key); err == nil {
+		t.Error("accepted another key")
+	}
+	r := mustParse(t, good)
+	r.Path[0][0] ^= 1
+	if err := v.SelfCheck(r.marshal(), l.env, l.key); err == nil {
+		t.Error("accepted a wrong proof")
+	}
+	if err := v.SelfCheck(good[1:], l.env, l.key); err == nil {
+		t.Error("accepted what is no receipt")
+	}
+	otherLog, err := NewLogVerifier(logKey(t, testOrigin, "other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := otherLog.SelfCheck(good, l.env, l.key); err == nil {
+		t.Error("accepted another log")
+	}
+	if _, err := NewLogVerifier(); err == nil {
+		t.Error("accepted no key")
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	s := newStory(b)
+	r, ev, trust := mustParse(b, s.receipt(s.dataset)), mustEvidence(b, s.evidence(s.dataset)), s.trust()
+	files := []File{s.data.file()}
+	l := s.logged[s.dataset]
+	b.Run("bare-P256", func(b *testing.B) {
+		digest := sha256.Sum256(l.env.PAE())
+		for b.Loop() {
+			if !ecdsa.VerifyASN1(l.key.Key, digest[:], l.env.Sig) {
+				b.Fatal("wrong")
+			}
+		}
+	})
+	b.Run("one", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if !Verify(r, ev, trust, files).Verified {
+				b.Fatal("not verified")
+			}
+		}
+	})
+	b.Run("many", func(b *testing.B) {
+		b.ReportAllocs()
+		v := NewVerifier(trust)
+		for b.Loop() {
+			if !v.Verify(r, ev, files).Verified {
+				b.Fatal("not verified")
+			}
+		}
+	})
+}
+
+func BenchmarkReceipt(b *testing.B) {
+	s := newStory(b)
+	l := s.logged[s.dataset]
+	inc := s.inclusion(s.dataset, uint64(len(s.logged)))
+	entry := Entry(l.env, l.key)
+	text := s.receipt(s.dataset)
+	evidence := s.evidence(s.dataset)
+	v, err := NewLogVerifier(s.log)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, f := range map[string]func() error{
+		"Entry":         func() error { Entry(l.env, l.key); return nil },
+		"Build":         func() error { _, err := Build(l.env, l.key, inc, entry, s.log); return err },
+		"Parse":         func() error { _, err := Parse(text); return err },
+		"SelfCheck":     func() error { return v.SelfCheck(text, l.env, l.key) },
+		"ParseEvidence": func() error { _, err := ParseEvidence(evidence); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := f(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
