@@ -40,31 +40,4 @@ func (a *Authority) SponsorKey() *PublicKey             { return nil }
 func (a *Authority) KnownUpTo() uint64                  { return 0 }
 func AffectsAuthority(st *Statement, a *Authority) bool { return false }
 
-// ManifestFile is one file of a manifest.
-type ManifestFile struct {
-	Path    string
-	Size    uint64
-	Digests map[string]string
-}
-
-type Manifest struct{}
-
-func NewManifest(files []ManifestFile, secret []byte) (*Manifest, error) { return nil, errStub }
-func ParseManifest(b []byte) (*Manifest, error)                          { return nil, errStub }
-func (m *Manifest) Marshal() []byte                                      { return nil }
-func (m *Manifest) Root() [32]byte                                       { return [32]byte{} }
-func (m *Manifest) Len() uint64                                          { return 0 }
-func (m *Manifest) Files() []ManifestFile                                { return nil }
-func (m *Manifest) Has(path string) bool                                 { return false }
-func (m *Manifest) Subject(name string) Subject                          { return Subject{} }
-func (m *Manifest) ProveFile(path string) ([]byte, error)                { return nil, errStub }
-
-type ManifestProof struct{}
-
-func ParseManifestProof(b []byte) (*ManifestProof, error)       { return nil, errStub }
-func (p *ManifestProof) Verify(root string, files uint64) error { return errStub }
-func (p *ManifestProof) Path() string                           { return "" }
-func (p *ManifestProof) Size() uint64                           { return 0 }
-func (p *ManifestProof) SHA256() [32]byte                       { return [32]byte{} }
-
 func LooksLikeParticipantID(s string) bool { return false }
