@@ -174,7 +174,9 @@ func (s *Store) Trials(ctx context.Context, registry string) ([]trial.ID, error)
 		if err := rows.Scan(&charter); err != nil {
 			return nil, s.failed(what, err)
 		}
-		trials = append(trials, trial.ID(append(make([]byte, 0, 32), charter...)))
+		var id trial.ID
+		copy(id[:], charter)
+		trials = append(trials, id)
 	}
 	return trials, s.failed(what, rows.Err())
 }

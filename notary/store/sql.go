@@ -76,7 +76,7 @@ const (
 	sqlByIndexes = recordColumns + ` FROM json_each(?) j CROSS JOIN entries e ON e.idx = j.value
 		CROSS JOIN statements s ON s.n = e.n`
 	sqlTrials = `SELECT e.charter FROM registry r CROSS JOIN entries e ON e.n = r.n
-		WHERE r.number = ? GROUP BY e.charter ORDER BY min(e.idx)`
+		WHERE r.number = ? AND e.charter <> x'' GROUP BY e.charter ORDER BY min(e.idx)`
 
 	sqlFirstSince = `SELECT idx FROM entries WHERE log_time >= ? ORDER BY log_time, idx LIMIT 1`
 	// Each step is one search for the next larger charter: DISTINCT would read
