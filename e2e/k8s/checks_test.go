@@ -35,13 +35,14 @@ var checks = []check{
 	{"shutdown", checkShutdown},
 }
 
-// checkAll renders the manifests and checks all that they promise.
-func (f files) checkAll(initDir, serverDir string) error {
+// checkAll renders the manifests and checks all that they promise, for a log of
+// the given name.
+func (f files) checkAll(initDir, serverDir, origin string) error {
 	m, err := f.load(initDir, serverDir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(m.check(), checkOrigin(m, placeholder))
+	return errors.Join(m.check(), checkOrigin(m, origin))
 }
 
 func (m *manifests) check() error {

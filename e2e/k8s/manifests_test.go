@@ -148,7 +148,7 @@ func TestSpoiltManifests(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := source(t)
 			f.replace(t, tc.file, tc.from, tc.to)
-			err := f.checkAll(initDir, embeddedDir)
+			err := f.checkAll(initDir, embeddedDir, placeholder)
 			if err == nil {
 				t.Fatal("accepted")
 			}

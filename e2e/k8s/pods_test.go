@@ -3,6 +3,7 @@ package k8s
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,8 +13,6 @@ import (
 	psaapi "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 )
-
-const image = "ko://github.com/trialnotary/trialnotary/cmd/notaryd"
 
 // checkPodSecurity asks Kubernetes' own evaluator, at the level that the
 // namespace enforces, which must be restricted.
@@ -138,12 +137,26 @@ func checkResources(m *manifests) error {
 	return nil
 }
 
-// checkImages holds that every container runs the image that ko makes.
+// image is what ko fills in; an overlay may put a pushed image in its place.
+const image = "ko://github.com/trialnotary/trialnotary/cmd/notaryd"
+
+// pinned is a reference by digest. With a tag the registry decides what runs.
+var pinned = regexp.MustCompile(`^[^@]+@sha256:[0-9a-f]{64}$`)
+
+// checkImages holds that every container runs the image that ko makes, or all
+// of them one by digest.
 func checkImages(m *manifests) error {
+	var first string
 	for _, w := range m.workloads() {
 		for _, c := range slices.Concat(w.spec.InitContainers, w.spec.Containers) {
-			if c.Image != image {
-				return fmt.Errorf("%s: got image %q, want %q", w.name, c.Image, image)
+			if c.Image != image && !pinned.MatchString(c.Image) {
+				return fmt.Errorf("%s: got image %q, want %q or one by digest", w.name, c.Image, image)
+			}
+			if first == "" {
+				first = c.Image
+			}
+			if c.Image != first {
+				return fmt.Errorf("%s: got image %q, want %q as elsewhere", w.name, c.Image, first)
 			}
 			if len(c.Command) > 0 {
 				return fmt.Errorf("%s: got command %q, want the image's own", w.name, c.Command)
