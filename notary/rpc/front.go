@@ -38,7 +38,7 @@ type front struct {
 // refusal.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	c := &call{id: requestID(r.Header.Values(requestIDKey)), method: clip(r.Method) + " " + clip(r.URL.Path), address: r.RemoteAddr}
+	c := &call{id: requestID(r.Header.Values(requestIDKey)), method: "HTTP", address: r.RemoteAddr}
 	ctx := withCall(r.Context(), c)
 	r = r.WithContext(ctx)
 	f.headers(w, r, c.id)
@@ -49,7 +49,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.refuseHTTP(logged, r, errPanic)
 		}
 		if !logged.forwarded { // the interceptor has logged it
-			f.log.Info("HTTP", zap.String("request_id", c.id), zap.String("method", r.Method), zap.String("route", logged.route),
+			f.log.Info("answered by HTTP alone", zap.String("request_id", c.id), zap.String("method", c.method),
 				zap.String("address", c.address), zap.String("user", c.name()), zap.Int("status", logged.code()),
 				zap.Duration("took", time.Since(began)))
 		}
@@ -64,7 +64,6 @@ type statusWriter struct {
 	http.ResponseWriter
 	status    int
 	forwarded bool
-	route     string // a fixed name, never the path: a path names trials
 }
 
 func (w *statusWriter) WriteHeader(code int) {
@@ -111,18 +110,22 @@ func (f *front) serve(w *statusWriter, r *http.Request) error {
 	}
 	switch p := r.URL.Path; {
 	case p == "/healthz" || p == "/readyz":
-		w.route = p
+		name(r, "HTTP "+p)
 		return f.health(w, r)
 	case p == "/checkpoint" || strings.HasPrefix(p, "/tile/"):
-		w.route = "tiles"
+		name(r, "HTTP tiles")
 		return f.tiles(w, r)
 	case strings.HasPrefix(p, "/v1/"):
 		return f.rpc(w, r)
 	default:
-		w.route = "page"
+		name(r, "HTTP page")
 		return f.page(w, r)
 	}
 }
+
+// name gives the call the name that logs and records know it by: a fixed one,
+// never the path, which names trials.
+func name(r *http.Request, name string) { callOf(r.Context()).method = name }
 
 // checkRequest refuses what makes a request ambiguous: more than one spelling of
 // a path, more than one authorization, the reserved key.

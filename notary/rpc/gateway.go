@@ -64,8 +64,7 @@ func (f *front) rpc(w *statusWriter, r *http.Request) error {
 	case err != nil:
 		return noSuchPath()
 	}
-	callOf(r.Context()).method = rt.rpc
-	w.route = rt.rpc
+	name(r, rt.rpc)
 	if r.URL.ForceQuery && r.URL.RawQuery == "" {
 		return badRequest("", "the query is empty")
 	}

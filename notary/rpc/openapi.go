@@ -149,8 +149,7 @@ func (op *operation) curl(r *route) string {
 	path := op.Path
 	for _, p := range op.Parameters {
 		if p.In == "path" {
-			path = strings.ReplaceAll(path, "{"+p.Name+"}", "$"+strings.ToUpper(p.Name))
-			path = strings.ReplaceAll(path, "{"+snake(p.Name)+"}", "$"+strings.ToUpper(snake(p.Name)))
+			path = strings.ReplaceAll(path, "{"+p.Name+"}", "$"+strings.ToUpper(snake(p.Name)))
 		}
 	}
 	parts := []string{"curl --cacert ca.pem"}
@@ -170,7 +169,7 @@ func (op *operation) curl(r *route) string {
 	return strings.Join(append(parts, `"$NOTARY`+path+`"`), " \\\n  ")
 }
 
-// snake turns a JSON name into the proto name that path templates have.
+// snake turns a JSON name into one with underscores.
 func snake(name string) string {
 	var b strings.Builder
 	for _, c := range name {

@@ -43,11 +43,11 @@ var policy = map[string]rule{
 
 	// Health says no more than whether the notary serves; reflection says what
 	// the public description of the API says.
-	grpc_health_v1.Health_Check_FullMethodName:                                   anyone,
-	grpc_health_v1.Health_List_FullMethodName:                                    anyone,
-	grpc_health_v1.Health_Watch_FullMethodName:                                   anyone,
-	reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName:            anyone,
-	reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName:       anyone,
+	grpc_health_v1.Health_Check_FullMethodName:                             anyone,
+	grpc_health_v1.Health_List_FullMethodName:                              anyone,
+	grpc_health_v1.Health_Watch_FullMethodName:                             anyone,
+	reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName:      anyone,
+	reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName: anyone,
 }
 
 // permit decides whether the caller may call the method.

@@ -44,7 +44,7 @@ type call struct {
 	method  string
 	address string
 	cert    string // common name of the verified client certificate
-	user    *User // nil until authenticated, and for anonymous callers
+	user    *User  // nil until authenticated, and for anonymous callers
 }
 
 type callKey struct{}

@@ -18,7 +18,7 @@ import (
 // before the gateway, which is lenient by design, sees it.
 type route struct {
 	method   string   // HTTP method
-	template string   // such as /v1/trials/{trial}/statements
+	template string   // such as /v1/trials/{trial}/statements, with JSON names
 	segments []string // of the template
 	rpc      string   // full method name
 	stream   bool
@@ -66,10 +66,12 @@ func newRoute(m protoreflect.MethodDescriptor, rule *annotations.HttpRule) (*rou
 	fields := m.Input().Fields()
 	for _, s := range r.segments {
 		if name, ok := parameter(s); ok {
-			if fields.ByName(protoreflect.Name(name)) == nil {
+			f := fields.ByName(protoreflect.Name(name))
+			if f == nil {
 				return nil, fmt.Errorf("invalid path: no field %s", name)
 			}
-			r.bound[protoreflect.Name(name)] = true
+			r.bound[f.Name()] = true
+			r.template = strings.ReplaceAll(r.template, s, "{"+f.JSONName()+"}")
 		}
 	}
 	switch body := rule.GetBody(); body {

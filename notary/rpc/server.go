@@ -31,6 +31,7 @@ type Server struct {
 	secret   []byte // of the handover
 	refusals *recorder
 	batches  chan struct{} // a place for each newline-delimited body that is held
+	reauth   time.Duration // how long a stream trusts what it knows of its caller
 	probe    *health
 
 	outside *grpc.Server // the gRPC listener
@@ -68,6 +69,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, now: cfg.Clock, secret: newSecret(),
 		batches:    make(chan struct{}, cfg.Limits.MaxBatches),
+		reauth:     reauthenticate,
 		pipe:       bufconn.Listen(1 << 20),
 		notServing: make(chan struct{}), draining: make(chan struct{}), stopped: make(chan struct{}),
 	}

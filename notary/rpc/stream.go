@@ -130,7 +130,7 @@ func (s *submitStream) refresh(ctx context.Context) error {
 	created := s.created
 	s.created = false
 	s.mu.Unlock()
-	if !created && time.Since(s.asked) < reauthenticate {
+	if !created && time.Since(s.asked) < s.reauth {
 		return nil
 	}
 	next := *s.caller

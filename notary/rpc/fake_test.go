@@ -1,0 +1,314 @@
+package rpc
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// fakeService is a notary in memory: it keeps the promises that the handlers
+// rely on and fails on demand. The real one is used in real_test.go.
+type fakeService struct {
+	mu      sync.Mutex
+	records map[trial.ID]*notary.Record
+	names   map[string][]trial.ID // registry numbers
+	size    uint64
+	health  []notary.Condition
+	closed  bool
+
+	// before is asked first by Submit; it may block, fail or panic.
+	before func(ctx context.Context, payload []byte) error
+	// fail is returned by every read.
+	fail error
+}
+
+// fakePayload is what fakeService takes for a statement.
+type fakePayload struct {
+	Charter, Kind, Site, Organisation, Nonce string
+}
+
+func newFakeService() *fakeService {
+	return &fakeService{
+		records: make(map[trial.ID]*notary.Record), names: make(map[string][]trial.ID),
+		health: []notary.Condition{{Name: "log", OK: true, Detail: "writable"}},
+	}
+}
+
+func (p fakePayload) bytes() []byte {
+	b, _ := json.Marshal(p)
+	return b
+}
+
+func (p fakePayload) envelope() *trial.Envelope {
+	return &trial.Envelope{PayloadType: trial.PayloadType, Payload: p.bytes(), Sig: []byte{1, 2, 3}}
+}
+
+func (p fakePayload) id() trial.ID { return sha256.Sum256(p.bytes()) }
+
+// fakeStatement parses a payload.
+func fakeStatement(payload []byte) (*trial.Statement, error) {
+	var p fakePayload
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return nil, &trial.Refusal{Reason: trial.ReasonMalformedStatement, Detail: "not JSON"}
+	}
+	st := &trial.Statement{ID: sha256.Sum256(payload), Payload: payload}
+	st.Predicate.Kind, st.Predicate.Site = trial.Kind(p.Kind), p.Site
+	if p.Kind == string(trial.KindCharter) {
+		st.Predicate.Body = &trial.CharterBody{SponsorOrganisation: p.Organisation}
+		return st, nil
+	}
+	var err error
+	st.Predicate.Charter, err = trial.ParseID(p.Charter)
+	if err != nil && p.Charter != "" {
+		return nil, &trial.Refusal{Reason: trial.ReasonBadDigest, Path: "predicate.charter", Detail: err.Error()}
+	}
+	return st, nil
+}
+
+// put logs a statement.
+func (f *fakeService) put(st *trial.Statement, env *trial.Envelope) *notary.Record {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r, ok := f.records[st.ID]; ok {
+		return r
+	}
+	r := &notary.Record{
+		ID: st.ID, Envelope: *env, Charter: st.Predicate.Charter, Site: st.Predicate.Site, Kind: st.Predicate.Kind,
+		Authority: st.Predicate.Kind.Authority(), Logged: true, Index: f.size,
+		LogTime:  time.Date(2026, 1, 2, 3, 4, int(f.size), 0, time.UTC),
+		Subjects: []trial.Subject{{Name: "adsl.xpt", Digests: map[string]string{trial.DigestSHA256: fileDigest}}},
+	}
+	if r.Kind == trial.KindCharter {
+		r.Charter = r.ID
+		n := fmt.Sprintf("NCT%08d", f.size)
+		r.Registry = []string{n}
+		f.names[n] = append(f.names[n], r.ID)
+	}
+	f.size++
+	f.records[r.ID] = r
+	return r
+}
+
+func (f *fakeService) Submit(ctx context.Context, env *trial.Envelope, allow notary.Allow) (*notary.Result, error) {
+	if f.before != nil {
+		if err := f.before(ctx, env.Payload); err != nil {
+			return nil, err
+		}
+	}
+	st, err := fakeStatement(env.Payload)
+	if err != nil {
+		return nil, err
+	}
+	if err := allow(st); err != nil {
+		return nil, err
+	}
+	if st.Predicate.Kind == trial.KindTimeMark {
+		return nil, &trial.Refusal{Reason: trial.ReasonKindNotAllowed, Path: "predicate.kind", Detail: "only the notary itself logs time marks"}
+	}
+	return result(f.put(st, env)), nil
+}
+
+func result(r *notary.Record) *notary.Result {
+	return &notary.Result{Record: r, Bundle: []byte(`{"bundle":"` + r.ID.String() + `"}`), Evidence: []byte(`{}`)}
+}
+
+func (f *fakeService) Statement(_ context.Context, id trial.ID) (*notary.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	if r, ok := f.records[id]; ok {
+		return r, nil
+	}
+	return nil, notary.ErrNotFound
+}
+
+func (f *fakeService) Receipt(ctx context.Context, id trial.ID) (*notary.Result, error) {
+	r, err := f.Statement(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return result(r), nil
+}
+
+func (f *fakeService) List(_ context.Context, q notary.Query) ([]*notary.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	var out []*notary.Record
+	for _, r := range slices.SortedFunc(maps.Values(f.records), func(a, b *notary.Record) int { return cmp.Compare(a.Index, b.Index) }) {
+		switch {
+		case q.Charter != nil && r.Charter != *q.Charter, q.Site != "" && r.Site != q.Site, q.Kind != "" && r.Kind != q.Kind:
+		case q.Digest != "" && r.Subjects[0].Digests[trial.DigestSHA256] != q.Digest:
+		case !q.From.IsZero() && r.LogTime.Before(q.From), !q.Until.IsZero() && !r.LogTime.Before(q.Until):
+		case int64(r.Index) <= q.After || r.Index >= q.Below || len(out) == q.Limit || !shows(q.Visible, r):
+		default:
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// shows is what the store does in SQL.
+func shows(v *notary.Visible, r *notary.Record) bool {
+	return v == nil || slices.ContainsFunc(v.Grants, func(g notary.VisibleGrant) bool {
+		return (g.AllTrials || g.Charter == r.Charter) && (g.AllSites || r.Site == "" || r.Authority || slices.Contains(g.Sites, r.Site))
+	})
+}
+
+func (f *fakeService) FindSubject(ctx context.Context, q notary.Query) ([]*notary.Record, error) {
+	return f.List(ctx, q)
+}
+
+func (f *fakeService) Checkpoint() receipt.Checkpoint {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return receipt.Checkpoint{Origin: "notary.test", Size: f.size, Note: fmt.Appendf(nil, "notary.test\n%d\n", f.size)}
+}
+
+func (f *fakeService) Resolve(_ context.Context, name string) (trial.ID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return trial.ID{}, f.fail
+	}
+	if id, err := trial.ParseID(name); err == nil {
+		if r := f.records[id]; r != nil && r.Kind == trial.KindCharter {
+			return id, nil
+		}
+		return trial.ID{}, notary.ErrNotFound
+	}
+	switch ids := f.names[name]; len(ids) {
+	case 0:
+		return trial.ID{}, notary.ErrNotFound
+	case 1:
+		return ids[0], nil
+	}
+	return trial.ID{}, &trial.Refusal{Reason: trial.ReasonAmbiguousTrial, Path: "trial", Detail: "2 trials claim this registry number"}
+}
+
+func (f *fakeService) Trust(context.Context, trial.ID) (*receipt.Trust, error) {
+	return nil, notary.ErrUnavailable // the real service has one
+}
+
+func (f *fakeService) Verify(_ context.Context, _ trial.ID, bundle, _ []byte, files []receipt.File) (*receipt.Verdict, error) {
+	if bundle[0] != '{' {
+		return nil, notary.ErrNotReceipt
+	}
+	v := &receipt.Verdict{Summary: "not verified", Checks: []receipt.Check{{Name: receipt.CheckEntry, Outcome: receipt.Failed, Detail: "got another entry"}}}
+	for _, f := range files {
+		v.Files = append(v.Files, receipt.FileResult{Name: f.Name, Outcome: receipt.NotNotarized})
+	}
+	return v, nil
+}
+
+func (f *fakeService) Health(context.Context) []notary.Condition {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.health)
+}
+
+func (f *fakeService) Close(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	return nil
+}
+
+// fakeUsers are users in memory.
+type fakeUsers struct {
+	mu      sync.Mutex
+	byToken map[[32]byte]string
+	byCert  map[string]string
+	users   map[string]*User
+	fail    error
+}
+
+func (f *fakeUsers) get(name string, ok bool) (*User, error) {
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	u := f.users[name]
+	if !ok || u == nil {
+		return nil, notary.ErrNotFound
+	}
+	copied := *u
+	copied.Grants = slices.Clone(u.Grants)
+	return &copied, nil
+}
+
+func (f *fakeUsers) UserByToken(_ context.Context, hash [32]byte) (*User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	name, ok := f.byToken[hash]
+	return f.get(name, ok)
+}
+
+func (f *fakeUsers) UserByCert(_ context.Context, cert string) (*User, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	name, ok := f.byCert[cert]
+	return f.get(name, ok)
+}
+
+func (f *fakeUsers) GrantTrial(_ context.Context, user string, charter trial.ID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return f.fail
+	}
+	f.users[user].Grants = append(f.users[user].Grants, Grant{Role: RoleSponsor, Trial: charter})
+	return nil
+}
+
+func (f *fakeUsers) remove(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.users, name)
+}
+
+// fakeRefusals keeps refusals in memory.
+type fakeRefusals struct {
+	mu  sync.Mutex
+	all []Refused
+}
+
+func (f *fakeRefusals) RecordRefusals(_ context.Context, refused []Refused) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, refused...)
+	return nil
+}
+
+// fakeTiles has two files and remembers what it was asked for.
+type fakeTiles struct {
+	mu    sync.Mutex
+	asked []string
+}
+
+func (f *fakeTiles) ReadFile(path string) ([]byte, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, path)
+	switch path {
+	case "checkpoint":
+		return []byte("notary.test\n1\n"), false, nil
+	case "tile/0/000":
+		return []byte("tile"), true, nil
+	}
+	return nil, false, fs.ErrNotExist
+}
