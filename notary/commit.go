@@ -83,6 +83,7 @@ func (s *Service) commit(acts []*act) {
 	if err := s.put(mark, acts); err != nil {
 		// On an error nothing was stored, and if it was all the same, the
 		// statement is found when it is sent again.
+		s.dropMark(mark)
 		s.finishAll(acts, unavailable(fmt.Errorf("storing statements: %w", err)))
 		return
 	}
@@ -131,9 +132,7 @@ func (s *Service) addMark(m *timeMark) error {
 	}
 	index, err := s.log.Add(s.ctx, m.entry)(s.ctx)
 	if errors.Is(err, ErrOverloaded) {
-		// Not added, and stale when there is room again. What Drop leaves, the
-		// next start drops.
-		_ = s.store.Drop(s.ctx, []trial.ID{m.record.ID})
+		s.dropMark(m)
 	}
 	if err != nil {
 		return fmt.Errorf("logging a time mark: %w", err)
@@ -149,6 +148,14 @@ func (s *Service) addMark(m *timeMark) error {
 	s.placedUpTo.add(index)
 	s.placedUpTo.announce()
 	return nil
+}
+
+// dropMark forgets a time mark that was not added: it would be stale when its
+// turn came. What stays behind, the next start drops.
+func (s *Service) dropMark(m *timeMark) {
+	if m != nil {
+		_ = s.store.Drop(s.ctx, []trial.ID{m.record.ID})
+	}
 }
 
 // awaitLoop is the awaiter: it learns the index of every added entry.

@@ -85,15 +85,17 @@ func TestEmbedded(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for i := range n {
-		for range 2 { // each by two callers
-			wg.Go(func() {
-				res, err := e.Submit(t.Context(), envs[i], nil)
-				if err != nil {
-					t.Error(err)
-				}
-				results[i] = res
-			})
-		}
+		wg.Go(func() {
+			var err error
+			if results[i], err = e.Submit(t.Context(), envs[i], nil); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() { // a second caller with the same act
+			if _, err := e.Submit(t.Context(), envs[i], nil); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	wg.Wait()
 	if t.Failed() {

@@ -48,12 +48,19 @@ func (s *Service) evidence(ctx context.Context, rec *Record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if rec.Authority {
+		i := slices.IndexFunc(now.facts, func(f *fact) bool { return f.record.ID == rec.ID })
+		if i < 0 {
+			return nil, fmt.Errorf("%w: statement %s is not among its trial's authority statements", ErrDamaged, rec.ID)
+		}
+		return s.buildEvidence(ctx, chain(now.facts, rec.KeyID, now.facts[i].st), mark)
+	}
 	t.evidence.mu.Lock()
 	defer t.evidence.mu.Unlock()
 	if f, ok := t.evidence.byKey[rec.KeyID]; ok && f.now == now && f.mark == mark.at() {
 		return f.text, nil
 	}
-	text, err := s.buildEvidence(ctx, chain(now.facts, rec.KeyID), mark)
+	text, err := s.buildEvidence(ctx, chain(now.facts, rec.KeyID, nil), mark)
 	if err != nil {
 		return nil, err
 	}
@@ -84,47 +91,74 @@ func (s *Service) buildEvidence(ctx context.Context, facts []*fact, mark *markPr
 	return receipt.BuildEvidence(authority, times, nil)
 }
 
-// chain returns the authority statements that a key's standing depends on, in
-// log order: the charter and every recovery, the key's enrolments, their
-// endorsements, the revocations of the key, and the same of the keys that
-// endorsed.
-func chain(facts []*fact, key trial.KeyID) []*fact {
-	keys := map[trial.KeyID]bool{key: true}
-	in := make(map[trial.ID]bool)
+// reliance is what a statement's standing depends on, found so far.
+type reliance struct {
+	keys    map[trial.KeyID]bool
+	holders map[string]bool
+	facts   map[trial.ID]bool
+	target  trial.ID // of an endorsement, needed though nothing names its key
+}
+
+// chain returns the authority statements that a statement's standing depends on,
+// in log order: the charter, the registrations and the recoveries; all about the
+// signer's key and about the keys that an authority statement names; the
+// enrolments of the same holders, since a holder has one name; and the same for
+// the keys that endorsed those enrolments. st is nil where it changes no
+// authority itself.
+func chain(facts []*fact, key trial.KeyID, st *trial.Statement) []*fact {
+	r := &reliance{
+		keys:    map[trial.KeyID]bool{key: true},
+		holders: make(map[string]bool),
+		facts:   make(map[trial.ID]bool),
+	}
+	if st != nil {
+		r.add(st)
+		if b, ok := st.Predicate.Body.(*trial.EndorsementBody); ok {
+			r.target = b.Statement
+		}
+	}
 	for grown := true; grown; {
 		grown = false
 		for _, f := range facts {
-			if in[f.record.ID] || !concerns(f.st, keys, in) {
-				continue
-			}
-			in[f.record.ID] = true
-			grown = true
-			if f.st.Predicate.Kind == trial.KindEndorsement {
-				keys[f.st.Predicate.Signer.KeyID] = true
+			if !r.facts[f.record.ID] && r.needs(f.st) {
+				r.add(f.st)
+				grown = true
 			}
 		}
 	}
 	var out []*fact
 	for _, f := range facts {
-		if in[f.record.ID] {
+		if r.facts[f.record.ID] {
 			out = append(out, f)
 		}
 	}
 	return out
 }
 
-func concerns(st *trial.Statement, keys map[trial.KeyID]bool, in map[trial.ID]bool) bool {
+func (r *reliance) needs(st *trial.Statement) bool {
 	switch b := st.Predicate.Body.(type) {
-	case *trial.CharterBody, *trial.RecoveryBody:
+	case *trial.CharterBody, *trial.RegistrationBody, *trial.RecoveryBody:
 		return true
 	case *trial.EnrolmentBody:
-		return keys[b.Key.ID]
+		return r.keys[b.Key.ID] || r.holders[b.HolderID] || st.ID == r.target
 	case *trial.RevocationBody:
-		return keys[b.Key]
+		return r.keys[b.Key]
 	case *trial.EndorsementBody:
-		return in[b.Statement]
+		return r.facts[b.Statement]
 	}
 	return false
+}
+
+func (r *reliance) add(st *trial.Statement) {
+	r.facts[st.ID] = true
+	switch b := st.Predicate.Body.(type) {
+	case *trial.EnrolmentBody:
+		r.keys[b.Key.ID], r.holders[b.HolderID] = true, true
+	case *trial.RevocationBody:
+		r.keys[b.Key] = true
+	case *trial.EndorsementBody:
+		r.keys[st.Predicate.Signer.KeyID] = true
+	}
 }
 
 // markProof is a logged time mark with its receipt, made once.
