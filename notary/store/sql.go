@@ -10,6 +10,7 @@ import (
 type writeStatements struct {
 	lastNumber, putStatement, putSubject, putRegistry, putPending *sql.Stmt
 	whereIs, putEntry, putFound, dropPending, setTime             *sql.Stmt
+	putEntries, putAllFound, dropAllPending                       *sql.Stmt
 	dropFound, dropEntry, dropStatement                           *sql.Stmt
 	getMark, setMark, setMeta                                     *sql.Stmt
 	putRefusal, pruneRefusals                                     *sql.Stmt
@@ -30,6 +31,16 @@ const (
 	sqlPutFound = `INSERT OR IGNORE INTO found (digest, charter, idx)
 		SELECT b.digest, s.charter, ? FROM statements s CROSS JOIN subjects b ON b.n = s.n
 		WHERE s.n = ? AND b.algorithm = 'sha256'`
+	// A batch comes as [[index, n, log time], …].
+	sqlPutEntries = `INSERT INTO entries (idx, n, log_time, charter, site, kind, authority)
+		SELECT j.value ->> 0, s.n, j.value ->> 2, s.charter, s.site, s.kind, s.authority
+		FROM json_each(?) j CROSS JOIN statements s ON s.n = j.value ->> 1 WHERE true ON CONFLICT (idx) DO NOTHING`
+	sqlPutAllFound = `INSERT OR IGNORE INTO found (digest, charter, idx)
+		SELECT b.digest, s.charter, j.value ->> 0
+		FROM json_each(?) j CROSS JOIN statements s ON s.n = j.value ->> 1 CROSS JOIN subjects b ON b.n = s.n
+		WHERE b.algorithm = 'sha256'`
+	sqlDropAllPending = `DELETE FROM pending WHERE n IN (SELECT value ->> 1 FROM json_each(?))`
+
 	sqlDropPending = `DELETE FROM pending WHERE n = ?`
 	sqlSetTime     = `UPDATE entries SET log_time = ? WHERE idx = ?`
 	sqlDropFound   = `DELETE FROM found WHERE (digest, charter, idx) IN
@@ -99,6 +110,7 @@ func (w *writeStatements) items() []item {
 		{&w.lastNumber, sqlLastNumber}, {&w.putStatement, sqlPutStatement}, {&w.putSubject, sqlPutSubject},
 		{&w.putRegistry, sqlPutRegistry}, {&w.putPending, sqlPutPending},
 		{&w.whereIs, sqlWhereIs}, {&w.putEntry, sqlPutEntry}, {&w.putFound, sqlPutFound},
+		{&w.putEntries, sqlPutEntries}, {&w.putAllFound, sqlPutAllFound}, {&w.dropAllPending, sqlDropAllPending},
 		{&w.dropPending, sqlDropPending}, {&w.setTime, sqlSetTime}, {&w.dropFound, sqlDropFound},
 		{&w.dropEntry, sqlDropEntry}, {&w.dropStatement, sqlDropStatement},
 		{&w.getMark, sqlGetMark}, {&w.setMark, sqlSetMark}, {&w.setMeta, sqlSetMeta},

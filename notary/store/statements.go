@@ -7,23 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-// Errors of Place and Drop.
-var (
-	// ErrIndexTaken means that another statement has the index.
-	ErrIndexTaken = errors.New("index taken by another statement")
-	// ErrPlaced means that a statement is in the log and cannot be forgotten.
-	ErrPlaced = errors.New("statement is in the log")
-)
+// ErrPlaced means that a statement is in the log and cannot be forgotten.
+var ErrPlaced = errors.New("statement is in the log")
 
 // Put implements notary.Store. An error at the very end of the write leaves the
 // statements invisible here; should the machine then crash, they may be found
@@ -155,85 +148,6 @@ func checkText(name, s string) error {
 	return nil
 }
 
-// Place implements notary.Store. It fails with notary.ErrNotFound for a
-// statement that is not stored and with ErrIndexTaken for an index that another
-// statement has; then nothing was placed. Where the index is known already, the
-// log time given last counts: it follows from the index, and a lower copy of a
-// time mark changes it.
-func (s *Store) Place(ctx context.Context, placed []notary.Placed) error {
-	if len(placed) == 0 {
-		return nil
-	}
-	what := fmt.Sprintf("placing %d statements", len(placed))
-	return s.inWrite(ctx, what, func(tx *sql.Tx) error {
-		p := placer{
-			where:   tx.Stmt(s.write.whereIs),
-			entry:   tx.Stmt(s.write.putEntry),
-			found:   tx.Stmt(s.write.putFound),
-			pending: tx.Stmt(s.write.dropPending),
-			time:    tx.Stmt(s.write.setTime),
-			unfound: tx.Stmt(s.write.dropFound),
-			unenter: tx.Stmt(s.write.dropEntry),
-		}
-		for _, e := range placed {
-			if err := p.place(e); err != nil {
-				return fmt.Errorf("statement %s at index %d: %w", e.ID, e.Index, err)
-			}
-		}
-		return nil
-	})
-}
-
-// placer holds the statements of one transaction.
-type placer struct{ where, entry, found, pending, time, unfound, unenter *sql.Stmt }
-
-func (p *placer) place(e notary.Placed) error {
-	if e.Index > math.MaxInt64 {
-		return fmt.Errorf("invalid index: got %d, want at most %d", e.Index, int64(math.MaxInt64))
-	}
-	at, err := timeValue(e.LogTime)
-	if err != nil {
-		return err
-	}
-	var n int64
-	var known sql.NullInt64
-	if err := p.where.QueryRow(e.ID[:]).Scan(&n, &known); errors.Is(err, sql.ErrNoRows) {
-		return notary.ErrNotFound
-	} else if err != nil {
-		return err
-	}
-	index := int64(e.Index)
-	switch {
-	case !known.Valid:
-		if _, err := p.pending.Exec(n); err != nil {
-			return err
-		}
-	case known.Int64 < index:
-		return nil // of duplicates the lowest index counts
-	case known.Int64 == index:
-		_, err := p.time.Exec(at, index)
-		return err
-	default:
-		if _, err := p.unfound.Exec(n, known.Int64); err != nil {
-			return err
-		}
-		if _, err := p.unenter.Exec(known.Int64); err != nil {
-			return err
-		}
-	}
-	res, err := p.entry.Exec(index, at, n)
-	if err != nil {
-		return err
-	}
-	if rows, err := res.RowsAffected(); err != nil {
-		return err
-	} else if rows == 0 {
-		return ErrIndexTaken
-	}
-	_, err = p.found.Exec(index, n)
-	return err
-}
-
 // Drop implements notary.Store. It fails with ErrPlaced, and forgets nothing,
 // where one of the statements is in the log; an unknown ID is no error. The
 // bytes are overwritten in the file and the write-ahead log is emptied: where
@@ -283,16 +197,4 @@ func present(b []byte) []byte {
 		return []byte{}
 	}
 	return b
-}
-
-// timeValue returns a log time as it is stored, in microseconds since 1970; the
-// zero time is NULL. A finer time would not be read back as it was given.
-func timeValue(t time.Time) (any, error) {
-	if t.IsZero() {
-		return nil, nil
-	}
-	if t.Nanosecond()%1000 != 0 {
-		return nil, fmt.Errorf("invalid log time: got %s, want whole microseconds", t.UTC().Format(time.RFC3339Nano))
-	}
-	return t.UnixMicro(), nil
 }
