@@ -148,7 +148,7 @@ func (s *caseSet) badForms() {
 	s.text("form-field-respelt", "a field in another spelling that protobuf accepts", `"mediaType"`, `"media_type"`)
 	s.text("form-other-media-type", "a bundle of another version", "bundle.v0.3+json", "bundle.v0.2+json")
 	s.text("form-index-leading-zero", "an index with a leading zero", `"logIndex":"`, `"logIndex":"0`)
-	s.text("form-index-as-number", "an index as a number", `"tlogEntries":[{"logIndex":"10"`, `"tlogEntries":[{"logIndex":10`)
+	s.text("form-index-as-number", "an index as a number", `"logIndex":"7"`, `"logIndex":7`)
 	s.text("form-index-negative", "a negative index", `"logIndex":"`, `"logIndex":"-`)
 	s.text("form-size-beyond-limit", "a tree size beyond 2^63", `"treeSize":"`, `"treeSize":"99999999999999999999`)
 	s.text("form-base64-without-padding", "base64 without its padding", `=","treeSize"`, `","treeSize"`)

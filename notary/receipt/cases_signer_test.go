@@ -141,6 +141,7 @@ func (s *caseSet) badAuthority() {
 	s.evidence("list-of-another-trial", "the list is of another trial", revoked, func(st *story, ev *Evidence) {
 		l := s.list(st, ev)
 		l.Charter = trial.ID(sha256.Sum256([]byte("another")))
+		l.Authority = []trial.ID{l.Charter}
 		ev.AsOf = st.signList(st.notary, l)
 	})
 	s.evidence("list-of-another-log", "the list is of another log", revoked, func(st *story, ev *Evidence) {

@@ -106,22 +106,20 @@ func firstOfEach(all []*proven) []*proven {
 
 // checkForks compares every checkpoint in reach: one size has one root.
 func (g *gathered) checkForks(r *Receipt) error {
-	roots := map[uint64]Hash{}
-	see := func(size uint64, root Hash) error {
-		if other, ok := roots[size]; ok && other != root {
-			return fmt.Errorf("two signed trees of %d entries have different roots: the log was forked", size)
-		}
-		roots[size] = root
-		return nil
-	}
-	err := see(r.Checkpoint.Size, r.Checkpoint.Root)
+	roots := map[uint64]Hash{r.Checkpoint.Size: r.Checkpoint.Root}
 	for _, p := range slices.Concat(g.authority, g.marks) {
-		err = errors.Join(err, see(p.receipt.Checkpoint.Size, p.receipt.Checkpoint.Root))
-		if p.mark != nil {
-			err = errors.Join(err, see(p.mark.Size, p.mark.Root))
+		heads := []trial.TreeHead{{Size: p.receipt.Checkpoint.Size, Root: p.receipt.Checkpoint.Root}}
+		if p.mark != nil && p.mark.Size > 0 {
+			heads = append(heads, trial.TreeHead{Size: p.mark.Size, Root: p.mark.Root})
+		}
+		for _, h := range heads {
+			if other, ok := roots[h.Size]; ok && other != h.Root {
+				return fmt.Errorf("two signed trees of %d entries have different roots: the log was forked", h.Size)
+			}
+			roots[h.Size] = h.Root
 		}
 	}
-	return err
+	return nil
 }
 
 // key names what a fold depends on.

@@ -98,6 +98,8 @@ func (c *logChecks) err() error {
 // errQuorum means that too few witnesses cosigned.
 var errQuorum = errors.New("too few witnesses of the policy cosigned the checkpoint")
 
+var errNotIncluded = errors.New("the proof does not lead from the entry to the checkpoint's root")
+
 // check reads like RFC 6962: rebuild the entry, hash it, prove it under the
 // checkpoint's root and size, verify the checkpoint.
 func (l *LogVerifier) check(r *Receipt) *logChecks {
@@ -131,8 +133,12 @@ func (r *Receipt) verifyInclusion() error {
 		path[i] = r.Path[i][:]
 	}
 	leaf := rfc6962.DefaultHasher.HashLeaf(r.Entry)
-	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, r.Index, r.Checkpoint.Size, leaf, path, r.Checkpoint.Root[:]); err != nil {
-		return fmt.Errorf("the proof does not lead from the entry to the checkpoint's root: %w", err)
+	err := proof.VerifyInclusion(rfc6962.DefaultHasher, r.Index, r.Checkpoint.Size, leaf, path, r.Checkpoint.Root[:])
+	if mismatch := (proof.RootMismatchError{}); errors.As(err, &mismatch) {
+		return errNotIncluded // the library's text prints both hashes byte by byte
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotIncluded, err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sort"
 	"time"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -115,13 +116,11 @@ type marks []*proven
 
 // before returns the last mark below an index, nil where there is none.
 func (m marks) before(index uint64) *proven {
-	var last *proven
-	for _, p := range m {
-		if p.receipt.Index < index {
-			last = p
-		}
+	n := sort.Search(len(m), func(i int) bool { return m[i].receipt.Index >= index })
+	if n == 0 {
+		return nil
 	}
-	return last
+	return m[n-1]
 }
 
 // time returns the log time of an index, nil where no mark is below it.

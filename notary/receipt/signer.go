@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,38 +35,49 @@ func (j *judgement) signer(g *gathered) {
 	}
 	j.signature(key)
 	standing, err := c.authority.Judge(j.st, j.r.Index, j.at)
-	j.refusal(err)
-	if j.checks[CheckKeyEnrolled].Outcome != Failed {
-		j.enrolled(standing)
+	if err != nil {
+		j.refused(err)
+		// What speaks against the period alone does not hide who signed.
+		standing, err = c.authority.Judge(j.st, j.r.Index, nil)
 	}
+	if c.listErr != nil {
+		j.fail(CheckKeyNotRevoked, "%v", c.listErr)
+	}
+	if err != nil {
+		j.skip(CheckKeyNotRevoked, "not judged: see the checks that failed")
+		j.skip(CheckValidityPeriod, "not judged: see the checks that failed")
+		return
+	}
+	j.enrolled(standing)
 	j.revocations(c)
 	j.period(c)
 }
 
-// refusal reports what the fold holds against the statement, under the check
+// refused reports what the fold holds against the statement, under the check
 // that it belongs to.
-func (j *judgement) refusal(err error) {
-	if err == nil {
-		return
+func (j *judgement) refused(err error) {
+	why := err.Error()
+	if r := (*trial.Refusal)(nil); errors.As(err, &r) {
+		why = r.Detail
 	}
 	switch trial.ReasonOf(err) {
 	case trial.ReasonKeyRevoked, trial.ReasonKeySuspect:
-		j.fail(CheckKeyNotRevoked, "%v", err)
+		j.skip(CheckKeyEnrolled, "not judged: the key is revoked or suspect")
+		j.fail(CheckKeyNotRevoked, "%s", why)
 	case trial.ReasonKeyExpired, trial.ReasonKeyNotYetValid:
-		j.fail(CheckValidityPeriod, "%v", err)
-	case trial.ReasonUnknownTrial, trial.ReasonOtherTrial, trial.ReasonRegistryMismatch:
-		j.fail(CheckCharter, "%v", err)
+		j.fail(CheckValidityPeriod, "%s", why)
+	case trial.ReasonOtherTrial, trial.ReasonRegistryMismatch:
+		j.skip(CheckKeyEnrolled, "not judged: see %s", CheckCharter)
+		j.fail(CheckCharter, "%s", why)
 	case trial.ReasonUnknownKind:
-		j.skip(CheckKeyEnrolled, "not checked: kind not understood")
+		j.skip(CheckKeyEnrolled, "not judged: kind not understood")
 	default:
-		j.fail(CheckKeyEnrolled, "%v", err)
+		j.fail(CheckKeyEnrolled, "%s", why)
 	}
 }
 
+// enrolled reports who signed.
 func (j *judgement) enrolled(s trial.Standing) {
-	if j.checks[CheckKeyEnrolled].Outcome == NotChecked {
-		return
-	}
 	j.verdict.Signer = &Signer{
 		KeyID: j.st.Predicate.Signer.KeyID, HolderID: s.HolderID, Name: s.Name, Organisation: s.Organisation,
 		Roles: s.Roles, Since: s.Since,
@@ -81,8 +93,6 @@ func (j *judgement) enrolled(s trial.Standing) {
 // signed list one could have been left out.
 func (j *judgement) revocations(c *chain) {
 	switch {
-	case c.listErr != nil:
-		j.fail(CheckKeyNotRevoked, "%v", c.listErr)
 	case c.upTo == 0:
 		j.skip(CheckKeyNotRevoked, "no revocation among the authority receipts; no signed list says up to where they are complete")
 	case c.upTo <= j.r.Index:

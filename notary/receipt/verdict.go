@@ -35,6 +35,14 @@ var checkOrder = []CheckName{
 	CheckWitnessPolicy, CheckLogTime,
 }
 
+// causeOrder is the order in which a failed check explains the others: an
+// authority receipt under a wrong log key fails because of that key.
+var causeOrder = []CheckName{
+	CheckFileDigest, CheckStatementForm, CheckKind, CheckSignature, CheckEntry, CheckIndexes, CheckSizeAndRoot,
+	CheckCheckpointSigned, CheckInclusion, CheckWitnessPolicy, CheckCharter, CheckKeyEnrolled, CheckKeyNotRevoked,
+	CheckValidityPeriod, CheckLogTime,
+}
+
 // Outcome is how one check ended.
 type Outcome string
 

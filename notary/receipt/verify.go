@@ -54,7 +54,7 @@ func (v *Verifier) Verify(r *Receipt, ev *Evidence, files []File) *Verdict {
 	j.files(files)
 	j.kind()
 	g := v.gather(ev)
-	j.time(g)
+	j.time(g, ev)
 	j.forks(g)
 	switch {
 	case st.Predicate.Kind == trial.KindTimeMark:
@@ -135,15 +135,17 @@ func (j *judgement) kind() {
 	j.pass(CheckKind, "%s", j.st.Predicate.Kind)
 }
 
-// time finds the log time: that of the last time mark below the entry.
-func (j *judgement) time(g *gathered) {
+// time finds the log time: that of the last time mark below the entry. The
+// receipt's own evidence must bring one: the trust folder's are those of the
+// authority statements, and may be years older.
+func (j *judgement) time(g *gathered, ev *Evidence) {
 	if g.marksErr != nil {
 		j.fail(CheckLogTime, "%v", g.marksErr)
 		return
 	}
 	m := g.marks.before(j.r.Index)
-	if m == nil {
-		j.skip(CheckLogTime, "not checked: no time mark from before the entry is given")
+	if m == nil || ev == nil || len(ev.TimeMarks) == 0 || ev.TimeMarks[0].Index >= j.r.Index {
+		j.skip(CheckLogTime, "not checked: the evidence has no time mark from before the entry")
 		return
 	}
 	t := m.mark.Time
@@ -191,7 +193,6 @@ func (j *judgement) timeMark() {
 // conclude fills in what was not reached and words the summary.
 func (j *judgement) conclude() *Verdict {
 	v := j.verdict
-	v.Verified = true
 	failed := 0
 	for _, name := range checkOrder {
 		c, ok := j.checks[name]
@@ -199,18 +200,22 @@ func (j *judgement) conclude() *Verdict {
 			c = Check{Name: name, Outcome: NotChecked, Detail: "not checked: an earlier check failed"}
 		}
 		if c.Outcome == Failed {
-			v.Verified = false
-			if failed++; failed == 1 {
-				v.Summary = fmt.Sprintf("Not verified: %s (%s)", c.Detail, c.Name)
-			}
+			failed++
 		}
 		v.Checks = append(v.Checks, c)
 	}
-	if failed > 1 {
-		v.Summary += fmt.Sprintf(" and %d more", failed-1)
-	}
-	if v.Verified {
+	if v.Verified = failed == 0; v.Verified {
 		v.Summary = j.verifiedSummary()
+		return v
+	}
+	for _, name := range causeOrder {
+		if c := v.Check(name); c.Outcome == Failed {
+			v.Summary = fmt.Sprintf("Not verified: %s (%s)", c.Detail, c.Name)
+			break
+		}
+	}
+	if failed > 1 {
+		v.Summary += fmt.Sprintf("; %d more checks failed", failed-1)
 	}
 	return v
 }
