@@ -1,0 +1,226 @@
+package trial
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// bytes reads a string of at most limit bytes and returns its content, valid
+// until the next call. An empty string is refused: an absent value has no field.
+func (r *reader) bytes(limit int) []byte {
+	if r.refusal != nil {
+		return nil
+	}
+	if got := r.dec.PeekKind(); got != '"' && got != 0 {
+		r.wrongType(got, '"')
+		return nil
+	}
+	raw, err := r.dec.ReadValue()
+	if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	b := r.unquote(raw)
+	switch {
+	case len(b) == 0:
+		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
+		return nil
+	case len(b) > limit:
+		r.fail(ReasonTooLarge, "got %d bytes, want at most %d", len(b), limit)
+		return nil
+	}
+	return b
+}
+
+// line reads a name or an identifier: one line without characters that a reader
+// cannot see.
+func (r *reader) line(limit int) string {
+	b := r.bytes(limit)
+	if i := forbidden(b, false); i >= 0 {
+		r.fail(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
+		return ""
+	}
+	return string(b)
+}
+
+// text reads free text, which may have several lines.
+func (r *reader) text(limit int) string {
+	b := r.bytes(limit)
+	if i := forbidden(b, true); i >= 0 {
+		r.fail(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
+		return ""
+	}
+	return string(b)
+}
+
+// forbidden returns the place of the first character that could hide or reorder
+// others: controls (NUL first), directional marks, embeddings, overrides and
+// isolates, and the separators that some programs take for a line's end. It
+// returns -1 where there is none. lines allows tabulator and line feed.
+func forbidden(b []byte, lines bool) int {
+	for i := 0; i < len(b); {
+		c := b[i]
+		if c < utf8.RuneSelf {
+			if (c < ' ' && !(lines && (c == '\n' || c == '\t'))) || c == 0x7f {
+				return i
+			}
+			i++
+			continue
+		}
+		u, n := utf8.DecodeRune(b[i:])
+		switch {
+		case u < 0xa0, // C1 controls
+			u == 0x061c, u == 0x200e, u == 0x200f,
+			u >= 0x202a && u <= 0x202e,
+			u >= 0x2066 && u <= 0x2069,
+			u == 0x2028, u == 0x2029,
+			u == utf8.RuneError && n == 1:
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// identifier reads a line that ok accepts; want describes it.
+func (r *reader) identifier(limit int, ok func(string) bool, want string) string {
+	s := r.line(limit)
+	if r.refusal == nil && !ok(s) {
+		r.fail(ReasonBadIdentifier, "want %s", want)
+	}
+	return s
+}
+
+// hash reads 64 lowercase hexadecimal characters.
+func (r *reader) hash(reason Reason) (d [32]byte) {
+	b := r.bytes(64 << 10)
+	if r.refusal != nil {
+		return d
+	}
+	if len(b) != 64 {
+		r.fail(reason, "got %d characters, want 64 lowercase hexadecimal characters", len(b))
+		return d
+	}
+	if !lowerHex(b) {
+		r.fail(reason, "want 64 lowercase hexadecimal characters")
+		return d
+	}
+	_, _ = hex.Decode(d[:], b) // checked above
+	return d
+}
+
+func lowerHex[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// base64 reads padded standard base64 of at most limit bytes.
+func (r *reader) base64(limit int) []byte {
+	b := r.bytes(base64.StdEncoding.EncodedLen(limit))
+	if r.refusal != nil {
+		return nil
+	}
+	out, ok := decodeBase64(b)
+	if !ok {
+		r.fail(r.malformed, "want standard base64 with padding, without line breaks")
+		return nil
+	}
+	return out
+}
+
+var strictBase64 = base64.StdEncoding.Strict()
+
+// decodeBase64 refuses what Go's decoder forgives: line breaks inside.
+func decodeBase64(b []byte) ([]byte, bool) {
+	if bytes.IndexByte(b, '\n') >= 0 || bytes.IndexByte(b, '\r') >= 0 {
+		return nil, false
+	}
+	out := make([]byte, strictBase64.DecodedLen(len(b)))
+	n, err := strictBase64.Decode(out, b)
+	return out[:n], err == nil
+}
+
+// base64x32 reads the base64 of exactly 32 bytes.
+func (r *reader) base64x32() (d [32]byte) {
+	b := r.bytes(64 << 10)
+	if r.refusal != nil {
+		return d
+	}
+	var out [33]byte
+	if len(b) != 44 || bytes.IndexByte(b, '\n') >= 0 || bytes.IndexByte(b, '\r') >= 0 {
+		r.fail(ReasonBadValue, "want the base64 of 32 bytes, 44 characters")
+		return d
+	}
+	if n, err := strictBase64.Decode(out[:], b); err != nil || n != 32 {
+		r.fail(ReasonBadValue, "want the base64 of 32 bytes, 44 characters")
+		return d
+	}
+	copy(d[:], out[:])
+	return d
+}
+
+// number reads a whole number from 0 to 2^53-1.
+func (r *reader) number() uint64 {
+	raw := r.numeral()
+	if r.refusal != nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(raw), 10, 64)
+	if err != nil || n > maxInt {
+		// The numeral was checked to be in range: it has a sign, a fraction or
+		// an exponent.
+		r.fail(ReasonBadNumber, "want a whole number without sign, fraction or exponent")
+		return 0
+	}
+	return n
+}
+
+// numeral reads any number that every reader takes for the same.
+func (r *reader) numeral() []byte {
+	if r.refusal != nil {
+		return nil
+	}
+	if got := r.dec.PeekKind(); got != '0' && got != 0 {
+		r.wrongType(got, '0')
+		return nil
+	}
+	raw, err := r.dec.ReadValue()
+	if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	if !safeNumeral(string(raw)) {
+		r.fail(ReasonNumberTooLarge, "want a number between -(2^53-1) and 2^53-1")
+		return nil
+	}
+	return raw
+}
+
+func safeNumeral(s string) bool {
+	if strings.ContainsAny(s, ".eE") {
+		f, err := strconv.ParseFloat(s, 64)
+		return err == nil && f <= maxInt && f >= -maxInt
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return err == nil && n <= maxInt && n >= -maxInt
+}
+
+// boolean reads true or false.
+func (r *reader) boolean() bool {
+	if r.refusal != nil {
+		return false
+	}
+	if got := r.dec.PeekKind(); got != 't' && got != 'f' && got != 0 {
+		r.wrongType(got, 't')
+		return false
+	}
+	return r.token() == 't'
+}
