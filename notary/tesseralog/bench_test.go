@@ -14,14 +14,14 @@ func benchEntry(i int) []byte {
 	return append(fmt.Appendf(nil, "%020d", i), bytes.Repeat([]byte("x"), 480)...)
 }
 
-// BenchmarkAdd adds entries with 2,000 in flight, and waits for their indexes or
+// BenchmarkAdd adds entries with 16,000 in flight, and waits for their indexes or
 // for their proofs.
 func BenchmarkAdd(b *testing.B) {
 	for _, proofs := range []bool{false, true} {
 		b.Run(map[bool]string{false: "index", true: "proof"}[proofs], func(b *testing.B) {
 			f := newFixture(b)
 			l := f.open(b)
-			slots := make(chan struct{}, 2000)
+			slots := make(chan struct{}, 16_000)
 			var group sync.WaitGroup
 			b.ResetTimer()
 			for i := range b.N {
@@ -111,5 +111,15 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)*100_000/b.Elapsed().Seconds(), "entries/s")
+	closeLog(b, l)
+}
+
+// BenchmarkOneByOne is the time from Add to a proof with one entry in flight.
+func BenchmarkOneByOne(b *testing.B) {
+	f := newFixture(b)
+	l := f.open(b)
+	for i := 0; b.Loop(); i++ {
+		finish(b, l, l.Add(b.Context(), benchEntry(i)), true)
+	}
 	closeLog(b, l)
 }
