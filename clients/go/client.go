@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -64,15 +65,20 @@ func (c *Client) Submit(ctx context.Context, trust *receipt.Trust, env *trial.En
 // Receipt fetches the receipt of a logged statement under the notary's newest
 // checkpoint and checks it like Submit.
 func (c *Client) Receipt(ctx context.Context, trust *receipt.Trust, id trial.ID) (*Receipt, error) {
+	k := c.newChecker(trust)
+	floor, err := k.floor()
+	if err != nil {
+		return nil, err
+	}
 	var resp *notaryv1.GetReceiptResponse
-	err := c.retry(ctx, func(ctx context.Context) (err error) {
+	err = c.retry(ctx, func(ctx context.Context) (err error) {
 		resp, err = c.api.GetReceipt(ctx, &notaryv1.GetReceiptRequest{StatementId: id.String()})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return c.newChecker(trust).check(ctx, id, resp.GetReceipt())
+	return k.check(ctx, id, floor, resp.GetReceipt())
 }
 
 // Checkpoint returns the notary's newest checkpoint, verified under the trust
@@ -82,7 +88,8 @@ func (c *Client) Checkpoint(ctx context.Context, trust *receipt.Trust) (receipt.
 	if err != nil {
 		return receipt.Checkpoint{}, "", err
 	}
-	how, err := c.observe(ctx, cp, func(context.Context) (receipt.Checkpoint, error) { return cp, nil })
+	// It is the newest one by its own word: nothing can have overtaken it.
+	how, err := c.observe(ctx, cp, math.MaxUint64, func(context.Context) (receipt.Checkpoint, error) { return cp, nil })
 	return cp, how, err
 }
 
@@ -113,8 +120,11 @@ func (c *Client) newChecker(trust *receipt.Trust) *checker {
 	return &checker{c: c, trust: trust, verifier: receipt.NewVerifier(trust)}
 }
 
+// floor is to be taken before a request is sent; see watermark.floor.
+func (k *checker) floor() (uint64, error) { return k.c.seen.floor(k.trust.Origin()) }
+
 // check accepts a receipt for the statement id, or says why not.
-func (k *checker) check(ctx context.Context, id trial.ID, pb *notaryv1.Receipt) (*Receipt, error) {
+func (k *checker) check(ctx context.Context, id trial.ID, floor uint64, pb *notaryv1.Receipt) (*Receipt, error) {
 	r, err := receipt.Parse([]byte(pb.GetBundle()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrReceipt, err)
@@ -137,7 +147,7 @@ func (k *checker) check(ctx context.Context, id trial.ID, pb *notaryv1.Receipt) 
 	if err := acceptable(verdict); err != nil {
 		return nil, err
 	}
-	how, err := k.c.observe(ctx, r.Checkpoint, func(ctx context.Context) (receipt.Checkpoint, error) {
+	how, err := k.c.observe(ctx, r.Checkpoint, floor, func(ctx context.Context) (receipt.Checkpoint, error) {
 		return k.c.newest(ctx, k.trust)
 	})
 	if err != nil {

@@ -60,19 +60,19 @@ type watermark struct {
 	state *State // nil: memory only
 	mu    sync.Mutex
 	logs  map[string]seenLog
-	// judged holds what was found of the older checkpoints that answers of one
-	// session came under, so that each is judged once.
-	judged map[judgedKey]Continuity
+	// prefix holds checkpoints that were proven to be part of the history seen:
+	// many answers come under one.
+	prefix map[treeKey]bool
 }
 
-type judgedKey struct {
+type treeKey struct {
 	origin string
 	size   uint64
 	root   receipt.Hash
 }
 
-// maxJudged bounds watermark.judged.
-const maxJudged = 4096
+// maxPrefix bounds watermark.prefix.
+const maxPrefix = 4096
 
 // seenLog is what was seen of one log.
 type seenLog struct {
@@ -84,24 +84,38 @@ type seenLog struct {
 }
 
 func newWatermark(s *State) *watermark {
-	return &watermark{state: s, logs: map[string]seenLog{}, judged: map[judgedKey]Continuity{}}
+	return &watermark{state: s, logs: map[string]seenLog{}, prefix: map[treeKey]bool{}}
 }
 
 // newestFunc asks the notary for its newest checkpoint, verified.
 type newestFunc func(context.Context) (receipt.Checkpoint, error)
 
+// floor returns the size of the largest checkpoint seen. A request that is sent
+// now must not be answered under a smaller one.
+func (w *watermark) floor(origin string) (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen, known := w.logs[origin]
+	if known || w.state == nil {
+		return seen.largest.Size, nil
+	}
+	seen, known, err := w.state.loadSeen(origin)
+	if err == nil && known {
+		w.logs[origin] = seen
+	}
+	return seen.largest.Size, err
+}
+
 // observe judges a verified checkpoint and remembers it if it is the largest.
-func (c *Client) observe(ctx context.Context, cp receipt.Checkpoint, newest newestFunc) (Continuity, error) {
+// floor is the largest size when the request was sent that it answers: an answer
+// between floor and the largest was overtaken by another on its way.
+func (c *Client) observe(ctx context.Context, cp receipt.Checkpoint, floor uint64, newest newestFunc) (Continuity, error) {
 	w := c.seen
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	seen, known := w.logs[cp.Origin]
 	if known && sameTree(seen.largest, cp) {
 		return w.sameAs(seen), nil
-	}
-	key := judgedKey{cp.Origin, cp.Size, cp.Root}
-	if how, ok := w.judged[key]; ok {
-		return how, nil
 	}
 	unlock := func() error { return nil }
 	if w.state != nil {
@@ -113,7 +127,7 @@ func (c *Client) observe(ctx context.Context, cp receipt.Checkpoint, newest newe
 			return "", errors.Join(err, unlock())
 		}
 	}
-	next, how, err := c.judge(ctx, seen, known, cp, newest)
+	next, how, err := c.judge(ctx, seen, known, cp, floor, newest)
 	if err == nil && (!known || !sameTree(next.largest, seen.largest) || !sameTree(next.proven, seen.proven)) && w.state != nil {
 		err = w.state.saveSeen(cp.Origin, next)
 	}
@@ -121,10 +135,6 @@ func (c *Client) observe(ctx context.Context, cp receipt.Checkpoint, newest newe
 		return "", err
 	}
 	w.logs[cp.Origin] = next
-	if len(w.judged) >= maxJudged {
-		clear(w.judged)
-	}
-	w.judged[key] = how
 	return how, nil
 }
 
@@ -136,14 +146,14 @@ func (w *watermark) sameAs(s seenLog) Continuity {
 }
 
 // judge decides; it changes nothing.
-func (c *Client) judge(ctx context.Context, seen seenLog, known bool, cp receipt.Checkpoint, newest newestFunc) (seenLog, Continuity, error) {
+func (c *Client) judge(ctx context.Context, seen seenLog, known bool, cp receipt.Checkpoint, floor uint64, newest newestFunc) (seenLog, Continuity, error) {
 	switch {
 	case !known:
 		return seenLog{largest: cp, proven: cp}, ContinuityFirst, nil
 	case cp.Size == seen.largest.Size && cp.Root != seen.largest.Root:
 		return seen, "", forked(seen.largest, cp)
 	case cp.Size < seen.largest.Size:
-		return c.judgeOlder(ctx, seen, cp, newest)
+		return c.judgeOlder(ctx, seen, cp, floor, newest)
 	}
 	next := seenLog{largest: cp, proven: seen.proven}
 	if c.opts.Tiles == "" {
@@ -160,6 +170,7 @@ func (c *Client) judge(ctx context.Context, seen seenLog, known bool, cp receipt
 		}
 	}
 	next.proven = cp
+	c.seen.addPrefix(treeKey{cp.Origin, cp.Size, cp.Root})
 	if sameTree(seen.largest, cp) {
 		return next, ContinuitySame, nil
 	}
@@ -168,28 +179,43 @@ func (c *Client) judge(ctx context.Context, seen seenLog, known bool, cp receipt
 
 // judgeOlder judges a checkpoint below the largest one: an answer that was
 // overtaken by another, or the sign of a log that lost entries.
-func (c *Client) judgeOlder(ctx context.Context, seen seenLog, cp receipt.Checkpoint, newest newestFunc) (seenLog, Continuity, error) {
-	now, err := newest(ctx)
-	if err != nil {
-		return seen, "", err
+func (c *Client) judgeOlder(ctx context.Context, seen seenLog, cp receipt.Checkpoint, floor uint64, newest newestFunc) (seenLog, Continuity, error) {
+	if cp.Size < floor {
+		now, err := newest(ctx)
+		if err != nil {
+			return seen, "", err
+		}
+		if now.Size < seen.largest.Size {
+			return seen, "", rolledBack(now, seen.largest)
+		}
+		if now.Size == seen.largest.Size && now.Root != seen.largest.Root {
+			return seen, "", forked(seen.largest, now)
+		}
 	}
-	if now.Size < seen.largest.Size {
-		return seen, "", rolledBack(now, seen.largest)
-	}
-	if now.Size == seen.largest.Size && now.Root != seen.largest.Root {
-		return seen, "", forked(seen.largest, now)
+	key := treeKey{cp.Origin, cp.Size, cp.Root}
+	if c.seen.prefix[key] {
+		return seen, ContinuityProven, nil
 	}
 	if c.opts.Tiles == "" {
 		return seen, ContinuityUnproven, nil
 	}
-	err = c.proveContinues(ctx, cp, seen.largest)
+	err := c.proveContinues(ctx, cp, seen.largest)
 	switch {
 	case errors.Is(err, errTiles):
 		return seen, ContinuityUnproven, nil
 	case err != nil:
 		return seen, "", err
 	}
+	c.seen.addPrefix(key)
 	return seen, ContinuityProven, nil
+}
+
+// addPrefix must be called with mu held.
+func (w *watermark) addPrefix(key treeKey) {
+	if len(w.prefix) >= maxPrefix {
+		clear(w.prefix)
+	}
+	w.prefix[key] = true
 }
 
 func sameTree(a, b receipt.Checkpoint) bool { return a.Size == b.Size && a.Root == b.Root }

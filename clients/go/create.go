@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
@@ -44,7 +45,9 @@ func (c *Client) CreateTrial(ctx context.Context, charter *trial.Envelope) (*Rec
 	if trust.Sponsor.ID != st.Predicate.Signer.KeyID {
 		return nil, nil, errors.Join(ErrReceipt, fmt.Errorf("invalid trust folder: got sponsor key %s, want %s", trust.Sponsor.ID, st.Predicate.Signer.KeyID))
 	}
-	r, err := c.newChecker(trust).check(ctx, st.ID, resp.GetReceipt())
+	// What log this is was not known when the charter was sent: whatever was
+	// seen of it since counts as overtaking, and the newest one is asked for.
+	r, err := c.newChecker(trust).check(ctx, st.ID, math.MaxUint64, resp.GetReceipt())
 	if err != nil {
 		return nil, nil, err
 	}

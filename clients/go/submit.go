@@ -65,23 +65,34 @@ type session struct {
 }
 
 func (s *session) submitOne(ctx context.Context, it Item) error {
+	floor, err := s.checker.floor()
+	if err != nil {
+		return err
+	}
 	var resp *notaryv1.SubmitResponse
-	err := s.c.retry(ctx, func(ctx context.Context) (err error) {
+	err = s.c.retry(ctx, func(ctx context.Context) (err error) {
 		resp, err = s.c.api.Submit(ctx, &notaryv1.SubmitRequest{Envelope: toProto(it.Envelope)})
 		return err
 	})
-	return s.report(ctx, it, resp.GetReceipt(), err)
+	return s.report(ctx, sent{it, floor}, resp.GetReceipt(), err)
+}
+
+// sent is an item on its way.
+type sent struct {
+	Item
+	// floor is the largest size seen when it was sent.
+	floor uint64
 }
 
 // report checks an answer and tells the caller. It returns an error if nothing
 // more should be submitted.
-func (s *session) report(ctx context.Context, it Item, pb *notaryv1.Receipt, err error) error {
+func (s *session) report(ctx context.Context, it sent, pb *notaryv1.Receipt, err error) error {
 	id := statementID(it.Envelope)
 	var r *Receipt
 	if err == nil {
-		r, err = s.checker.check(ctx, id, pb)
+		r, err = s.checker.check(ctx, id, it.floor, pb)
 	}
-	if cbErr := s.answered(it, r, err); cbErr != nil {
+	if cbErr := s.answered(it.Item, r, err); cbErr != nil {
 		return cbErr
 	}
 	var refused *Refused
@@ -95,7 +106,7 @@ func (s *session) report(ctx context.Context, it Item, pb *notaryv1.Receipt, err
 // Each stream starts with what the one before left.
 func (s *session) submitAll(ctx context.Context, queue []Item) error {
 	for failures := 0; len(queue) > 0; {
-		r := &round{session: s, queue: queue, open: map[string]Item{}}
+		r := &round{session: s, queue: queue, open: map[string]sent{}}
 		err := r.run(ctx)
 		if r.fatal != nil {
 			return r.fatal
@@ -150,7 +161,7 @@ const workers = 8
 type round struct {
 	*session
 	queue []Item          // not sent
-	open  map[string]Item // sent and unanswered, by their id on the stream
+	open  map[string]sent // sent and unanswered, by their id on the stream
 	again []Item          // pushed back by the notary
 	next  int
 
@@ -164,7 +175,7 @@ type round struct {
 func (r *round) left() []Item {
 	left := append([]Item(nil), r.again...)
 	for _, it := range r.open {
-		left = append(left, it)
+		left = append(left, it.Item)
 	}
 	return append(left, r.queue...)
 }
@@ -214,6 +225,9 @@ func (r *round) converse(ctx context.Context, stream notaryv1.NotaryService_Subm
 	for {
 		for len(r.queue) > 0 && len(r.open) < r.limit && r.pushedBack == nil {
 			if err := r.send(stream); err != nil {
+				if !errors.Is(err, io.EOF) {
+					return err
+				}
 				break // Recv says why
 			}
 		}
@@ -246,11 +260,15 @@ func streamError(err error) error {
 }
 
 func (r *round) send(stream notaryv1.NotaryService_SubmitStreamClient) error {
+	floor, err := r.checker.floor()
+	if err != nil {
+		return err
+	}
 	it := r.queue[0]
 	id := strconv.Itoa(r.next)
 	r.next++
 	// Open before it is sent: an error does not tell whether it arrived.
-	r.open[id] = it
+	r.open[id] = sent{it, floor}
 	r.queue = r.queue[1:]
 	return stream.Send(&notaryv1.SubmitStreamRequest{Id: id, Envelope: toProto(it.Envelope)})
 }
@@ -265,7 +283,7 @@ func (r *round) take(ctx context.Context, resp *notaryv1.SubmitStreamResponse, w
 	if e := resp.GetError(); e != nil {
 		err := status.ErrorProto(e)
 		if asked, again := retryable(err); again {
-			r.again = append(r.again, it)
+			r.again = append(r.again, it.Item)
 			r.pushedBack, r.asked = err, max(r.asked, asked)
 			return nil
 		}

@@ -9,14 +9,13 @@ import (
 	"github.com/trialnotary/trialnotary/notary/receipt"
 )
 
-// newVerifyResult takes over a verdict. A folder is compared as a whole: a file
-// that was notarized and is missing counts.
-func newVerifyResult(path, receiptPath string, v *receipt.Verdict, whole bool) *verifyResult {
+// newVerifyResult takes over a verdict.
+func newVerifyResult(path, receiptPath string, v *receipt.Verdict) *verifyResult {
 	r := &verifyResult{
 		Path: path, Receipt: receiptPath, Verified: v.Verified, Summary: v.Summary,
 		LogTime: v.LogTime, WitnessTime: v.WitnessTime, KnownUpTo: v.AuthorityUpTo,
-		Signer: v.Signer, Files: v.Files, Missing: v.Missing, Checks: v.Checks,
-		LogIndex: &v.Index, hasManyInside: whole,
+		Signer: v.Signer, Files: v.Files, Checks: v.Checks,
+		LogIndex: &v.Index,
 	}
 	if st := v.Statement; st != nil {
 		r.StatementID, r.Kind = st.ID.String(), st.Predicate.Kind
@@ -25,11 +24,20 @@ func newVerifyResult(path, receiptPath string, v *receipt.Verdict, whole bool) *
 	if len(v.Files) > 0 {
 		r.Verdict = worst(v.Files)
 	}
-	if whole && len(v.Missing) > 0 {
-		r.Verified = false
-		r.Summary = fmt.Sprintf("%d notarized files are missing, such as %s", len(v.Missing), v.Missing[0])
-	}
 	return r
+}
+
+// wholeFolder judges a folder as a whole: a file that was notarized and is gone
+// counts.
+func (r *verifyResult) wholeFolder(gone []string) {
+	r.hasManyInside, r.Missing = true, gone
+	if len(gone) > 0 {
+		r.Verified = false
+		r.Summary = fmt.Sprintf("%d notarized files are missing, such as %s", len(gone), gone[0])
+		if r.Verdict == receipt.Identical {
+			r.Verdict = receipt.NotComparable
+		}
+	}
 }
 
 // worst is the verdict on several files together.

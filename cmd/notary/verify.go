@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,7 +165,7 @@ func (v *verification) receiptAlone(path string) *verifyResult {
 	if err != nil {
 		return &verifyResult{Receipt: path, Summary: err.Error(), Unreadable: true}
 	}
-	return newVerifyResult("", path, v.verifier.Verify(r, ev, nil), false)
+	return newVerifyResult("", path, v.verifier.Verify(r, ev, nil))
 }
 
 // path verifies one file or folder.
@@ -187,11 +188,15 @@ func (v *verification) path(ctx context.Context, path string, progress client.Pr
 	if err != nil {
 		return &verifyResult{Path: path, Receipt: receiptPath, Summary: err.Error(), Unreadable: true}
 	}
-	files, err := v.files(ctx, path, info.IsDir(), r, receiptPath, progress)
+	files, gone, err := v.files(ctx, path, info.IsDir(), r, receiptPath, progress)
 	if err != nil {
 		return &verifyResult{Path: path, Receipt: receiptPath, Summary: err.Error(), Unreadable: true}
 	}
-	return newVerifyResult(path, receiptPath, v.verifier.Verify(r, ev, files), info.IsDir())
+	res := newVerifyResult(path, receiptPath, v.verifier.Verify(r, ev, files))
+	if info.IsDir() {
+		res.wholeFolder(gone)
+	}
+	return res
 }
 
 // receiptName is where the receipt of path lies, without its suffix.
@@ -203,53 +208,95 @@ func (a *app) receiptName(path string) string {
 	return filepath.Join(a.cfg.Receipts, filepath.Base(path))
 }
 
-// files hashes what path holds and names it as the statement does.
-func (v *verification) files(ctx context.Context, path string, isDir bool, r *receipt.Receipt, receiptPath string, progress client.Progress) ([]receipt.File, error) {
+// files hashes what path holds and names it as the statement does; gone is what
+// the statement lists of a folder and the folder no longer has.
+func (v *verification) files(ctx context.Context, path string, isDir bool, r *receipt.Receipt, receiptPath string, progress client.Progress) (files []receipt.File, gone []string, err error) {
 	st, err := r.Statement()
 	if err != nil {
 		st = nil // the verdict says so
 	}
-	var hashes []client.FileHash
-	if isDir {
-		if hashes, err = client.HashFolderAsIs(ctx, path, progress); err != nil {
-			return nil, err
-		}
-	} else {
-		h, err := client.HashAsIs(ctx, path, progress)
-		if err != nil {
-			return nil, err
-		}
-		hashes = []client.FileHash{h}
+	hashes, err := hashNow(ctx, path, isDir, progress)
+	if err != nil {
+		return nil, nil, err
 	}
 	m, err := v.findManifest(st, receiptPath)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	files := make([]receipt.File, 0, len(hashes))
+	var listed []string
+	switch {
+	case m != nil:
+		for _, f := range m.Files() {
+			listed = append(listed, f.Path)
+		}
+	case st != nil:
+		for _, s := range st.Subjects {
+			listed = append(listed, s.Name)
+		}
+	}
+	files = make([]receipt.File, 0, len(hashes))
 	for _, h := range hashes {
-		f := receipt.File{Name: h.Name, SHA256: h.SHA256, Size: uint64(h.Size)}
-		switch {
-		case v.o.proof != "":
-			if f.Proof, err = os.ReadFile(v.o.proof); err != nil {
-				return nil, fmt.Errorf("reading the proof: %w", err)
-			}
-			if p, err := trial.ParseManifestProof(f.Proof); err == nil {
-				f.Name = p.Path()
-			}
-		case m != nil:
-			if !isDir {
-				f.Name = nameInside(path, m.Has, f.Name)
-			}
-			f.Proof, err = m.ProveFile(f.Name)
-			if err != nil {
-				f.Proof = nil // the verdict says: not notarized
-			}
-		case !isDir && st != nil:
-			f.Name = subjectName(st, path, h)
+		f, err := v.file(path, isDir, h, st, m)
+		if err != nil {
+			return nil, nil, err
 		}
 		files = append(files, f)
 	}
-	return files, nil
+	if !isDir {
+		return files, nil, nil
+	}
+	return files, missing(listed, files), nil
+}
+
+func hashNow(ctx context.Context, path string, isDir bool, progress client.Progress) ([]client.FileHash, error) {
+	if isDir {
+		return client.HashFolderAsIs(ctx, path, progress)
+	}
+	h, err := client.HashAsIs(ctx, path, progress)
+	return []client.FileHash{h}, err
+}
+
+// missing are the listed names that no file has.
+func missing(listed []string, files []receipt.File) []string {
+	held := map[string]bool{}
+	for _, f := range files {
+		held[f.Name] = true
+	}
+	return slices.DeleteFunc(listed, func(name string) bool { return held[name] })
+}
+
+// file names one file as the statement does, with its proof where the statement
+// has a manifest.
+func (v *verification) file(path string, isDir bool, h client.FileHash, st *trial.Statement, m *trial.Manifest) (receipt.File, error) {
+	f := receipt.File{Name: h.Name, SHA256: h.SHA256, Size: uint64(h.Size)}
+	switch {
+	case v.o.proof != "":
+		text, err := os.ReadFile(v.o.proof)
+		if err != nil {
+			return f, fmt.Errorf("reading the proof: %w", err)
+		}
+		if f.Proof, err = trial.ParseManifestProof(text); err != nil {
+			return f, fmt.Errorf("reading the proof %s: %w", v.o.proof, err)
+		}
+		f.Name = f.Proof.Path()
+	case m != nil:
+		if !isDir {
+			f.Name = nameInside(path, m.Has, f.Name)
+		}
+		if !m.Has(f.Name) {
+			return f, nil // the verdict says: not notarized
+		}
+		text, err := m.ProveFile(f.Name)
+		if err != nil {
+			return f, fmt.Errorf("proving %s: %w", f.Name, err)
+		}
+		if f.Proof, err = trial.ParseManifestProof(text); err != nil {
+			return f, fmt.Errorf("proving %s: %w", f.Name, err)
+		}
+	case !isDir && st != nil:
+		f.Name = subjectName(st, path, h)
+	}
+	return f, nil
 }
 
 // findManifest reads the manifest that the user named, or that lies beside the
