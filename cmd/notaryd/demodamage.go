@@ -83,7 +83,8 @@ func (s *story) useRevokedKey(ctx context.Context) error {
 		return err
 	}
 	d.Subjects = []trial.Subject{keySubject("key", revoked.public)}
-	d.Predicate.Kind, d.Predicate.Reason = trial.KindKeyRevocation, "the coordinator left the site"
+	d.Predicate.Kind, d.Predicate.Meaning = trial.KindKeyRevocation, trial.MeaningApproval
+	d.Predicate.Reason = "the coordinator left the site"
 	d.Predicate.Body = &trial.RevocationBody{Key: revoked.public.ID, Cause: trial.CauseLeft}
 	r, err := s.submit(ctx, "sponsor", sponsor, d)
 	if err != nil {

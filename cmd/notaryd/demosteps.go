@@ -25,15 +25,21 @@ func (s *story) openTrial(ctx context.Context) error {
 		return err
 	}
 	s.charter = client.StatementID(env)
-	if s.trust, err = s.anchors(); err != nil {
-		return err
-	}
-	r, err := s.clients["sponsor"].Submit(ctx, s.trust, env)
+	r, fetched, err := s.clients["sponsor"].CreateTrial(ctx, env)
 	if err != nil {
 		return err
 	}
 	s.held("the charter is at log index %d; the trial's id is %s", r.Index, s.charter)
-	return nil
+	own, err := s.anchors()
+	if err != nil {
+		return err
+	}
+	if err := client.SameAnchors(own, fetched); err != nil {
+		return err
+	}
+	s.trust = fetched
+	s.held("the trust folder that the notary gives has the fingerprint of its key files: %s", own.Fingerprint())
+	return client.WriteTrust(s.path("trust"), fetched)
 }
 
 // charterEnvelope is the charter, signed by the sponsor, with both keys' proofs
@@ -76,7 +82,7 @@ func keySubject(name string, key *trial.PublicKey) trial.Subject {
 }
 
 // anchors are what the sponsor and the notary's operator compare by another
-// channel before the first statement: here both are at hand.
+// channel: here the key files of both are at hand.
 func (s *story) anchors() (*receipt.Trust, error) {
 	logKey, err := readLogKey(s.config.Keys.Log)
 	if err != nil {
@@ -155,7 +161,7 @@ func (s *story) enrol(ctx context.Context, p *person) error {
 		return err
 	}
 	d.Subjects = []trial.Subject{keySubject("key", p.public)}
-	d.Predicate.Kind, d.Predicate.Body = trial.KindKeyEnrolment, body
+	d.Predicate.Kind, d.Predicate.Meaning, d.Predicate.Body = trial.KindKeyEnrolment, trial.MeaningApproval, body
 	r, err := s.submit(ctx, "sponsor", sponsor, d)
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time
 		}
 	}()
 	config := rpc.Config{
-		Service: p.service, Users: users{p.store}, Refusals: refusals{p.store}, Tiles: tiles{p.log},
+		Service: p.service, Users: users{p.store}, Refusals: refusals{p.store}, Tiles: p.log,
 		Logger: logger, TilesClosed: c.TilesClosed, Clock: clock,
 	}
 	if !c.TLS.Insecure {
@@ -99,14 +99,23 @@ func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time
 }
 
 // run serves until the context ends or a listener fails.
+//
+// A service that stopped writing goes on answering reads, and health says why:
+// whoever restarts it on that gets the recovery of the normal start.
 func (s *server) run(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		s.logger.Info("stopping")
-		return s.stop(context.WithoutCancel(ctx))
-	case err := <-s.served:
-		s.served <- err // stop reads it again
-		return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+	stopped := s.parts.service.Stopped()
+	for {
+		select {
+		case <-stopped:
+			s.logger.Error("no statement is taken until a restart", zap.Error(s.parts.service.Err()))
+			stopped = nil
+		case <-ctx.Done():
+			s.logger.Info("stopping")
+			return s.stop(context.WithoutCancel(ctx))
+		case err := <-s.served:
+			s.served <- err // stop reads it again
+			return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+		}
 	}
 }
 
@@ -181,50 +190,4 @@ func newLogger(level string, out io.Writer) *zap.Logger {
 	config := zap.NewProductionEncoderConfig()
 	config.EncodeTime = zapcore.ISO8601TimeEncoder
 	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.Lock(zapcore.AddSync(out)), parsed))
-}
-
-func versionCommand(stdout io.Writer) *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(stdout, version())
-			return err
-		},
-	}
-}
-
-func checkCommand(stdout io.Writer) *cobra.Command {
-	var config string
-	cmd := &cobra.Command{
-		Use:   "check --config FILE",
-		Short: "read the whole log and every statement back while no server runs",
-		Long: "check walks every entry, every tile and every statement of a notary that does\n" +
-			"not run, recomputes the log's root and compares each statement with its entry.\n" +
-			"It exits with 1 and names the first thing that is wrong. A server that runs\n" +
-			"does the same on its own (times.fullCheck).",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := LoadConfig(config)
-			if err != nil {
-				return usageError{err}
-			}
-			return check(cmd.Context(), c, stdout)
-		},
-	}
-	cmd.Flags().StringVar(&config, "config", "notaryd.yaml", "the server's configuration")
-	return cmd
-}
-
-func check(ctx context.Context, c *Config, stdout io.Writer) error {
-	p, err := openParts(ctx, c, zap.NewNop(), time.Now)
-	if err != nil {
-		return err
-	}
-	report, err := p.service.Check(ctx)
-	if err := errors.Join(err, p.close(ctx)); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(stdout, "checked %d log entries and %d statements of %d trials (%d time marks): all agree with the high-water mark\n",
-		report.Entries, report.Statements, report.Trials, report.Marks)
-	return err
 }

@@ -151,7 +151,7 @@ func addTokenUser(ctx context.Context, s *store.Store, u store.User, out string,
 		// A user whose token nobody holds is of no use to anybody.
 		return errors.Join(fmt.Errorf("writing the token: %w", err), s.RemoveUser(ctx, u.Name))
 	}
-	_, err = fmt.Fprintf(stdout, "wrote the token of %s to %s\n", u.Name, out)
+	_, err := fmt.Fprintf(stdout, "wrote the token of %s to %s\n", u.Name, out)
 	return err
 }
 

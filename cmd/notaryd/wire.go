@@ -101,14 +101,18 @@ func (p *parts) openLog(ctx context.Context, signer note.Signer, vkey string, lo
 }
 
 // openSecondMark opens the mark on the other volume. It is created with the
-// first mark: once the log has entries, a missing file is an error.
+// first mark: once the log has entries, a missing file is an error, because a
+// lost file must not be replaced unseen. `notaryd mark create` makes it later.
 func openSecondMark(ctx context.Context, s *store.Store, path string) (*store.FileMark, error) {
 	_, marked, err := s.LoadMark(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); !marked && errors.Is(err, os.ErrNotExist) {
-		if err := store.CreateFileMark(path); err != nil {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if marked {
+			return nil, fmt.Errorf("the second high-water mark %s is missing: restore it, or run notaryd mark create if it never existed", path)
+		}
+		if err := store.CreateFileMark(path, notary.Mark{}); err != nil {
 			return nil, err
 		}
 	}
@@ -177,16 +181,10 @@ func toUser(u *store.User, err error) (*rpc.User, error) {
 // refusals keeps refused calls in the store.
 type refusals struct{ *store.Store }
 
-func (r refusals) Record(ctx context.Context, one rpc.Refused) error {
-	return r.RecordRefusal(ctx, store.Refusal{
-		Time: one.Time, RequestID: one.RequestID, User: one.User,
-		Address: one.Address, Method: one.Method, Reason: one.Reason,
-	})
-}
-
-// tiles reads the log's public files.
-type tiles struct{ *tesseralog.Log }
-
-func (t tiles) ReadFile(path string) ([]byte, bool, error) {
-	return t.Log.ReadFile(context.Background(), path)
+func (r refusals) RecordRefusals(ctx context.Context, refused []rpc.Refused) error {
+	out := make([]store.Refusal, len(refused))
+	for i, one := range refused {
+		out[i] = store.Refusal(one)
+	}
+	return r.RecordRefusal(ctx, out...)
 }
