@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,8 +13,9 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-// filled returns the path of a closed store with some of everything.
-func filled(t *testing.T) string {
+// filled returns a closed store with some of everything: call it for the path of
+// a fresh copy.
+func filled(t *testing.T) func(*testing.T) string {
 	t.Helper()
 	s := newStore(t)
 	var records []*notary.Record
@@ -40,7 +42,17 @@ func filled(t *testing.T) string {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return s.Path()
+	file, err := os.ReadFile(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(t *testing.T) string {
+		path := filepath.Join(t.TempDir(), "copy.db")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 }
 
 // checkDamaged opens the file and wants Check to say each of the texts.
@@ -65,10 +77,11 @@ func checkDamaged(t *testing.T, path string, says ...string) {
 
 // TestCheckFindsPages overwrites the first page of each table and index.
 func TestCheckFindsPages(t *testing.T) {
+	fresh := filled(t)
 	for _, name := range []string{"statements", "subjects", "registry", "pending", "entries", "found",
 		"entries_trial", "entries_time", "entries_authority", "registry_number", "sqlite_autoindex_statements_1"} {
 		t.Run(name, func(t *testing.T) {
-			path := filled(t)
+			path := fresh(t)
 			file, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -85,13 +98,14 @@ func TestCheckFindsPages(t *testing.T) {
 
 // TestCheckFindsBits flips single bits of texts, which SQLite does not notice.
 func TestCheckFindsBits(t *testing.T) {
+	fresh := filled(t)
 	for name, tc := range map[string]struct{ text, says string }{
 		"payload":   {"placed payload 7 ", "its payload hashes to"},
 		"signature": {"signature of placed 7", "its log entry hashes to"},
 		"key":       {"key of a site", "its key hashes to"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filled(t)
+			path := fresh(t)
 			file, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -111,6 +125,7 @@ func TestCheckFindsBits(t *testing.T) {
 
 // TestCheckFindsRows changes single rows, as another program might.
 func TestCheckFindsRows(t *testing.T) {
+	fresh := filled(t)
 	for _, tc := range []struct{ name, query, says string }{
 		{"placed and pending", "INSERT INTO pending SELECT n FROM entries WHERE idx = 3", "neither pending nor placed, or both"},
 		{"neither", "DELETE FROM pending", "neither pending nor placed, or both"},
@@ -128,7 +143,7 @@ func TestCheckFindsRows(t *testing.T) {
 		{"payload", "UPDATE statements SET payload = x'00' WHERE n = 3", "its payload hashes to"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			path := filled(t)
+			path := fresh(t)
 			execForeign(t, path, tc.query) // without foreign keys
 			checkDamaged(t, path, tc.says)
 		})
@@ -136,7 +151,7 @@ func TestCheckFindsRows(t *testing.T) {
 }
 
 func TestCheckIsBounded(t *testing.T) {
-	path := filled(t)
+	path := filled(t)(t)
 	execForeign(t, path, "DELETE FROM found")
 	s := openStore(t, path)
 	var damage *Damage
@@ -147,7 +162,7 @@ func TestCheckIsBounded(t *testing.T) {
 
 // TestReadsOfDamage reads a damaged row: an error with a name, no panic.
 func TestReadsOfDamage(t *testing.T) {
-	path := filled(t)
+	path := filled(t)(t)
 	execForeign(t, path, "DELETE FROM statements WHERE n = 3")
 	s := openStore(t, path)
 	if _, err := s.List(t.Context(), notary.Query{After: -1, Limit: 100}); !errors.Is(err, notary.ErrStoreDamaged) {

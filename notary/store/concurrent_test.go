@@ -1,21 +1,19 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/trialnotary/trialnotary/notary"
-	"github.com/trialnotary/trialnotary/trial"
 )
 
 // TestConcurrent writes and reads at once, from two openers of one file. Each
 // reader sees a log without holes in what one write placed, and a mark that
 // never goes back.
 func TestConcurrent(t *testing.T) {
-	const writers, rounds, batch = 4, 12, 8
+	const writers, rounds, batch = 4, 8, 8
 	s := newStore(t)
 	stores := []*Store{s, openStore(t, s.Path())}
 	var next atomic.Uint64
@@ -42,9 +40,6 @@ func TestConcurrent(t *testing.T) {
 				}
 				if err := s.RecordRefusal(t.Context(), Refusal{Method: "m"}); err != nil {
 					t.Error(err)
-				}
-				if err := s.Drop(t.Context(), []trial.ID{{0xdd}}); err != nil && !errors.Is(err, notary.ErrNotFound) {
-					t.Log(err) // a reader of the other opener may hold the log
 				}
 			}
 		})
