@@ -99,7 +99,7 @@ func (s *story) useRevokedKey(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("a submission with the revoked key: %w", err)
 	}
-	s.held("a dataset signed with it is refused: %s", refusal.Message)
+	s.held("a dataset signed with it is refused: %s (%s)", refusal.Message, refusal.Reason)
 	if err := s.refreshTrust(ctx); err != nil {
 		return err
 	}

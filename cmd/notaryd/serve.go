@@ -119,15 +119,15 @@ func (s *server) run(ctx context.Context) error {
 	}
 }
 
-// stop ends the server in the order that rpc.Server.Shutdown documents, then
-// closes the database.
+// stop ends the server in the order that rpc.Server.Shutdown documents, which
+// closes the service, then closes the log and the database.
 func (s *server) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.parts.config.Times.Shutdown)
 	defer cancel()
 	s.stopChecks()
 	<-s.checks
 	err := s.rpc.Shutdown(ctx)
-	return errors.Join(err, <-s.served, s.parts.store.Close())
+	return errors.Join(err, <-s.served, s.parts.log.Close(ctx), s.parts.store.Close())
 }
 
 // scheduledChecks reads everything back now and then. What it finds is logged as

@@ -119,14 +119,13 @@ func openSecondMark(ctx context.Context, s *store.Store, path string) (*store.Fi
 	return store.OpenFileMark(path)
 }
 
-// close closes what is open, service first. A service closes the log it was
-// given; what never got that far is closed here.
+// close closes what is open: the service, the log, and the store last.
 func (p *parts) close(ctx context.Context) error {
 	var errs []error
-	switch {
-	case p.service != nil:
+	if p.service != nil {
 		errs = append(errs, p.service.Close(ctx))
-	case p.log != nil:
+	}
+	if p.log != nil {
 		errs = append(errs, p.log.Close(ctx))
 	}
 	if p.store != nil {
