@@ -63,6 +63,9 @@ type watermark struct {
 	// prefix holds checkpoints that were proven to be part of the history seen:
 	// many answers come under one.
 	prefix map[treeKey]bool
+	// unread is the last checkpoint for which the public files were not
+	// readable: other answers under it do not try again.
+	unread treeKey
 }
 
 type treeKey struct {
@@ -114,7 +117,8 @@ func (c *Client) observe(ctx context.Context, cp receipt.Checkpoint, floor uint6
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	seen, known := w.logs[cp.Origin]
-	if known && sameTree(seen.largest, cp) {
+	key := treeKey{cp.Origin, cp.Size, cp.Root}
+	if known && sameTree(seen.largest, cp) && (c.opts.Tiles == "" || sameTree(seen.proven, cp) || w.unread == key) {
 		return w.sameAs(seen), nil
 	}
 	unlock := func() error { return nil }
@@ -135,6 +139,9 @@ func (c *Client) observe(ctx context.Context, cp receipt.Checkpoint, floor uint6
 		return "", err
 	}
 	w.logs[cp.Origin] = next
+	if how == ContinuityUnproven {
+		w.unread = key
+	}
 	return how, nil
 }
 

@@ -277,9 +277,31 @@ func TestUnprovenIsCaughtUp(t *testing.T) {
 	lost.grow(10, "a")
 	lost.grow(20, "lost")
 	c.mustObserve(t, lost.checkpoint(), lost.checkpoint(), ContinuityUnproven)
+	w := watcher(t, state, srv.URL)
+	w.mustObserve(t, lost.checkpoint(), lost.checkpoint(), ContinuityUnproven)
 	broken.Store(false)
 	log.grow(30, "a")
 	watcher(t, state, srv.URL).mustRefuse(t, log.checkpoint(), log.checkpoint(), ErrForked)
+}
+
+// The largest checkpoint itself is proven later, without a newer one.
+func TestLargestIsProvenLater(t *testing.T) {
+	log := newTestLog(t, "log.example")
+	log.grow(10, "a")
+	srv := httptest.NewServer(log)
+	defer srv.Close()
+	state, err := OpenState(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := watcher(t, state, "")
+	c.mustObserve(t, log.checkpoint(), log.checkpoint(), ContinuityFirst)
+	log.grow(20, "a")
+	c.mustObserve(t, log.checkpoint(), log.checkpoint(), ContinuityUnproven)
+	c = watcher(t, state, srv.URL)
+	for range 2 {
+		c.mustObserve(t, log.checkpoint(), log.checkpoint(), ContinuitySame)
+	}
 }
 
 func TestTilesOfAnotherLogProveNothing(t *testing.T) {

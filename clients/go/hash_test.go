@@ -149,9 +149,12 @@ func TestHashFolder(t *testing.T) {
 func TestHashFolderRefuses(t *testing.T) {
 	root := t.TempDir()
 	for what, prepare := range map[string]func(dir string){
-		"no files":      func(dir string) { _ = os.MkdirAll(filepath.Join(dir, "sub"), 0o755) },
-		"is empty":      func(dir string) { write(t, filepath.Join(dir, "e"), nil) },
-		"symbolic link": func(dir string) { write(t, filepath.Join(dir, "x"), []byte("x")); _ = os.Symlink("x", filepath.Join(dir, "l")) },
+		"no files": func(dir string) { _ = os.MkdirAll(filepath.Join(dir, "sub"), 0o755) },
+		"is empty": func(dir string) { write(t, filepath.Join(dir, "e"), nil) },
+		"symbolic link": func(dir string) {
+			write(t, filepath.Join(dir, "x"), []byte("x"))
+			_ = os.Symlink("x", filepath.Join(dir, "l"))
+		},
 	} {
 		dir := filepath.Join(root, strings.ReplaceAll(what, " ", "-"))
 		prepare(dir)

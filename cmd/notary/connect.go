@@ -37,7 +37,7 @@ func (a *app) dial() (*connection, error) {
 	}
 	c, err := client.Dial(a.cfg.Server, client.Options{
 		TokenFile: a.cfg.Token, CertFile: a.cfg.Cert, KeyFile: a.cfg.CertKey, CAFile: a.cfg.CA,
-		ServerName: a.cfg.ServerName, Insecure: a.cfg.Insecure, State: state, Tiles: a.cfg.Tiles,
+		ServerName: a.cfg.ServerName, Insecure: a.cfg.Insecure, State: state, Tiles: a.cfg.Tiles, Attempts: a.attempts,
 	})
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ type server struct {
 	key    []byte // the notary's statement key, PEM
 
 	store   *store.Store
+	log     *tesseralog.Log
 	service *notary.Service
 	rpc     *rpc.Server
 	served  chan error
@@ -100,7 +101,7 @@ func (s *server) start() (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := tesseralog.Open(ctx, tesseralog.Config{
+	s.log, err = tesseralog.Open(ctx, tesseralog.Config{
 		Dir: filepath.Join(s.dir, "log"), Signer: s.signer, Verifier: verifier, Marks: s.store,
 		CheckpointInterval: 100 * time.Millisecond,
 	})
@@ -116,17 +117,17 @@ func (s *server) start() (err error) {
 		return err
 	}
 	s.service, err = notary.Open(ctx, notary.Config{
-		Log: log, Store: s.store, Key: statementKey, LogKey: logKey,
+		Log: s.log, Store: s.store, Key: statementKey, LogKey: logKey,
 		Policy: fmt.Appendf(nil, "log %s\nquorum none\n", s.vkey),
 	})
 	if err != nil {
-		return errors.Join(err, log.Close(ctx), s.store.Close())
+		return errors.Join(err, s.log.Close(ctx), s.store.Close())
 	}
-	return s.serve(log)
+	return s.serve()
 }
 
-func (s *server) serve(log *tesseralog.Log) (err error) {
-	if s.rpc, err = rpc.New(rpc.Config{Service: s.service, Users: users{s.store}, Tiles: log}); err != nil {
+func (s *server) serve() (err error) {
+	if s.rpc, err = rpc.New(rpc.Config{Service: s.service, Users: users{s.store}, Tiles: s.log}); err != nil {
 		return err
 	}
 	l := rpc.Listeners{}
@@ -154,7 +155,7 @@ func (s *server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	err := s.rpc.Shutdown(ctx)
-	return errors.Join(err, <-s.served, s.service.Close(ctx), s.store.Close())
+	return errors.Join(err, <-s.served, s.service.Close(ctx), s.log.Close(ctx), s.store.Close())
 }
 
 // users lets rpc find its callers in the store.

@@ -41,6 +41,8 @@ type app struct {
 	cfg    config
 	flags  config
 	output string
+	// attempts bounds how often one statement is sent; 0 is the client's own.
+	attempts int
 }
 
 // run executes one command and returns the exit status. Results go to stdout,
@@ -176,6 +178,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 	f.BoolVar(&a.flags.Insecure, "insecure", false, "no TLS; loopback addresses only")
 	f.StringVar(&a.flags.Tiles, "tiles", "", "`URL` of the log's public files, to check that the log continues")
 	f.StringVar(&a.flags.State, "state", "", "`DIR` for unanswered statements and checkpoints (default: the user's state folder)")
+	f.IntVar(&a.attempts, "attempts", 0, "how often a statement is sent before giving up (default 10)")
 	f.StringVar(&a.flags.Trial, "trial", "", "the trial `T`: its charter's id or a registry number")
 	f.StringVar(&a.flags.Trust, "trust", "", "the trial's trust folder `DIR`")
 }

@@ -41,6 +41,9 @@ func params(dir string) testscript.Params {
 			"flip":    cmdFlip,
 			"status":  cmdStatus,
 			"sum":     cmdSum,
+			"mode":    cmdMode,
+
+			"setup-trial": cmdSetupTrial,
 		},
 	}
 }
@@ -159,6 +162,43 @@ func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
 	if fmt.Sprint(code) != args[0] {
 		ts.Fatalf("status: got %d, want %s\nstdout:\n%s\nstderr:\n%s", code, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 	}
+}
+
+// mode FILE OCTAL: the file has these permissions.
+func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[1] {
+		ts.Fatalf("mode of %s: got %s, want %s", args[0], got, args[1])
+	}
+}
+
+// setup-trial: a trial with site 701, its investigator and its coordinator, and
+// the configurations sponsor.yaml, site.yaml and pinned.yaml. It sets $TRIAL.
+func cmdSetupTrial(ts *testscript.TestScript, _ bool, _ []string) {
+	notary := func(args ...string) {
+		ts.Check(ts.Exec("notary", args...))
+	}
+	cmdUser(ts, false, []string{"sponsor", "sponsor", "Example Pharma"})
+	for _, name := range []string{"sponsor", "recovery", "investigator", "coordinator"} {
+		notary("keygen", "-o", name)
+	}
+	cmdConfig(ts, false, []string{"sponsor.yaml", "token=sponsor.token", "key=sponsor.key", "trust=trust"})
+	notary("trial", "create", "--config", "sponsor.yaml", "--recovery-key", "recovery.key", "--organisation", "Example Pharma",
+		"--signer-name", "Dr. Ada Sponsor", "--site", "701=Charité Berlin,DE", "--registry", "nct=NCT04573309", "-o", "charter")
+	cmdCapture(ts, false, []string{"TRIAL", "statement "})
+	person := func(key, id, name, role string) {
+		notary("enrol", "--config", "sponsor.yaml", "--holder-key", key+".key", "--holder", id, "--name", name,
+			"--organisation", "Charité", "--organisation-type", "site", "--role", role, "--site", "701", "--receipts", "receipts")
+	}
+	person("investigator", "weber", "Prof. Karl Weber", "investigator")
+	person("coordinator", "berg", "Anna Berg", "site-coordinator")
+	cmdCapture(ts, false, []string{"ENROLMENT", "statement "})
+	cmdUser(ts, false, []string{"site", "site", ts.Getenv("TRIAL"), "701"})
+	site := []string{"token=site.token", "key=coordinator.key", "trial=" + ts.Getenv("TRIAL"), "site=701"}
+	cmdConfig(ts, false, append([]string{"pinned.yaml"}, site...))
+	cmdConfig(ts, false, append([]string{"site.yaml", "trust=trust"}, site...))
+	notary("endorse", "--config", "site.yaml", "--key", "investigator.key", "--receipts", "receipts", ts.Getenv("ENROLMENT"))
 }
 
 // sum NAME FILE: sets $NAME to the SHA-256 of a file.
