@@ -212,9 +212,9 @@ type caseSet struct {
 	names map[string]bool
 }
 
-func allCases(t testing.TB) []*testCase {
-	t.Helper()
-	s := &caseSet{t: t, names: map[string]bool{}}
+func allCases(tb testing.TB) []*testCase {
+	tb.Helper()
+	s := &caseSet{t: tb, names: map[string]bool{}}
 	s.good()
 	s.badFiles()
 	s.badReceipts()

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"testing"
 
 	"github.com/transparency-dev/merkle/rfc6962"
 	"github.com/transparency-dev/merkle/testonly"
@@ -37,17 +36,17 @@ func (s *caseSet) badTrust() {
 		name := strings.NewReplacer("_", "-", ".", "-").Replace(file)
 		s.trustFile("trust-without-"+name, "the anchor "+file+" is missing", trustForm, file, gone)
 	}
-	otherLog := func(t testing.TB) LogKey { return logKey(t, testOrigin, "other") }
+	otherLog := logKey(s.t, testOrigin, "other")
 	s.trustFile("trust-log-key-of-another", "log.vkey holds another key than the other anchors", trustForm, fileLogKey,
-		func(*story, string) string { return otherLog(s.t).VKey() + "\n" })
+		func(*story, string) string { return otherLog.VKey() + "\n" })
 	s.trustFile("trust-root-of-another", "trusted_root.json holds another key than the other anchors", trustForm, fileTrustedRoot,
-		func(*story, string) string { return string(marshalTrustedRoot([]LogKey{otherLog(s.t)})) })
+		func(*story, string) string { return string(marshalTrustedRoot([]LogKey{otherLog})) })
 	s.trustFile("trust-root-other-host", "trusted_root.json names another host", trustForm, fileTrustedRoot,
 		func(_ *story, t string) string {
 			return strings.Replace(t, "https://"+testOrigin, "https://other.example", 1)
 		})
 	s.trustFile("trust-policy-of-another-log", "the policy's log is another", trustForm, filePolicy,
-		func(*story, string) string { return "log " + otherLog(s.t).VKey() + "\nquorum none\n" })
+		func(*story, string) string { return "log " + otherLog.VKey() + "\nquorum none\n" })
 	s.trustFile("trust-policy-without-quorum", "the policy has no quorum line", trustForm, filePolicy,
 		func(_ *story, t string) string { return strings.Replace(t, "quorum none\n", "", 1) })
 	s.trustFile("trust-policy-witness-twice", "a witness counts twice in the policy", trustForm, filePolicy,
@@ -68,7 +67,7 @@ func (s *caseSet) badTrust() {
 		func(_ *story, t string) string { return "remark\n" + t })
 	s.change("trust-of-another-log", "a whole trust folder of another log under the same name", string(CheckCheckpointSigned),
 		func(st *story, c *testCase) {
-			st.log = otherLog(s.t)
+			st.log = otherLog
 			st.policy = "log " + st.log.VKey() + "\nquorum none\n"
 			c.Trust = trustText(st.trust())
 		})

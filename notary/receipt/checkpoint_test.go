@@ -22,11 +22,11 @@ func edKey(name string) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
-func logKey(t testing.TB, origin, name string) LogKey {
-	t.Helper()
+func logKey(tb testing.TB, origin, name string) LogKey {
+	tb.Helper()
 	k, err := NewLogKey(origin, edKey(name).Public().(ed25519.PublicKey))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }

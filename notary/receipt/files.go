@@ -16,7 +16,7 @@ func (j *judgement) files(files []File) {
 		res := j.file(f, held)
 		if res.Outcome != Identical {
 			if bad++; bad == 1 {
-				j.fail(CheckFileDigest, "%s: %s: %s", f.Name, res.Outcome, res.Detail)
+				j.failf(CheckFileDigest, "%s: %s: %s", f.Name, res.Outcome, res.Detail)
 			}
 		}
 		j.verdict.Files = append(j.verdict.Files, res)
@@ -28,11 +28,11 @@ func (j *judgement) files(files []File) {
 	}
 	switch {
 	case len(files) == 0:
-		j.skip(CheckFileDigest, "not checked: no file was given")
+		j.skipf(CheckFileDigest, "not checked: no file was given")
 	case bad == 0 && len(files) == 1:
-		j.pass(CheckFileDigest, "%s: identical to what was notarized", files[0].Name)
+		j.passf(CheckFileDigest, "%s: identical to what was notarized", files[0].Name)
 	case bad == 0:
-		j.pass(CheckFileDigest, "%d files: identical to what was notarized", len(files))
+		j.passf(CheckFileDigest, "%d files: identical to what was notarized", len(files))
 	}
 }
 

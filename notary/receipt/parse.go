@@ -41,7 +41,7 @@ func (s *scanner) bundle() *Receipt {
 	s.piece(bundleHead)
 	r.KeyHint = string(s.value())
 	if _, err := trial.ParseKeyID(r.KeyHint); err != nil {
-		s.fail("hint: %w", err)
+		s.failf("hint: %w", err)
 	}
 	s.piece(bundleOuterIndex)
 	r.OuterIndex = s.number("logIndex")
@@ -62,7 +62,7 @@ func (s *scanner) bundle() *Receipt {
 		r.Path = append(r.Path, s.hash("inclusionProof.hashes"))
 		s.piece(`"`)
 		if len(r.Path) > maxPath {
-			s.fail("inclusionProof.hashes: got more than %d hashes", maxPath)
+			s.failf("inclusionProof.hashes: got more than %d hashes", maxPath)
 		}
 	}
 	s.piece(bundleCheckpoint)
@@ -70,14 +70,14 @@ func (s *scanner) bundle() *Receipt {
 	s.piece(bundleBody)
 	r.Entry = s.base64("canonicalizedBody")
 	if len(r.Entry) > MaxEntry {
-		s.fail("canonicalizedBody: got %d bytes, want at most %d", len(r.Entry), MaxEntry)
+		s.failf("canonicalizedBody: got %d bytes, want at most %d", len(r.Entry), MaxEntry)
 	}
 	s.piece(bundleEnvelope)
 	r.Envelope = s.envelope()
 	return r
 }
 
-func (s *scanner) fail(format string, args ...any) {
+func (s *scanner) failf(format string, args ...any) {
 	if s.err == nil {
 		s.err = fmt.Errorf(format, args...)
 	}
@@ -91,7 +91,7 @@ func (s *scanner) piece(want string) {
 	rest := s.text[s.at:]
 	if len(rest) < len(want) || string(rest[:len(want)]) != want {
 		got := rest[:min(len(rest), len(want))]
-		s.fail("not the one spelling of a Sigstore bundle v0.3: got %.80q at byte %d, want %.80q", got, s.at, want)
+		s.failf("not the one spelling of a Sigstore bundle v0.3: got %.80q at byte %d, want %.80q", got, s.at, want)
 		return
 	}
 	s.at += len(want)
@@ -104,7 +104,7 @@ func (s *scanner) value() []byte {
 	}
 	n := bytes.IndexByte(s.text[s.at:], '"')
 	if n < 0 {
-		s.fail("not the one spelling of a Sigstore bundle v0.3: the text ends inside a value")
+		s.failf("not the one spelling of a Sigstore bundle v0.3: the text ends inside a value")
 		return nil
 	}
 	v := s.text[s.at : s.at+n]
@@ -115,7 +115,7 @@ func (s *scanner) value() []byte {
 func (s *scanner) number(name string) uint64 {
 	n, err := parseDecimal(string(s.value()))
 	if err != nil {
-		s.fail("%s: %w", name, err)
+		s.failf("%s: %w", name, err)
 	}
 	return n
 }
@@ -123,7 +123,7 @@ func (s *scanner) number(name string) uint64 {
 func (s *scanner) hash(name string) Hash {
 	h, err := decodeHash(string(s.value()))
 	if err != nil {
-		s.fail("%s: %w", name, err)
+		s.failf("%s: %w", name, err)
 	}
 	return h
 }
@@ -131,7 +131,7 @@ func (s *scanner) hash(name string) Hash {
 func (s *scanner) base64(name string) []byte {
 	b, err := decodeBase64(string(s.value()))
 	if err != nil {
-		s.fail("%s: %w", name, err)
+		s.failf("%s: %w", name, err)
 	}
 	return b
 }
@@ -155,7 +155,7 @@ func (s *scanner) checkpoint() Checkpoint {
 	}
 	c, err := ParseCheckpoint(unescape(note))
 	if err != nil {
-		s.fail("%w", err)
+		s.failf("%w", err)
 	}
 	return c
 }
@@ -192,16 +192,16 @@ func (s *scanner) envelope() *trial.Envelope {
 	}
 	body, ok := bytes.CutSuffix(s.text[s.at:], []byte(bundleTail))
 	if !ok {
-		s.fail("not the one spelling of a Sigstore bundle v0.3: the last brace is missing")
+		s.failf("not the one spelling of a Sigstore bundle v0.3: the last brace is missing")
 		return nil
 	}
 	e, err := trial.ParseEnvelope(body)
 	if err != nil {
-		s.fail("dsseEnvelope: %w", err)
+		s.failf("dsseEnvelope: %w", err)
 		return nil
 	}
 	if e.KeyID != "" {
-		s.fail("dsseEnvelope: got a keyid, want none")
+		s.failf("dsseEnvelope: got a keyid, want none")
 	}
 	return e
 }

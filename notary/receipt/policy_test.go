@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-func policyLines(t testing.TB, witnesses int) string {
-	b := "# of the test\nlog " + logKey(t, testOrigin, "log").VKey() + "\n"
+func policyLines(tb testing.TB, witnesses int) string {
+	tb.Helper()
+	b := "# of the test\nlog " + logKey(tb, testOrigin, "log").VKey() + "\n"
 	for i := range witnesses {
 		name := fmt.Sprintf("w%d.example", i)
 		b += fmt.Sprintf("witness W%d %s https://%s/\n", i, witnessKey(name).text, name)

@@ -13,24 +13,24 @@ import (
 // enrolment's period.
 func (j *judgement) signer(g *gathered) {
 	if j.st.Predicate.Charter != j.v.trust.Charter {
-		j.fail(CheckCharter, "the statement is of the trial %s, the trust folder of %s", j.st.Predicate.Charter, j.v.trust.Charter)
+		j.failf(CheckCharter, "the statement is of the trial %s, the trust folder of %s", j.st.Predicate.Charter, j.v.trust.Charter)
 	} else {
-		j.pass(CheckCharter, "the statement is of the trust folder's trial")
+		j.passf(CheckCharter, "the statement is of the trust folder's trial")
 	}
 	c := j.v.chain(g)
 	if c.err != nil {
 		j.signature(nil)
-		j.fail(CheckKeyEnrolled, "signer unproven: %v", c.err)
-		j.skip(CheckKeyNotRevoked, "not checked: signer unproven")
-		j.skip(CheckValidityPeriod, "not checked: signer unproven")
+		j.failf(CheckKeyEnrolled, "signer unproven: %v", c.err)
+		j.skipf(CheckKeyNotRevoked, "not checked: signer unproven")
+		j.skipf(CheckValidityPeriod, "not checked: signer unproven")
 		return
 	}
 	key, ok := c.authority.Key(j.st.Predicate.Signer.KeyID)
 	if !ok {
 		j.signature(nil)
-		j.fail(CheckKeyEnrolled, "signer unproven: the key %s is not enrolled in this trial", j.st.Predicate.Signer.KeyID)
-		j.skip(CheckKeyNotRevoked, "not checked: signer unproven")
-		j.skip(CheckValidityPeriod, "not checked: signer unproven")
+		j.failf(CheckKeyEnrolled, "signer unproven: the key %s is not enrolled in this trial", j.st.Predicate.Signer.KeyID)
+		j.skipf(CheckKeyNotRevoked, "not checked: signer unproven")
+		j.skipf(CheckValidityPeriod, "not checked: signer unproven")
 		return
 	}
 	j.signature(key)
@@ -41,11 +41,11 @@ func (j *judgement) signer(g *gathered) {
 		standing, err = c.authority.Judge(j.st, j.r.Index, nil)
 	}
 	if c.listErr != nil {
-		j.fail(CheckKeyNotRevoked, "%v", c.listErr)
+		j.failf(CheckKeyNotRevoked, "%v", c.listErr)
 	}
 	if err != nil {
-		j.skip(CheckKeyNotRevoked, "not judged: see the checks that failed")
-		j.skip(CheckValidityPeriod, "not judged: see the checks that failed")
+		j.skipf(CheckKeyNotRevoked, "not judged: see the checks that failed")
+		j.skipf(CheckValidityPeriod, "not judged: see the checks that failed")
 		return
 	}
 	j.enrolled(standing)
@@ -62,17 +62,17 @@ func (j *judgement) refused(err error) {
 	}
 	switch trial.ReasonOf(err) {
 	case trial.ReasonKeyRevoked, trial.ReasonKeySuspect:
-		j.skip(CheckKeyEnrolled, "not judged: the key is revoked or suspect")
-		j.fail(CheckKeyNotRevoked, "%s", why)
+		j.skipf(CheckKeyEnrolled, "not judged: the key is revoked or suspect")
+		j.failf(CheckKeyNotRevoked, "%s", why)
 	case trial.ReasonKeyExpired, trial.ReasonKeyNotYetValid:
-		j.fail(CheckValidityPeriod, "%s", why)
+		j.failf(CheckValidityPeriod, "%s", why)
 	case trial.ReasonOtherTrial, trial.ReasonRegistryMismatch:
-		j.skip(CheckKeyEnrolled, "not judged: see %s", CheckCharter)
-		j.fail(CheckCharter, "%s", why)
+		j.skipf(CheckKeyEnrolled, "not judged: see %s", CheckCharter)
+		j.failf(CheckCharter, "%s", why)
 	case trial.ReasonUnknownKind:
-		j.skip(CheckKeyEnrolled, "not judged: kind not understood")
+		j.skipf(CheckKeyEnrolled, "not judged: kind not understood")
 	default:
-		j.fail(CheckKeyEnrolled, "%s", why)
+		j.failf(CheckKeyEnrolled, "%s", why)
 	}
 }
 
@@ -86,7 +86,7 @@ func (j *judgement) enrolled(s trial.Standing) {
 	if j.st.Predicate.Site != "" {
 		where = "site " + j.st.Predicate.Site
 	}
-	j.pass(CheckKeyEnrolled, "%s, %s, may sign %s (%s) since index %d", s.Name, s.Organisation, j.st.Predicate.Kind, where, s.Since)
+	j.passf(CheckKeyEnrolled, "%s, %s, may sign %s (%s) since index %d", s.Name, s.Organisation, j.st.Predicate.Kind, where, s.Since)
 }
 
 // revocations reports up to where revocations are known. Without the notary's
@@ -94,48 +94,48 @@ func (j *judgement) enrolled(s trial.Standing) {
 func (j *judgement) revocations(c *chain) {
 	switch {
 	case c.upTo == 0:
-		j.skip(CheckKeyNotRevoked, "no revocation among the authority receipts; no signed list says up to where they are complete")
+		j.skipf(CheckKeyNotRevoked, "no revocation among the authority receipts; no signed list says up to where they are complete")
 	case c.upTo <= j.r.Index:
 		j.verdict.AuthorityUpTo = c.upTo
-		j.skip(CheckKeyNotRevoked, "no revocation known up to index %d, which is before this entry", c.upTo)
+		j.skipf(CheckKeyNotRevoked, "no revocation known up to index %d, which is before this entry", c.upTo)
 	default:
 		j.verdict.AuthorityUpTo = c.upTo
-		j.pass(CheckKeyNotRevoked, "not revoked; revocations are known up to index %d", c.upTo)
+		j.passf(CheckKeyNotRevoked, "not revoked; revocations are known up to index %d", c.upTo)
 	}
 }
 
 func (j *judgement) period(c *chain) {
 	switch {
 	case j.at == nil:
-		j.skip(CheckValidityPeriod, "validity period not checked: the log time is not known")
+		j.skipf(CheckValidityPeriod, "validity period not checked: the log time is not known")
 	case c.untimed > 0:
-		j.skip(CheckValidityPeriod, "validity period not checked: the log time of %d authority statements is not known", c.untimed)
+		j.skipf(CheckValidityPeriod, "validity period not checked: the log time of %d authority statements is not known", c.untimed)
 	default:
-		j.pass(CheckValidityPeriod, "the enrolment was valid at the log time")
+		j.passf(CheckValidityPeriod, "the enrolment was valid at the log time")
 	}
 }
 
 // charter judges the charter itself: the sponsor's key signed it, and it proves
 // the keys that it names.
-func (j *judgement) charter(g *gathered) {
+func (j *judgement) charter() {
 	if j.st.ID != j.v.trust.Charter {
-		j.fail(CheckCharter, "the charter is that of the trial %s, the trust folder is of %s", j.st.ID, j.v.trust.Charter)
+		j.failf(CheckCharter, "the charter is that of the trial %s, the trust folder is of %s", j.st.ID, j.v.trust.Charter)
 	} else {
-		j.pass(CheckCharter, "the charter of the trust folder")
+		j.passf(CheckCharter, "the charter of the trust folder")
 	}
 	j.signature(j.v.trust.Sponsor)
 	a, err := trial.NewAuthority(j.st, j.r.Index)
 	switch {
 	case err != nil:
-		j.fail(CheckKeyEnrolled, "%v", err)
+		j.failf(CheckKeyEnrolled, "%v", err)
 	case j.st.Predicate.Signer.KeyID != j.v.trust.Sponsor.ID:
-		j.fail(CheckKeyEnrolled, "signer unproven: the charter is not signed by the sponsor's key of the trust folder")
+		j.failf(CheckKeyEnrolled, "signer unproven: the charter is not signed by the sponsor's key of the trust folder")
 	default:
-		j.pass(CheckKeyEnrolled, "the sponsor's key of the trust folder")
+		j.passf(CheckKeyEnrolled, "the sponsor's key of the trust folder")
 		j.verdict.Signer = &Signer{KeyID: j.v.trust.Sponsor.ID, Name: a.SponsorName(), Organisation: a.SponsorName(), Since: j.r.Index}
 	}
-	j.skip(CheckKeyNotRevoked, "not checked: the charter begins the trial")
-	j.skip(CheckValidityPeriod, "not checked: the charter begins the trial")
+	j.skipf(CheckKeyNotRevoked, "not checked: the charter begins the trial")
+	j.skipf(CheckValidityPeriod, "not checked: the charter begins the trial")
 }
 
 // apply folds one authority statement. One that has no effect stays without:

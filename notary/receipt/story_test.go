@@ -18,12 +18,12 @@ type story struct {
 	dataset      uint64
 }
 
-func newStory(t testing.TB) *story {
-	t.Helper()
+func newStory(tb testing.TB) *story {
+	tb.Helper()
 	s := &story{
-		world:        newWorld(t),
-		investigator: newActor(t, "Ada Investigator", trial.RoleInvestigator, siteOrg),
-		coordinator:  newActor(t, "Ben Coordinator", trial.RoleSiteCoordinator, siteOrg),
+		world:        newWorld(tb),
+		investigator: newActor(tb, "Ada Investigator", trial.RoleInvestigator, siteOrg),
+		coordinator:  newActor(tb, "Ben Coordinator", trial.RoleSiteCoordinator, siteOrg),
 		data:         testFile{"dm.json", "{\"rows\":[1]}\n"},
 	}
 	s.enrol(s.investigator, nil)
@@ -50,23 +50,23 @@ func (s *story) datasetStatement(a *actor, site string) *trial.Statement {
 }
 
 // mustParse parses a receipt that must parse.
-func mustParse(t testing.TB, b []byte) *Receipt {
-	t.Helper()
+func mustParse(tb testing.TB, b []byte) *Receipt {
+	tb.Helper()
 	r, err := Parse(b)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r
 }
 
-func mustEvidence(t testing.TB, b []byte) *Evidence {
-	t.Helper()
+func mustEvidence(tb testing.TB, b []byte) *Evidence {
+	tb.Helper()
 	e, err := ParseEvidence(b)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if !bytes.Equal(e.Bytes(), b) {
-		t.Error("the evidence is written otherwise than it was read")
+		tb.Error("the evidence is written otherwise than it was read")
 	}
 	return e
 }

@@ -118,8 +118,8 @@ func TestTrustRefusesAuthorityOutOfOrder(t *testing.T) {
 	}
 }
 
-// joinFolder puts a folder into one text for the fuzzer: name, NUL, content,
-// NUL, …
+// joinFolder puts a folder into one text for the fuzzer: name and content of
+// each file, each ended by NUL.
 func joinFolder(files map[string][]byte) []byte {
 	var b []byte
 	for _, name := range slices.Sorted(maps.Keys(files)) {

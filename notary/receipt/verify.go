@@ -46,21 +46,21 @@ func (v *Verifier) Verify(r *Receipt, ev *Evidence, files []File) *Verdict {
 	j.reportLog()
 	st, err := r.Statement()
 	if err != nil {
-		j.fail(CheckStatementForm, "the statement cannot be read: %v", err)
+		j.failf(CheckStatementForm, "the statement cannot be read: %v", err)
 		return j.conclude()
 	}
 	j.st, j.verdict.Statement = st, st
-	j.pass(CheckStatementForm, "a well-formed statement, id %s", st.ID)
+	j.passf(CheckStatementForm, "a well-formed statement, id %s", st.ID)
 	j.files(files)
 	j.kind()
 	g := v.gather(ev)
 	j.time(g, ev)
 	j.forks(g)
-	switch {
-	case st.Predicate.Kind == trial.KindTimeMark:
+	switch st.Predicate.Kind {
+	case trial.KindTimeMark:
 		j.timeMark()
-	case st.Predicate.Kind == trial.KindCharter:
-		j.charter(g)
+	case trial.KindCharter:
+		j.charter()
 	default:
 		j.signer(g)
 	}
@@ -85,54 +85,54 @@ func (j *judgement) set(name CheckName, o Outcome, format string, args []any) {
 	j.checks[name] = Check{Name: name, Outcome: o, Detail: fmt.Sprintf(format, args...)}
 }
 
-func (j *judgement) pass(name CheckName, format string, args ...any) {
+func (j *judgement) passf(name CheckName, format string, args ...any) {
 	j.set(name, Passed, format, args)
 }
 
-func (j *judgement) fail(name CheckName, format string, args ...any) {
+func (j *judgement) failf(name CheckName, format string, args ...any) {
 	j.set(name, Failed, format, args)
 }
 
-func (j *judgement) skip(name CheckName, format string, args ...any) {
+func (j *judgement) skipf(name CheckName, format string, args ...any) {
 	j.set(name, NotChecked, format, args)
 }
 
-// result reports a check that is an error or passed.
-func (j *judgement) result(name CheckName, err error, format string, args ...any) {
+// resultf reports a check that is an error or passed.
+func (j *judgement) resultf(name CheckName, err error, format string, args ...any) {
 	if err != nil {
-		j.fail(name, "%v", err)
+		j.failf(name, "%v", err)
 		return
 	}
-	j.pass(name, format, args...)
+	j.passf(name, format, args...)
 }
 
 // reportLog reports what the log's keys say.
 func (j *judgement) reportLog() {
 	r, c := j.r, j.log
-	j.result(CheckEntry, c.entry, "the log entry is that of this statement, signature and key")
-	j.result(CheckIndexes, c.indexes, "both say index %d", r.Index)
-	j.result(CheckSizeAndRoot, c.sizeRoot, "tree size %d and root are the checkpoint's", r.Size)
-	j.result(CheckInclusion, c.inclusion, "entry %d is in the log's tree of %d entries", r.Index, r.Checkpoint.Size)
-	j.result(CheckCheckpointSigned, c.checkpoint, "the log %s signed the checkpoint", r.Checkpoint.Origin)
+	j.resultf(CheckEntry, c.entry, "the log entry is that of this statement, signature and key")
+	j.resultf(CheckIndexes, c.indexes, "both say index %d", r.Index)
+	j.resultf(CheckSizeAndRoot, c.sizeRoot, "tree size %d and root are the checkpoint's", r.Size)
+	j.resultf(CheckInclusion, c.inclusion, "entry %d is in the log's tree of %d entries", r.Index, r.Checkpoint.Size)
+	j.resultf(CheckCheckpointSigned, c.checkpoint, "the log %s signed the checkpoint", r.Checkpoint.Origin)
 	switch {
 	case c.checkpoint != nil:
-		j.skip(CheckWitnessPolicy, "not checked: the checkpoint's own signature does not stand")
+		j.skipf(CheckWitnessPolicy, "not checked: the checkpoint's own signature does not stand")
 	case c.witness != nil:
-		j.fail(CheckWitnessPolicy, "%v (%d of %d known did)", c.witness, len(c.witnessed.signed), j.v.trust.Policy.Witnesses())
+		j.failf(CheckWitnessPolicy, "%v (%d of %d known did)", c.witness, len(c.witnessed.signed), j.v.trust.Policy.Witnesses())
 	case !j.v.trust.Policy.HasQuorum():
-		j.pass(CheckWitnessPolicy, "quorum none: the policy asks for no witness")
+		j.passf(CheckWitnessPolicy, "quorum none: the policy asks for no witness")
 	default:
-		j.pass(CheckWitnessPolicy, "the quorum of witnesses had seen the checkpoint by %s", formatTime(c.witnessed.by))
+		j.passf(CheckWitnessPolicy, "the quorum of witnesses had seen the checkpoint by %s", formatTime(c.witnessed.by))
 		j.verdict.WitnessTime = c.witnessed.by
 	}
 }
 
 func (j *judgement) kind() {
 	if k := j.st.Predicate.Kind; !k.Known() {
-		j.fail(CheckKind, "kind not understood: %q", k)
+		j.failf(CheckKind, "kind not understood: %q", k)
 		return
 	}
-	j.pass(CheckKind, "%s", j.st.Predicate.Kind)
+	j.passf(CheckKind, "%s", j.st.Predicate.Kind)
 }
 
 // time finds the log time: that of the last time mark below the entry. The
@@ -140,22 +140,22 @@ func (j *judgement) kind() {
 // authority statements, and may be years older.
 func (j *judgement) time(g *gathered, ev *Evidence) {
 	if g.marksErr != nil {
-		j.fail(CheckLogTime, "%v", g.marksErr)
+		j.failf(CheckLogTime, "%v", g.marksErr)
 		return
 	}
 	m := g.marks.before(j.r.Index)
 	if m == nil || ev == nil || len(ev.TimeMarks) == 0 || ev.TimeMarks[0].Index >= j.r.Index {
-		j.skip(CheckLogTime, "not checked: the evidence has no time mark from before the entry")
+		j.skipf(CheckLogTime, "not checked: the evidence has no time mark from before the entry")
 		return
 	}
 	t := m.mark.Time
 	j.at, j.verdict.LogTime = &t, t
-	j.pass(CheckLogTime, "logged at or after %s, by the time mark at index %d", formatTime(t), m.receipt.Index)
+	j.passf(CheckLogTime, "logged at or after %s, by the time mark at index %d", formatTime(t), m.receipt.Index)
 }
 
 func (j *judgement) forks(g *gathered) {
 	if err := g.checkForks(j.r); err != nil {
-		j.fail(CheckCheckpointSigned, "%v", err)
+		j.failf(CheckCheckpointSigned, "%v", err)
 	}
 }
 
@@ -164,15 +164,15 @@ func (j *judgement) forks(g *gathered) {
 func (j *judgement) signature(key *trial.PublicKey) {
 	if key == nil {
 		if key = j.log.key; key == nil {
-			j.fail(CheckSignature, "the signer's public key is neither in the authority receipts nor in the entry")
+			j.failf(CheckSignature, "the signer's public key is neither in the authority receipts nor in the entry")
 			return
 		}
 	}
 	if hint := key.ID.String(); hint != j.r.KeyHint {
-		j.fail(CheckSignature, "the receipt's hint is not the id of the signer's key %s", hint)
+		j.failf(CheckSignature, "the receipt's hint is not the id of the signer's key %s", hint)
 		return
 	}
-	j.result(CheckSignature, verifySignature(j.r, j.st, key), "signed with the key %s", key.ID)
+	j.resultf(CheckSignature, verifySignature(j.r, j.st, key), "signed with the key %s", key.ID)
 }
 
 // timeMark judges the notary's own statements, which belong to no trial.
@@ -180,13 +180,13 @@ func (j *judgement) timeMark() {
 	j.signature(j.v.trust.Notary)
 	p := &proven{receipt: j.r, statement: j.st}
 	if _, err := j.v.markBody(p); err != nil {
-		j.fail(CheckKeyEnrolled, "%v", err)
+		j.failf(CheckKeyEnrolled, "%v", err)
 	} else {
-		j.pass(CheckKeyEnrolled, "the notary's own key of the trust folder")
+		j.passf(CheckKeyEnrolled, "the notary's own key of the trust folder")
 		j.verdict.Signer = &Signer{KeyID: j.v.trust.Notary.ID}
 	}
 	for _, name := range []CheckName{CheckCharter, CheckKeyNotRevoked, CheckValidityPeriod} {
-		j.skip(name, "not checked: a time mark belongs to no trial")
+		j.skipf(name, "not checked: a time mark belongs to no trial")
 	}
 }
 

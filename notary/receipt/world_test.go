@@ -60,16 +60,16 @@ func (a *actor) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte
 	return a.priv.Sign(nil, digest, opts)
 }
 
-func newActor(t testing.TB, name string, role trial.Role, organisation string) *actor {
-	t.Helper()
+func newActor(tb testing.TB, name string, role trial.Role, organisation string) *actor {
+	tb.Helper()
 	d := sha256.Sum256([]byte("p256 " + name))
 	priv, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), d[:])
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	key, err := trial.NewPublicKey(&priv.PublicKey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &actor{priv: priv, key: key, as: trial.Signer{KeyID: key.ID, Name: name, Role: role, Organisation: organisation}}
 }
@@ -82,13 +82,13 @@ const (
 )
 
 // newWorld opens a trial: a time mark, then the charter.
-func newWorld(t testing.TB) *world {
-	t.Helper()
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
 	w := &world{
-		t: t, tree: testonly.New(rfc6962.DefaultHasher), log: logKey(t, testOrigin, "log"),
-		notary:  newActor(t, "Trial Notary", trial.RoleNotary, testOrigin),
-		sponsor: newActor(t, "Sponsor", trial.RoleSponsor, sponsorOrg),
-		rescue:  newActor(t, "Recovery", trial.RoleRecovery, sponsorOrg),
+		t: tb, tree: testonly.New(rfc6962.DefaultHasher), log: logKey(tb, testOrigin, "log"),
+		notary:  newActor(tb, "Trial Notary", trial.RoleNotary, testOrigin),
+		sponsor: newActor(tb, "Sponsor", trial.RoleSponsor, sponsorOrg),
+		rescue:  newActor(tb, "Recovery", trial.RoleRecovery, sponsorOrg),
 		clock:   time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC),
 	}
 	w.policy = "log " + w.log.VKey() + "\nquorum none\n"
