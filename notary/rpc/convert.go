@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,6 +14,21 @@ import (
 
 func badRequest(path, format string, args ...any) error {
 	return &trial.Refusal{Reason: reasonBadRequest, Path: path, Detail: fmt.Sprintf(format, args...)}
+}
+
+// at puts the place of a document before a refusal's path in it.
+func at(place string, err error) error {
+	var refusal *trial.Refusal
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	moved := *refusal
+	if moved.Path == "" {
+		moved.Path = place
+	} else {
+		moved.Path = place + "." + moved.Path
+	}
+	return &moved
 }
 
 // envelopeOf returns the envelope of a request. Only what the message allows and

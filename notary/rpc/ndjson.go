@@ -82,29 +82,29 @@ func (f *front) readLines(w http.ResponseWriter, r *http.Request) ([]*notaryv1.S
 	seen := make(map[string]bool)
 	var out []*notaryv1.SubmitStreamRequest
 	for {
-		at := fmt.Sprintf("line %d", len(out)+1)
-		line, err := readLine(in)
+		line := fmt.Sprintf("line %d", len(out)+1)
+		text, err := readLine(in)
 		switch {
 		case errors.Is(err, io.EOF) && len(out) == 0:
 			return nil, badRequest("", "the body is empty, want one JSON object a line")
 		case errors.Is(err, io.EOF):
 			return out, nil
 		case errors.Is(err, errLongLine), errors.Is(err, errNoNewline):
-			return nil, badRequest(at, "%v", err)
+			return nil, badRequest(line, "%v", err)
 		case err != nil:
 			return nil, bodyError(err, limits.MaxLinesBody)
 		case len(out) == limits.MaxLines:
-			return nil, &trial.Refusal{Reason: trial.ReasonTooLarge, Path: at, Detail: fmt.Sprintf("want at most %d lines a request", limits.MaxLines)}
+			return nil, &trial.Refusal{Reason: trial.ReasonTooLarge, Path: line, Detail: fmt.Sprintf("want at most %d lines a request", limits.MaxLines)}
 		}
 		req := new(notaryv1.SubmitStreamRequest)
-		if err := unmarshalStrict(line, req); err != nil {
-			return nil, inLine(at, err)
+		if err := unmarshalStrict(text, req); err != nil {
+			return nil, at(line, err)
 		}
 		if err := checkStreamID(req.GetId()); err != nil {
-			return nil, inLine(at, err)
+			return nil, at(line, err)
 		}
 		if seen[req.GetId()] {
-			return nil, badRequest(at+".id", "another line of this request has the same id")
+			return nil, badRequest(line+".id", "another line of this request has the same id")
 		}
 		seen[req.GetId()] = true
 		out = append(out, req)
@@ -135,20 +135,6 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 			return nil, err
 		}
 	}
-}
-
-// inLine puts the line before a refusal's path.
-func inLine(at string, err error) error {
-	var refusal *trial.Refusal
-	if !errors.As(err, &refusal) {
-		return err
-	}
-	moved := *refusal
-	moved.Path = join(at, refusal.Path)
-	if refusal.Path == "" {
-		moved.Path = at
-	}
-	return &moved
 }
 
 // writeLines writes one answer a line, as {"result": SubmitStreamResponse}, and

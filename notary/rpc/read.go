@@ -258,7 +258,13 @@ func fileDigests(in []*notaryv1.FileDigest) ([]receipt.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, receipt.File{Name: f.GetName(), SHA256: digest})
+		file := receipt.File{Name: f.GetName(), SHA256: digest, Size: f.GetSize()}
+		if f.GetProof() != "" {
+			if file.Proof, err = trial.ParseManifestProof([]byte(f.GetProof())); err != nil {
+				return nil, at(fmt.Sprintf("files[%d].proof", i), err)
+			}
+		}
+		out = append(out, file)
 	}
 	return out, nil
 }
