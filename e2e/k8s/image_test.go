@@ -29,9 +29,10 @@ var platforms = []string{"linux/amd64", "linux/arm64"}
 // it elsewhere, and resolves the manifests with it: without a container engine,
 // on a base that a registry on loopback serves, and with the same digest.
 func TestImage(t *testing.T) {
-	ko, err := exec.LookPath("ko")
-	if err != nil {
-		t.Skip("ko is not in PATH; make e2etools builds it")
+	ko, koErr := exec.LookPath("ko")
+	crane, craneErr := exec.LookPath("crane")
+	if koErr != nil || craneErr != nil {
+		t.Skip("ko and crane are not in PATH; make e2etools builds them")
 	}
 	srv := httptest.NewServer(registry.New(registry.Logger(zap.NewStdLog(zap.NewNop()))))
 	defer srv.Close()
@@ -68,6 +69,11 @@ func TestImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkImage(t, index)
+	// Pushed as docs/deploy.md says, it keeps its digest: anybody can compare.
+	pushed := string(run(t, exec.Command(crane, "push", filepath.Join(root, dir), host+"/pushed:1")))
+	if want := host + "/pushed@" + first.String(); strings.TrimSpace(pushed) != want {
+		t.Errorf("crane pushed %s, want %s", pushed, want)
+	}
 
 	rendered := render(t)
 	resolve := exec.Command(ko, "resolve", "--bare", "--sbom=none", "-f", rendered)
