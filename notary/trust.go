@@ -41,6 +41,7 @@ func (s *Service) Trust(ctx context.Context, charter trial.ID) (*receipt.Trust, 
 		if err := trust.AddAuthority(bundle, evidence); err != nil {
 			return nil, fmt.Errorf("%w: authority statement at index %d: %w", ErrDamaged, f.record.Index, err)
 		}
+		addKeys(trust, f.st)
 	}
 	if settled {
 		list, err := s.asOf(charter, now, c)
@@ -50,6 +51,19 @@ func (s *Service) Trust(ctx context.Context, charter trial.ID) (*receipt.Trust, 
 		trust.SetAsOf(list)
 	}
 	return trust, nil
+}
+
+// addKeys adds the keys that an authority statement names: stock tools take a
+// key as a file. Whether it may sign is proven by the receipts beside it.
+func addKeys(t *receipt.Trust, st *trial.Statement) {
+	switch b := st.Predicate.Body.(type) {
+	case *trial.CharterBody:
+		t.AddKey(b.SponsorKey)
+	case *trial.EnrolmentBody:
+		t.AddKey(b.Key)
+	case *trial.RecoveryBody:
+		t.AddKey(b.NewKey)
+	}
 }
 
 // asOf signs the list of a trial's authority statements below a checkpoint, of
