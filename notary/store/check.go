@@ -210,21 +210,21 @@ func texts(ctx context.Context, tx *sql.Tx, query string) ([]string, error) {
 
 // checkSchema compares the file's tables and indexes with what the migrations
 // make. A doctored view or trigger could change what our statements do.
-func (s *Store) checkSchema() error {
+func (s *Store) checkSchema(ctx context.Context) error {
 	fresh, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
 		return err
 	}
 	defer fresh.Close()
 	fresh.SetMaxOpenConns(1) // each connection has a memory of its own
-	if err := migrate(fresh, migrations); err != nil {
+	if err := migrate(ctx, fresh, migrations); err != nil {
 		return err
 	}
-	want, err := schemaOf(fresh)
+	want, err := schemaOf(ctx, fresh)
 	if err != nil {
 		return err
 	}
-	got, err := schemaOf(s.w)
+	got, err := schemaOf(ctx, s.w)
 	if err != nil {
 		return err
 	}
@@ -242,8 +242,8 @@ func (s *Store) checkSchema() error {
 }
 
 // schemaOf returns the text of every table, index, view and trigger by its name.
-func schemaOf(db *sql.DB) (map[string]string, error) {
-	rows, err := db.Query("SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema")
+func schemaOf(ctx context.Context, db *sql.DB) (map[string]string, error) {
+	rows, err := db.QueryContext(ctx, "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema")
 	if err != nil {
 		return nil, err
 	}

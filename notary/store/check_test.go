@@ -47,6 +47,7 @@ func filled(t *testing.T) func(*testing.T) string {
 		t.Fatal(err)
 	}
 	return func(t *testing.T) string {
+		t.Helper()
 		path := filepath.Join(t.TempDir(), "copy.db")
 		if err := os.WriteFile(path, file, 0o600); err != nil {
 			t.Fatal(err)

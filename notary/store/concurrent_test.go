@@ -82,6 +82,7 @@ func TestConcurrent(t *testing.T) {
 
 // readOnce reads a list and the mark, and returns the mark's size.
 func readOnce(t *testing.T, s *Store, batch int, size uint64) uint64 {
+	t.Helper()
 	records, err := s.List(t.Context(), notary.Query{After: -1, Limit: 10000})
 	if err != nil {
 		t.Error(err)

@@ -70,6 +70,9 @@ type lister struct {
 	found        []int64
 }
 
+// stmt returns a statement of the transaction, which closes it.
+func (l *lister) stmt(prepared *sql.Stmt) *sql.Stmt { return l.tx.StmtContext(l.ctx, prepared) }
+
 // bound turns indexes and times into one range; ok is false where it is empty.
 func (l *lister) bound() (ok bool, err error) {
 	l.after, l.below = max(l.q.After, -1), math.MaxInt64
@@ -104,7 +107,7 @@ func (l *lister) firstSince(t time.Time) (int64, error) {
 		micro++ // stored times are whole: the next one is the first at or after t
 	}
 	index := int64(math.MaxInt64)
-	err := l.tx.StmtContext(l.ctx, l.read.firstSince).QueryRowContext(l.ctx, micro).Scan(&index)
+	err := l.stmt(l.read.firstSince).QueryRowContext(l.ctx, micro).Scan(&index)
 	if errors.Is(err, sql.ErrNoRows) {
 		return math.MaxInt64, nil
 	}
@@ -203,7 +206,7 @@ func (l *lister) from(p path, conditions ...any) error {
 		}
 	}
 	args := append([]any{l.after, l.below, l.q.Limit}, conditions...)
-	rows, err := l.tx.StmtContext(l.ctx, l.read.paths[p]).QueryContext(l.ctx, args...)
+	rows, err := l.stmt(l.read.paths[p]).QueryContext(l.ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -231,7 +234,7 @@ func (l *lister) from(p path, conditions ...any) error {
 // charters returns every trial with a logged statement; the empty one is of the
 // time marks.
 func (l *lister) charters() ([][]byte, error) {
-	rows, err := l.tx.StmtContext(l.ctx, l.read.charters).QueryContext(l.ctx)
+	rows, err := l.stmt(l.read.charters).QueryContext(l.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +263,7 @@ func (l *lister) fetch() ([]*notary.Record, error) {
 		list = strconv.AppendInt(list, index, 10)
 	}
 	list = append(list, ']')
-	records, err := readRecords(l.ctx, l.tx.StmtContext(l.ctx, l.read.byIndexes), string(list))
+	records, err := readRecords(l.ctx, l.stmt(l.read.byIndexes), string(list))
 	if err != nil {
 		return nil, err
 	}

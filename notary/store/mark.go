@@ -52,8 +52,8 @@ func (s *Store) AdvanceMark(ctx context.Context, from, to notary.Mark) error {
 	if err := checkStep(from, to); err != nil {
 		return err
 	}
-	return s.inWrite(ctx, "advancing the high-water mark", func(tx *sql.Tx) error {
-		got, ok, err := readStep(context.WithoutCancel(ctx), tx.Stmt(s.write.getMark))
+	return s.inWrite(ctx, "advancing the high-water mark", func(ctx context.Context, tx *sql.Tx) error {
+		got, ok, err := readStep(ctx, tx.StmtContext(ctx, s.write.getMark))
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (s *Store) AdvanceMark(ctx context.Context, from, to notary.Mark) error {
 		if from == to {
 			return nil
 		}
-		_, err = tx.Stmt(s.write.setMark).Exec(int64(to.Size), to.Root[:], int64(from.Size), blob(from.Root))
+		_, err = tx.StmtContext(ctx, s.write.setMark).ExecContext(ctx, int64(to.Size), to.Root[:], int64(from.Size), blob(from.Root))
 		return err
 	})
 }
@@ -101,8 +101,8 @@ func (s *Store) SetPlacedUpTo(ctx context.Context, size uint64) error {
 	if size > math.MaxInt64 {
 		return fmt.Errorf("invalid size: got %d, want at most %d", size, int64(math.MaxInt64))
 	}
-	return s.inWrite(ctx, "storing how far the log is placed", func(tx *sql.Tx) error {
-		_, err := tx.Stmt(s.write.setMeta).Exec(metaPlaced, int64(size))
+	return s.inWrite(ctx, "storing how far the log is placed", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.StmtContext(ctx, s.write.setMeta).ExecContext(ctx, metaPlaced, int64(size))
 		return err
 	})
 }

@@ -44,7 +44,7 @@ func create(path string) error {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	if err := build(f.Name()); err != nil {
+	if err := build(context.Background(), f.Name()); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
@@ -57,7 +57,7 @@ func create(path string) error {
 }
 
 // build makes an empty store of the newest schema in an empty file.
-func build(path string) error {
+func build(ctx context.Context, path string) error {
 	db, err := sql.Open("sqlite", dsn(path))
 	if err != nil {
 		return err
@@ -68,11 +68,11 @@ func build(path string) error {
 		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
 		"PRAGMA journal_mode = WAL",
 	} {
-		if _, err := db.Exec(q); err != nil {
+		if _, err := db.ExecContext(ctx, q); err != nil {
 			return errors.Join(err, db.Close())
 		}
 	}
-	return errors.Join(migrate(db, migrations), db.Close())
+	return errors.Join(migrate(ctx, db, migrations), db.Close())
 }
 
 // Open opens a store and brings an older schema forward. It refuses a missing
@@ -91,37 +91,37 @@ func Open(path string) (*Store, error) {
 	if err := s.connect(); err != nil {
 		return nil, s.failed("opening store", err)
 	}
-	if err := s.start(); err != nil {
+	if err := s.start(context.Background()); err != nil {
 		return nil, errors.Join(s.failed("opening store "+abs, err), s.r.Close(), s.w.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) start() error {
-	if err := migrate(s.w, migrations); err != nil {
+func (s *Store) start(ctx context.Context) error {
+	if err := migrate(ctx, s.w, migrations); err != nil {
 		return err
 	}
-	if err := s.checkSettings(); err != nil {
+	if err := s.checkSettings(ctx); err != nil {
 		return err
 	}
-	if err := s.checkSchema(); err != nil {
+	if err := s.checkSchema(ctx); err != nil {
 		return err
 	}
 	for _, table := range []string{"mark", "meta", "users", "grants", "grant_sites"} {
 		var said string
-		if err := s.w.QueryRow("PRAGMA quick_check('" + table + "')").Scan(&said); err != nil {
+		if err := s.w.QueryRowContext(ctx, "PRAGMA quick_check('"+table+"')").Scan(&said); err != nil {
 			return err
 		}
 		if said != "ok" {
 			return fmt.Errorf("%w: table %s: %s", notary.ErrStoreDamaged, table, said)
 		}
 	}
-	return s.prepare(context.Background())
+	return s.prepare(ctx)
 }
 
 // checkSettings refuses a connection that would not keep the promises. A file
 // system without shared memory, for one, silently gets another journal.
-func (s *Store) checkSettings() error {
+func (s *Store) checkSettings(ctx context.Context) error {
 	for _, want := range []struct{ pragma, value string }{
 		{"journal_mode", "wal"},
 		{"synchronous", "2"},
@@ -129,7 +129,7 @@ func (s *Store) checkSettings() error {
 		{"foreign_keys", "1"},
 	} {
 		var got string
-		if err := s.w.QueryRow("PRAGMA " + want.pragma).Scan(&got); err != nil {
+		if err := s.w.QueryRowContext(ctx, "PRAGMA "+want.pragma).Scan(&got); err != nil {
 			return err
 		}
 		if got != want.value {

@@ -44,16 +44,16 @@ func (s *Store) recordRefusals(ctx context.Context, keep int, refusals []Refusal
 		return nil
 	}
 	what := fmt.Sprintf("recording %d refusals", len(refusals))
-	return s.inWrite(ctx, what, func(tx *sql.Tx) error {
-		put := tx.Stmt(s.write.putRefusal)
+	return s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+		put := tx.StmtContext(ctx, s.write.putRefusal)
 		for _, r := range refusals {
-			_, err := put.Exec(r.Time.UnixMicro(), cut(r.RequestID), cut(r.User), cut(r.Address), cut(r.Method),
+			_, err := put.ExecContext(ctx, r.Time.UnixMicro(), cut(r.RequestID), cut(r.User), cut(r.Address), cut(r.Method),
 				cut(string(r.Reason)), blob(r.Statement))
 			if err != nil {
 				return err
 			}
 		}
-		_, err := tx.Stmt(s.write.pruneRefusals).Exec(keep)
+		_, err := tx.StmtContext(ctx, s.write.pruneRefusals).ExecContext(ctx, keep)
 		return err
 	})
 }

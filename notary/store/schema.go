@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 )
@@ -139,14 +140,14 @@ CREATE TABLE refusals (
 
 // migrate brings a store to the version that has every step, in one
 // transaction.
-func migrate(db *sql.DB, steps []string) error {
-	tx, err := db.Begin()
+func migrate(ctx context.Context, db *sql.DB, steps []string) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
 	var version int
-	if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
 	if version < 0 || version > len(steps) {
@@ -156,11 +157,11 @@ func migrate(db *sql.DB, steps []string) error {
 		return nil
 	}
 	for i := version; i < len(steps); i++ {
-		if _, err := tx.Exec(steps[i]); err != nil {
+		if _, err := tx.ExecContext(ctx, steps[i]); err != nil {
 			return fmt.Errorf("migrating to schema %d: %w", i+1, err)
 		}
 	}
-	if _, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", len(steps))); err != nil {
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(steps))); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -31,22 +31,22 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) error {
 		return nil
 	}
 	what := fmt.Sprintf("storing %d statements", len(records))
-	return s.inWrite(ctx, what, func(tx *sql.Tx) error {
+	return s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
 		var last int64
-		if err := tx.Stmt(s.write.lastNumber).QueryRow().Scan(&last); err != nil {
+		if err := tx.StmtContext(ctx, s.write.lastNumber).QueryRowContext(ctx).Scan(&last); err != nil {
 			return err
 		}
 		p := putter{
-			statement: tx.Stmt(s.write.putStatement),
-			subject:   tx.Stmt(s.write.putSubject),
-			registry:  tx.Stmt(s.write.putRegistry),
+			statement: tx.StmtContext(ctx, s.write.putStatement),
+			subject:   tx.StmtContext(ctx, s.write.putSubject),
+			registry:  tx.StmtContext(ctx, s.write.putRegistry),
 		}
 		for _, r := range records {
-			if err := p.put(r); err != nil {
+			if err := p.put(ctx, r); err != nil {
 				return fmt.Errorf("statement %s: %w", r.ID, err)
 			}
 		}
-		_, err := tx.Stmt(s.write.putPending).Exec(last)
+		_, err := tx.StmtContext(ctx, s.write.putPending).ExecContext(ctx, last)
 		return err
 	})
 }
@@ -54,8 +54,8 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) error {
 // putter holds the statements of one transaction.
 type putter struct{ statement, subject, registry *sql.Stmt }
 
-func (p *putter) put(r *notary.Record) error {
-	res, err := p.statement.Exec(r.ID[:], r.LeafHash[:], r.KeyID[:], blob(r.Charter), r.Site, string(r.Kind),
+func (p *putter) put(ctx context.Context, r *notary.Record) error {
+	res, err := p.statement.ExecContext(ctx, r.ID[:], r.LeafHash[:], r.KeyID[:], blob(r.Charter), r.Site, string(r.Kind),
 		r.Version, blob(r.Supersedes), r.Authority, present(r.SignerDER), r.Envelope.KeyID, present(r.Envelope.Sig),
 		r.Envelope.PayloadType, present(r.Envelope.Payload))
 	if err != nil {
@@ -75,13 +75,13 @@ func (p *putter) put(r *notary.Record) error {
 			if err != nil {
 				return err
 			}
-			if _, err := p.subject.Exec(n, pos, algorithm, subject.Name, digest); err != nil {
+			if _, err := p.subject.ExecContext(ctx, n, pos, algorithm, subject.Name, digest); err != nil {
 				return err
 			}
 		}
 	}
 	for pos, number := range r.Registry {
-		if _, err := p.registry.Exec(n, pos, number); err != nil {
+		if _, err := p.registry.ExecContext(ctx, n, pos, number); err != nil {
 			return err
 		}
 	}
@@ -156,12 +156,12 @@ func (s *Store) Drop(ctx context.Context, ids []trial.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	err := s.inWrite(ctx, fmt.Sprintf("dropping %d statements", len(ids)), func(tx *sql.Tx) error {
-		where, drop := tx.Stmt(s.write.whereIs), tx.Stmt(s.write.dropStatement)
+	err := s.inWrite(ctx, fmt.Sprintf("dropping %d statements", len(ids)), func(ctx context.Context, tx *sql.Tx) error {
+		where, drop := tx.StmtContext(ctx, s.write.whereIs), tx.StmtContext(ctx, s.write.dropStatement)
 		for _, id := range ids {
 			var n int64
 			var index sql.NullInt64
-			err := where.QueryRow(id[:]).Scan(&n, &index)
+			err := where.QueryRowContext(ctx, id[:]).Scan(&n, &index)
 			if errors.Is(err, sql.ErrNoRows) {
 				continue
 			}
@@ -171,7 +171,7 @@ func (s *Store) Drop(ctx context.Context, ids []trial.ID) error {
 			if index.Valid {
 				return fmt.Errorf("statement %s: %w, at index %d", id, ErrPlaced, index.Int64)
 			}
-			if _, err := drop.Exec(n); err != nil {
+			if _, err := drop.ExecContext(ctx, n); err != nil {
 				return err
 			}
 		}

@@ -105,9 +105,9 @@ func (s *Store) connect() error {
 	return nil
 }
 
-// inWrite runs fn in one durable transaction. It returns nil only after the
-// transaction reached the disk.
-func (s *Store) inWrite(ctx context.Context, what string, fn func(*sql.Tx) error) error {
+// inWrite runs fn in one durable transaction, with a context that does not end.
+// It returns nil only after the transaction reached the disk.
+func (s *Store) inWrite(ctx context.Context, what string, fn func(context.Context, *sql.Tx) error) error {
 	conn, err := s.w.Conn(ctx) // queues for the one connection
 	if err != nil {
 		return s.failed(what, err)
@@ -116,11 +116,12 @@ func (s *Store) inWrite(ctx context.Context, what string, fn func(*sql.Tx) error
 	if err := ctx.Err(); err != nil {
 		return s.failed(what, err)
 	}
-	tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
+	ctx = context.WithoutCancel(ctx)
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return s.failed(what, err)
 	}
-	if err := fn(tx); err != nil {
+	if err := fn(ctx, tx); err != nil {
 		// A rollback that fails too has nothing to add: SQLite has rolled back
 		// by itself, as it does on a full disk.
 		_ = tx.Rollback()

@@ -21,24 +21,24 @@ import (
 )
 
 // newStore returns an empty store and its path.
-func newStore(t testing.TB) *Store {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "notary.db")
+func newStore(tb testing.TB) *Store {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "notary.db")
 	if err := Create(path); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return openStore(t, path)
+	return openStore(tb, path)
 }
 
-func openStore(t testing.TB, path string) *Store {
-	t.Helper()
+func openStore(tb testing.TB, path string) *Store {
+	tb.Helper()
 	s, err := Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return s
@@ -78,10 +78,10 @@ func logTime(index uint64) time.Time {
 }
 
 // putPlaced stores records and places them from an index on.
-func putPlaced(t testing.TB, s *Store, from uint64, records ...*notary.Record) {
-	t.Helper()
-	if err := s.Put(t.Context(), records); err != nil {
-		t.Fatal(err)
+func putPlaced(tb testing.TB, s *Store, from uint64, records ...*notary.Record) {
+	tb.Helper()
+	if err := s.Put(tb.Context(), records); err != nil {
+		tb.Fatal(err)
 	}
 	var placed []notary.Placed
 	for i, r := range records {
@@ -89,8 +89,8 @@ func putPlaced(t testing.TB, s *Store, from uint64, records ...*notary.Record) {
 		r.Logged, r.Index, r.LogTime = true, index, logTime(index)
 		placed = append(placed, notary.Placed{ID: r.ID, Index: index, LogTime: logTime(index)})
 	}
-	if err := s.Place(t.Context(), placed); err != nil {
-		t.Fatal(err)
+	if err := s.Place(tb.Context(), placed); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -141,6 +141,7 @@ func TestCreateLeavesOneFile(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	edit := func(fn func([]byte) []byte) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
+			t.Helper()
 			if err := Create(path); err != nil {
 				t.Fatal(err)
 			}
@@ -155,6 +156,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	run := func(queries ...string) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
+			t.Helper()
 			if err := Create(path); err != nil {
 				t.Fatal(err)
 			}
@@ -163,6 +165,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	write := func(text string) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
+			t.Helper()
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +178,7 @@ func TestOpenRefuses(t *testing.T) {
 		says string
 	}{
 		{"missing", func(*testing.T, string) {}, fs.ErrNotExist, "no such file"},
-		{"folder", func(t *testing.T, p string) { _ = os.Mkdir(p, 0o700) }, ErrForeign, "not a regular file"},
+		{"folder", func(_ *testing.T, p string) { _ = os.Mkdir(p, 0o700) }, ErrForeign, "not a regular file"},
 		{"empty", write(""), ErrForeign, "got 0 bytes"},
 		{"text", write(strings.Repeat("not a database ", 20)), ErrForeign, "no SQLite database"},
 		{"other database", run("PRAGMA application_id = 0"), ErrForeign, "application id"},
@@ -205,20 +208,20 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 // execForeign changes a store as another program would.
-func execForeign(t testing.TB, path string, queries ...string) {
-	t.Helper()
+func execForeign(tb testing.TB, path string, queries ...string) {
+	tb.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	db.SetMaxOpenConns(1)
 	for _, q := range queries {
 		if _, err := db.Exec(q); err != nil {
-			t.Fatal(q, err)
+			tb.Fatal(q, err)
 		}
 	}
 	if err := db.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -288,6 +291,7 @@ func TestConnections(t *testing.T) {
 
 func TestMigrate(t *testing.T) {
 	open := func(t *testing.T) *sql.DB {
+		t.Helper()
 		db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "x.db"))
 		if err != nil {
 			t.Fatal(err)
@@ -297,6 +301,7 @@ func TestMigrate(t *testing.T) {
 		return db
 	}
 	version := func(t *testing.T, db *sql.DB) (v int) {
+		t.Helper()
 		if err := db.QueryRow("PRAGMA user_version").Scan(&v); err != nil {
 			t.Fatal(err)
 		}
@@ -306,7 +311,7 @@ func TestMigrate(t *testing.T) {
 	t.Run("forward, keeping what is there", func(t *testing.T) {
 		db := open(t)
 		for _, steps := range [][]string{{one}, {one}, {one, two}, {one, two}} {
-			if err := migrate(db, steps); err != nil {
+			if err := migrate(t.Context(), db, steps); err != nil {
 				t.Fatal(err)
 			}
 			if got := version(t, db); got != len(steps) {
@@ -320,22 +325,22 @@ func TestMigrate(t *testing.T) {
 	})
 	t.Run("a step that fails changes nothing", func(t *testing.T) {
 		db := open(t)
-		if err := migrate(db, []string{one, "nonsense"}); err == nil || !strings.Contains(err.Error(), "schema 2") {
+		if err := migrate(t.Context(), db, []string{one, "nonsense"}); err == nil || !strings.Contains(err.Error(), "schema 2") {
 			t.Fatalf("got %v, want an error naming schema 2", err)
 		}
 		if got := version(t, db); got != 0 {
 			t.Errorf("got version %d, want 0", got)
 		}
-		if err := migrate(db, []string{one}); err != nil {
+		if err := migrate(t.Context(), db, []string{one}); err != nil {
 			t.Errorf("the first step was kept: %v", err)
 		}
 	})
 	t.Run("never back", func(t *testing.T) {
 		db := open(t)
-		if err := migrate(db, []string{one, two}); err != nil {
+		if err := migrate(t.Context(), db, []string{one, two}); err != nil {
 			t.Fatal(err)
 		}
-		if err := migrate(db, []string{one}); !errors.Is(err, ErrNewerSchema) {
+		if err := migrate(t.Context(), db, []string{one}); !errors.Is(err, ErrNewerSchema) {
 			t.Errorf("got %v, want ErrNewerSchema", err)
 		}
 	})

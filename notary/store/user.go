@@ -77,7 +77,7 @@ func (s *Store) AddUser(ctx context.Context, u User) error {
 	if err := u.check(); err != nil {
 		return s.failed(what, err)
 	}
-	return s.inWrite(ctx, what, func(tx *sql.Tx) error {
+	return s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
 		token, cert := optional(u.TokenHash[:], u.TokenHash == [32]byte{}), optional(u.CertName, u.CertName == "")
 		for _, taken := range []struct {
 			what, query string
@@ -88,18 +88,18 @@ func (s *Store) AddUser(ctx context.Context, u User) error {
 			{"certificate name", "SELECT count(*) FROM users WHERE cert_name = ?", cert},
 		} {
 			var n int
-			if err := tx.QueryRow(taken.query, taken.value).Scan(&n); err != nil {
+			if err := tx.QueryRowContext(ctx, taken.query, taken.value).Scan(&n); err != nil {
 				return err
 			}
 			if n > 0 {
 				return fmt.Errorf("%w: the %s is taken", ErrUserExists, taken.what)
 			}
 		}
-		if _, err := tx.Exec("INSERT INTO users (name, token, cert_name) VALUES (?, ?, ?)", u.Name, token, cert); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO users (name, token, cert_name) VALUES (?, ?, ?)", u.Name, token, cert); err != nil {
 			return err
 		}
 		for pos, g := range u.Grants {
-			if err := putGrant(tx, u.Name, pos, g); err != nil {
+			if err := putGrant(ctx, tx, u.Name, pos, g); err != nil {
 				return err
 			}
 		}
@@ -107,14 +107,14 @@ func (s *Store) AddUser(ctx context.Context, u User) error {
 	})
 }
 
-func putGrant(tx *sql.Tx, user string, pos int, g Grant) error {
-	_, err := tx.Exec("INSERT INTO grants (user, pos, role, organisation, trial) VALUES (?, ?, ?, ?, ?)",
+func putGrant(ctx context.Context, tx *sql.Tx, user string, pos int, g Grant) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO grants (user, pos, role, organisation, trial) VALUES (?, ?, ?, ?, ?)",
 		user, pos, string(g.Role), g.Organisation, blob(g.Trial))
 	for _, site := range g.Sites {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec("INSERT INTO grant_sites (user, pos, site) VALUES (?, ?, ?)", user, pos, site)
+		_, err = tx.ExecContext(ctx, "INSERT INTO grant_sites (user, pos, site) VALUES (?, ?, ?)", user, pos, site)
 	}
 	return err
 }
@@ -198,8 +198,8 @@ func checkName(what, name string) error {
 
 // RemoveUser removes a user and its grants, or fails with notary.ErrNotFound.
 func (s *Store) RemoveUser(ctx context.Context, name string) error {
-	return s.inWrite(ctx, fmt.Sprintf("removing user %q", name), func(tx *sql.Tx) error {
-		res, err := tx.Exec("DELETE FROM users WHERE name = ?", name)
+	return s.inWrite(ctx, fmt.Sprintf("removing user %q", name), func(ctx context.Context, tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "DELETE FROM users WHERE name = ?", name)
 		if err != nil {
 			return err
 		}
@@ -217,9 +217,9 @@ func (s *Store) GrantTrial(ctx context.Context, user string, charter trial.ID) e
 	if charter.IsZero() {
 		return s.failed(what, errors.New("invalid charter: got none"))
 	}
-	return s.inWrite(ctx, what, func(tx *sql.Tx) error {
+	return s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
 		var users, held, next int
-		err := tx.QueryRow(`SELECT (SELECT count(*) FROM users WHERE name = ?1),
+		err := tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM users WHERE name = ?1),
 			(SELECT count(*) FROM grants WHERE user = ?1 AND role = ?2 AND trial = ?3),
 			(SELECT coalesce(max(pos) + 1, 0) FROM grants WHERE user = ?1)`,
 			user, string(RoleSponsor), charter[:]).Scan(&users, &held, &next)
@@ -231,7 +231,7 @@ func (s *Store) GrantTrial(ctx context.Context, user string, charter trial.ID) e
 		case held > 0:
 			return nil
 		}
-		return putGrant(tx, user, next, Grant{Role: RoleSponsor, Trial: charter})
+		return putGrant(ctx, tx, user, next, Grant{Role: RoleSponsor, Trial: charter})
 	})
 }
 
