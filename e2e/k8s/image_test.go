@@ -141,6 +141,12 @@ func checkImage(t *testing.T, index v1.ImageIndex) {
 		if want := []string{"/ko-app/notaryd"}; !slices.Equal(config.Config.Entrypoint, want) {
 			t.Errorf("%s: got entry point %q, want %q", d.Platform, config.Config.Entrypoint, want)
 		}
+		// What docs/operations.md types after `kubectl exec notaryd-0 --`.
+		if !slices.ContainsFunc(config.Config.Env, func(e string) bool {
+			return strings.HasPrefix(e, "PATH=") && slices.Contains(strings.Split(strings.TrimPrefix(e, "PATH="), ":"), "/ko-app")
+		}) {
+			t.Errorf("%s: the program is not in PATH: %q", d.Platform, config.Config.Env)
+		}
 		if !config.Created.IsZero() && config.Created.Unix() != 0 {
 			t.Errorf("%s: the image carries the time of its build, %v", d.Platform, config.Created)
 		}
