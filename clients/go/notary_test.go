@@ -1,0 +1,353 @@
+package client
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/notary/store"
+	"github.com/trialnotary/trialnotary/notary/tesseralog"
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// testNotary is the real service behind a transport that fails on demand.
+type testNotary struct {
+	notaryv1.UnimplementedNotaryServiceServer
+	t       testing.TB
+	service *notary.Service
+	listen  *bufconn.Listener
+
+	mu sync.Mutex
+	// payloads counts how often each payload arrived, envelopes each envelope.
+	payloads, envelopes map[string]int
+	// before may refuse a statement, after may lose or change its answer.
+	before func(n int) error
+	after  func(n int, r *notaryv1.Receipt) (*notaryv1.Receipt, error)
+	// checkpoint replaces the newest checkpoint.
+	checkpoint []byte
+	arrived    int
+
+	sponsor, recovery *testKey
+	trust             *receipt.Trust
+}
+
+type testKey struct {
+	priv crypto.Signer
+	pub  *trial.PublicKey
+}
+
+func newTestKey(t testing.TB) *testKey {
+	t.Helper()
+	priv, err := trial.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := trial.NewPublicKey(priv.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &testKey{priv: priv, pub: pub}
+}
+
+// ed25519Signer signs C2SP notes.
+type ed25519Signer struct {
+	note.Verifier
+	key ed25519.PrivateKey
+}
+
+func (s ed25519Signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
+
+var testTime = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+func newTestNotary(t testing.TB) *testNotary {
+	t.Helper()
+	n := &testNotary{t: t, listen: bufconn.Listen(1 << 20), payloads: map[string]int{}, envelopes: map[string]int{}}
+	ctx, dir := context.Background(), t.TempDir()
+	public, priv, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	logKey, err := receipt.NewLogKey("log.example", public)
+	must(t, err)
+	signer := ed25519Signer{logKey.Verifier(), priv}
+	must(t, tesseralog.Create(ctx, filepath.Join(dir, "log"), signer))
+	must(t, store.Create(filepath.Join(dir, "notary.db")))
+	db, err := store.Open(filepath.Join(dir, "notary.db"))
+	must(t, err)
+	log, err := tesseralog.Open(ctx, tesseralog.Config{
+		Dir: filepath.Join(dir, "log"), Signer: signer, Verifier: logKey.Verifier(), Marks: db,
+		CheckpointInterval: 100 * time.Millisecond,
+	})
+	must(t, err)
+	statementKey, err := trial.GenerateKey()
+	must(t, err)
+	n.service, err = notary.Open(ctx, notary.Config{
+		Log: log, Store: db, Key: statementKey, LogKey: logKey,
+		Policy: fmt.Appendf(nil, "log %s\nquorum none\n", logKey.VKey()),
+	})
+	must(t, err)
+	srv := grpc.NewServer()
+	notaryv1.RegisterNotaryServiceServer(srv, n)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(n.listen) }()
+	t.Cleanup(func() {
+		srv.Stop()
+		must(t, errors.Join(<-served, n.service.Close(ctx), log.Close(ctx), db.Close()))
+	})
+	return n
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dial returns a client that waits for nothing between attempts.
+func (n *testNotary) dial(o Options) *Client {
+	n.t.Helper()
+	o.Insecure = true
+	o.dialer = func(ctx context.Context, _ string) (net.Conn, error) { return n.listen.DialContext(ctx) }
+	if o.sleep == nil {
+		o.sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	}
+	c, err := Dial("localhost:1", o)
+	must(n.t, err)
+	n.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// open creates a trial with one enrolled person and returns her key.
+func (n *testNotary) open(c *Client) *testKey {
+	n.t.Helper()
+	ctx := context.Background()
+	n.sponsor, n.recovery = newTestKey(n.t), newTestKey(n.t)
+	body := &trial.CharterBody{
+		SponsorKey: n.sponsor.pub, RecoveryKey: n.recovery.pub, SponsorOrganisation: "Example Pharma",
+		Sites: []trial.Site{{ID: "701", Name: "Charité"}},
+	}
+	sponsorProof, err := trial.SignPossession(n.sponsor.priv, trial.ID{}, body)
+	must(n.t, err)
+	recoveryProof, err := trial.SignPossession(n.recovery.priv, trial.ID{}, body)
+	must(n.t, err)
+	body.SponsorProof, body.RecoveryProof = sponsorProof, recoveryProof
+	d := &Draft{
+		Subjects: []trial.Subject{{Name: "sponsor-key", Digests: map[string]string{trial.DigestSHA256: n.sponsor.pub.ID.String()}}},
+		Predicate: trial.Predicate{
+			Kind: trial.KindCharter, Meaning: trial.MeaningApproval, Body: body,
+			Signer: trial.Signer{KeyID: n.sponsor.pub.ID, Name: "Ada", Role: trial.RoleSponsor, Organisation: "Example Pharma"},
+		},
+	}
+	env, err := d.Sign(n.sponsor.priv, time.Now(), "UTC")
+	must(n.t, err)
+	_, n.trust, err = c.CreateTrial(ctx, env)
+	must(n.t, err)
+	manager := newTestKey(n.t)
+	n.enrol(c, manager)
+	return manager
+}
+
+func (n *testNotary) enrol(c *Client, key *testKey) {
+	n.t.Helper()
+	ctx := context.Background()
+	body := &trial.EnrolmentBody{
+		HolderID: "mia", Holder: trial.HolderPerson, Name: "Mia Manager", Organisation: "Example Pharma",
+		OrganisationType: trial.OrganisationSponsor, Roles: []trial.Role{trial.RoleDataManager}, AllSites: true,
+		Kinds: []trial.Kind{trial.KindDataset}, Key: key.pub,
+	}
+	var err error
+	body.Proof, err = trial.SignPossession(key.priv, n.trust.Charter, body)
+	must(n.t, err)
+	d, err := NewDraft(n.trust, nil, n.sponsor.pub, "")
+	must(n.t, err)
+	d.Subjects = []trial.Subject{{Name: "key", Digests: map[string]string{trial.DigestSHA256: key.pub.ID.String()}}}
+	d.Predicate.Kind, d.Predicate.Meaning, d.Predicate.Body = trial.KindKeyEnrolment, trial.MeaningApproval, body
+	env, err := d.Sign(n.sponsor.priv, time.Now(), "UTC")
+	must(n.t, err)
+	_, err = c.Submit(ctx, n.trust, env)
+	must(n.t, err)
+	n.trust, err = c.FetchTrust(ctx, n.trust.Charter.String())
+	must(n.t, err)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.arrived, n.payloads, n.envelopes = 0, map[string]int{}, map[string]int{}
+}
+
+// dataset signs a statement about content.
+func (n *testNotary) dataset(key *testKey, content string) *trial.Envelope {
+	n.t.Helper()
+	path := filepath.Join(n.t.TempDir(), "dm.csv")
+	must(n.t, os.WriteFile(path, []byte(content), 0o600))
+	h, err := HashFile(context.Background(), path, nil)
+	must(n.t, err)
+	d, err := NewDraft(n.trust, nil, key.pub, "")
+	must(n.t, err)
+	d.Subjects = []trial.Subject{h.Subject()}
+	d.Predicate.Kind, d.Predicate.Meaning = trial.KindDataset, trial.MeaningAuthorship
+	d.Predicate.Body = &trial.DataBody{Origin: trial.OriginSponsor, Purpose: trial.PurposeRoutine}
+	env, err := d.Sign(key.priv, time.Now(), "UTC")
+	must(n.t, err)
+	return env
+}
+
+// take is Submit and one line of SubmitStream: count, fail on demand, submit,
+// fail on demand.
+func (n *testNotary) take(ctx context.Context, e *notaryv1.Envelope) (*notaryv1.Receipt, error) {
+	n.mu.Lock()
+	n.arrived++
+	k := n.arrived
+	n.payloads[string(e.GetPayload())]++
+	n.envelopes[string(e.GetPayload())+string(e.GetSignatures()[0].GetSig())]++
+	before, after := n.before, n.after
+	n.mu.Unlock()
+	if before != nil {
+		if err := before(k); err != nil {
+			return nil, err
+		}
+	}
+	res, err := n.service.Submit(ctx, &trial.Envelope{
+		PayloadType: e.GetPayloadType(), Payload: e.GetPayload(),
+		KeyID: e.GetSignatures()[0].GetKeyid(), Sig: e.GetSignatures()[0].GetSig(),
+	}, nil)
+	if err != nil {
+		return nil, refusalStatus(err)
+	}
+	r := toReceipt(res)
+	if after != nil {
+		return after(k, r)
+	}
+	return r, nil
+}
+
+func refusalStatus(err error) error {
+	s := status.New(codes.PermissionDenied, err.Error())
+	if d, dErr := s.WithDetails(&errdetails.ErrorInfo{Reason: string(trial.ReasonOf(err)), Domain: "trialnotary.github.io"}); dErr == nil {
+		s = d
+	}
+	return s.Err()
+}
+
+func toReceipt(res *notary.Result) *notaryv1.Receipt {
+	return &notaryv1.Receipt{
+		StatementId: res.Record.ID.String(), LogIndex: res.Record.Index, Bundle: string(res.Bundle), Evidence: string(res.Evidence),
+	}
+}
+
+func (n *testNotary) Submit(ctx context.Context, req *notaryv1.SubmitRequest) (*notaryv1.SubmitResponse, error) {
+	r, err := n.take(ctx, req.GetEnvelope())
+	return &notaryv1.SubmitResponse{Receipt: r}, err
+}
+
+// errCut ends the stream instead of answering.
+var errCut = errors.New("cut")
+
+func (n *testNotary) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServer) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	var mu sync.Mutex
+	cut := make(chan struct{}, 1)
+	in := make(chan *notaryv1.SubmitStreamRequest)
+	go func() {
+		defer close(in)
+		for {
+			req, err := stream.Recv()
+			if err != nil {
+				return
+			}
+			in <- req
+		}
+	}()
+	for {
+		select {
+		case <-cut:
+			go func() {
+				for range in { // let the receiver end
+				}
+			}()
+			return status.Error(codes.Unavailable, "the connection was cut")
+		case req, ok := <-in:
+			if !ok {
+				return nil
+			}
+			wg.Go(func() {
+				r, err := n.take(stream.Context(), req.GetEnvelope())
+				if errors.Is(err, errCut) {
+					cut <- struct{}{}
+					return
+				}
+				resp := &notaryv1.SubmitStreamResponse{Id: req.GetId(), Result: &notaryv1.SubmitStreamResponse_Receipt{Receipt: r}}
+				if err != nil {
+					resp.Result = &notaryv1.SubmitStreamResponse_Error{Error: status.Convert(err).Proto()}
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				_ = stream.Send(resp)
+			})
+		}
+	}
+}
+
+func (n *testNotary) GetReceipt(ctx context.Context, req *notaryv1.GetReceiptRequest) (*notaryv1.GetReceiptResponse, error) {
+	id, err := trial.ParseID(req.GetStatementId())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	res, err := n.service.Receipt(ctx, id)
+	if err != nil {
+		return nil, status.Error(codes.NotFound, err.Error())
+	}
+	return &notaryv1.GetReceiptResponse{Receipt: toReceipt(res)}, nil
+}
+
+func (n *testNotary) GetCheckpoint(context.Context, *notaryv1.GetCheckpointRequest) (*notaryv1.GetCheckpointResponse, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.checkpoint != nil {
+		return &notaryv1.GetCheckpointResponse{Checkpoint: string(n.checkpoint)}, nil
+	}
+	return &notaryv1.GetCheckpointResponse{Checkpoint: string(n.service.Checkpoint().Note)}, nil
+}
+
+func (n *testNotary) GetTrustMaterial(ctx context.Context, req *notaryv1.GetTrustMaterialRequest) (*notaryv1.GetTrustMaterialResponse, error) {
+	id, err := n.service.Resolve(ctx, req.GetTrial())
+	if err != nil {
+		return nil, status.Error(codes.NotFound, err.Error())
+	}
+	t, err := n.service.Trust(ctx, id)
+	if err != nil {
+		return nil, status.Error(codes.NotFound, err.Error())
+	}
+	resp := &notaryv1.GetTrustMaterialResponse{Charter: id.String(), Fingerprint: t.Fingerprint()}
+	for path, content := range t.Files() {
+		resp.Files = append(resp.Files, &notaryv1.TrustFile{Path: path, Content: content})
+	}
+	return resp, nil
+}
+
+// unavailable is push-back with a wait.
+func unavailable(after time.Duration) error {
+	s, err := status.New(codes.Unavailable, "busy").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
+	if err != nil {
+		return err
+	}
+	return s.Err()
+}
