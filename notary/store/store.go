@@ -175,16 +175,13 @@ func (s *Store) TruncateLog(ctx context.Context) error {
 	return nil
 }
 
-// Close empties the write-ahead log and closes the file. Closing again returns
-// what the first call returned.
+// Close closes the file. Where no other process has it open, SQLite moves the
+// write-ahead log into it; otherwise, or on a full disk, the next to open does,
+// and nothing is lost. Closing again returns what the first call returned.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		err := s.r.Close()
-		if e := s.TruncateLog(context.Background()); e != nil && err == nil {
-			err = e
-		}
 		// What was prepared goes with its connections.
-		s.closed = errors.Join(err, s.w.Close())
+		s.closed = errors.Join(s.r.Close(), s.w.Close())
 	})
 	return s.closed
 }
