@@ -145,6 +145,7 @@ func (s *Service) addMark(m *timeMark) error {
 	}
 	m.record.Logged = true
 	s.marks.advance(m)
+	s.markProofs.add(m.record)
 	s.placedUpTo.add(index)
 	s.placedUpTo.announce()
 	return nil

@@ -195,6 +195,7 @@ type faultyStore struct {
 	mu         sync.Mutex
 	put, place fault
 	stored     func()
+	markReads  int
 	altered    trial.ID
 	change     func(*notary.Record) error
 }
@@ -246,6 +247,19 @@ func (f *faultyStore) alter(id trial.ID, change func(*notary.Record) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.altered, f.change = id, change
+}
+
+func (f *faultyStore) MarkBefore(ctx context.Context, index uint64) (*notary.Record, error) {
+	f.mu.Lock()
+	f.markReads++
+	f.mu.Unlock()
+	return f.Store.MarkBefore(ctx, index)
+}
+
+func (f *faultyStore) markReadings() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.markReads
 }
 
 func (f *faultyStore) ByLeaf(ctx context.Context, leaf receipt.Hash) (*notary.Record, error) {

@@ -180,6 +180,27 @@ func TestEntriesOutOfOrderHaveTheirLogTime(t *testing.T) {
 	must(t, err)
 }
 
+// TestRecentMarksAreNotReadBack: a look-up for each receipt was a tenth of the
+// whole path.
+func TestRecentMarksAreNotReadBack(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.manager(nil)
+	for _, restart := range []bool{false, true} {
+		if restart {
+			w.reopen()
+		}
+		w.submit(s.dataset(h, "701", "first")) // loads what the evidence needs
+		before := w.db.markReadings()
+		for range 3 {
+			w.clock.Add(notaryMinute)
+			w.submit(s.dataset(h, "701", "dm"))
+		}
+		if got := w.db.markReadings() - before; got != 0 {
+			t.Errorf("after a restart %t: got %d readings, want none", restart, got)
+		}
+	}
+}
+
 func TestHealthNamesABackwardClock(t *testing.T) {
 	w := newWorld(t)
 	w.manager(nil)
