@@ -123,8 +123,8 @@ func (s *story) dial(name string) error {
 	if err != nil {
 		return err
 	}
-	c, err := client.Dial(s.server.grpcAddr, client.Options{
-		TokenFile: s.path("tokens", name), CAFile: s.path("tls/ca.crt"), State: state, Tiles: "https://" + s.server.httpAddr,
+	c, err := client.Dial(s.config.Listen.GRPC, client.Options{
+		TokenFile: s.path("tokens", name), CAFile: s.path("tls/ca.crt"), State: state, Tiles: "https://" + s.config.Listen.HTTP,
 	})
 	if err != nil {
 		return err
