@@ -57,7 +57,7 @@ type CharterBody struct {
 	Endorsements map[Kind][]Role `json:"endorsements,omitempty"`
 	// Roles are this trial's, beside the closed list.
 	Roles             []Role        `json:"roles,omitempty"`
-	RandomisationList bool          `json:"randomisationList,omitempty"`
+	RandomisationList bool          `json:"randomisationList,omitzero"`
 	BlindingGuard     BlindingGuard `json:"blindingGuard,omitempty"`
 }
 
@@ -73,7 +73,7 @@ type EnrolmentBody struct {
 	Roles            []Role           `json:"roles"`
 	// AllSites lets it sign for every site and trial-wide; else Sites lists the
 	// sites it signs for.
-	AllSites bool     `json:"allSites,omitempty"`
+	AllSites bool     `json:"allSites,omitzero"`
 	Sites    []string `json:"sites,omitempty"`
 	Kinds    []Kind   `json:"kinds"`
 	// From and Until bound its validity by log time: From is inside, Until is
@@ -238,7 +238,7 @@ type DataBody struct {
 	ExtractTime  *time.Time        `json:"extractTime,omitempty"` // UTC, milliseconds at most
 	Cutoff       string            `json:"cutoff,omitempty"`      // 2026-01-02
 	Dictionaries map[string]string `json:"dictionaries,omitempty"`
-	Migration    bool              `json:"migration,omitempty"` // a declared backfill
+	Migration    bool              `json:"migration,omitzero"` // a declared backfill
 }
 
 // TMFBody is a trial master file document's. Every field may be absent.
