@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,11 +24,14 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
+// references finds the images of rendered manifests.
+var references = regexp.MustCompile(`image: .*`)
+
 var platforms = []string{"linux/amd64", "linux/arm64"}
 
-// TestImage makes the container image twice, from this folder and from a copy of
-// it elsewhere, and resolves the manifests with it: without a container engine,
-// on a base that a registry on loopback serves, and with the same digest.
+// TestImage makes the container image twice, in two folders, and resolves the
+// manifests with it: without a container engine, on a base that a registry on
+// loopback serves, and with the same digest.
 func TestImage(t *testing.T) {
 	ko, koErr := exec.LookPath("ko")
 	crane, craneErr := exec.LookPath("crane")
@@ -40,15 +44,17 @@ func TestImage(t *testing.T) {
 	env := append(os.Environ(),
 		"KO_DEFAULTBASEIMAGE="+pushBase(t, host),
 		"KO_DOCKER_REPO="+host+"/notaryd",
-		"GOFLAGS=-buildvcs=false", // the copy has no history
+		"GOFLAGS=-buildvcs=false", // a copy has no history
 	)
 
-	const dir = ".cache/image-of-test"
-	defer os.RemoveAll(filepath.Join(root, dir))
-	makeImage := exec.Command("make", "-C", root, "image", "KO="+ko, "IMAGE="+dir)
+	// Two copies of one moment: the folder itself may be worked on meanwhile.
+	here := copyTree(t, root)
+	elsewhere := copyTree(t, here)
+	makeImage := exec.Command("make", "-C", here, "image", "KO="+ko, "IMAGE=image")
 	makeImage.Env = env
 	run(t, makeImage)
-	path, err := layout.FromPath(filepath.Join(root, dir))
+	dir := filepath.Join(here, "image")
+	path, err := layout.FromPath(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,20 +76,20 @@ func TestImage(t *testing.T) {
 	}
 	checkImage(t, index)
 	// Pushed as docs/deploy.md says, it keeps its digest: anybody can compare.
-	pushed := string(run(t, exec.Command(crane, "push", filepath.Join(root, dir), host+"/pushed:1")))
+	pushed := string(run(t, exec.Command(crane, "push", dir, host+"/pushed:1")))
 	if want := host + "/pushed@" + first.String(); strings.TrimSpace(pushed) != want {
 		t.Errorf("crane pushed %s, want %s", pushed, want)
 	}
 
 	rendered := render(t)
 	resolve := exec.Command(ko, "resolve", "--bare", "--sbom=none", "-f", rendered)
-	resolve.Dir, resolve.Env = copyTree(t), env
+	resolve.Dir, resolve.Env = elsewhere, env
 	out := run(t, resolve)
 	if n := bytes.Count(out, []byte("ko://")); n > 0 {
 		t.Errorf("ko left %d images unresolved", n)
 	}
 	if want := host + "/notaryd@" + first.String(); bytes.Count(out, []byte(want)) != 1 {
-		t.Errorf("a second build from another folder gave another image, want %s:\n%s", want, out)
+		t.Errorf("a second build from another folder gave another image, want %s, got %q", want, references.FindAll(out, -1))
 	}
 	for doc := range bytes.SplitSeq(out, []byte("\n---\n")) {
 		if len(bytes.TrimSpace(doc)) == 0 {
@@ -176,14 +182,14 @@ func render(t *testing.T) string {
 }
 
 // copyTree copies what the image is made of to another folder.
-func copyTree(t *testing.T) string {
+func copyTree(t *testing.T, from string) string {
 	t.Helper()
 	to := t.TempDir()
 	for _, dir := range []string{"cmd", "notary", "trial", "proto", "clients"} {
-		copyFiles(t, filepath.Join(root, dir), filepath.Join(to, dir))
+		copyFiles(t, filepath.Join(from, dir), filepath.Join(to, dir))
 	}
-	for _, file := range []string{"go.mod", "go.sum", ".ko.yaml"} {
-		copyFile(t, filepath.Join(root, file), filepath.Join(to, file))
+	for _, file := range []string{"go.mod", "go.sum", ".ko.yaml", "Makefile"} {
+		copyFile(t, filepath.Join(from, file), filepath.Join(to, file))
 	}
 	return to
 }
