@@ -86,11 +86,10 @@ func (s *Service) inTrial(st *trial.Statement, id trial.ID, path string) (*Recor
 // registryNumbers returns the numbers that a charter or a registration claims,
 // normalised, each once.
 func registryNumbers(st *trial.Statement) []string {
-	switch st.Predicate.Kind {
-	case trial.KindCharter, trial.KindRegistration:
-		numbers := st.Predicate.Trial.Normalise()
-		slices.Sort(numbers)
-		return slices.Compact(numbers)
+	if k := st.Predicate.Kind; k != trial.KindCharter && k != trial.KindRegistration {
+		return nil
 	}
-	return nil
+	numbers := st.Predicate.Trial.Normalise()
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
 }

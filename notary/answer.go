@@ -16,8 +16,7 @@ import (
 type proof struct {
 	mu     sync.Mutex
 	bundle []byte
-	mark   *markProof // the governing time mark, nil before the first
-	marked bool
+	mark   *markProof // the governing time mark
 }
 
 // answer builds, checks and returns the receipt of a logged statement.
@@ -94,12 +93,12 @@ func (p *proof) get(ctx context.Context, s *Service, rec *Record) ([]byte, *mark
 		}
 		p.bundle = bundle
 	}
-	if !p.marked {
+	if p.mark == nil {
 		mark, err := s.markProofs.before(ctx, rec.Index)
 		if err != nil {
 			return nil, nil, err
 		}
-		p.mark, p.marked = mark, true
+		p.mark = mark
 	}
 	return p.bundle, p.mark, nil
 }

@@ -74,7 +74,7 @@ func (s *Service) commit(acts []*act) {
 		s.finishAll(acts, unavailable(err))
 		return
 	}
-	mark, err := s.marks.next(s.log.Checkpoint())
+	mark, due, err := s.marks.next(s.log.Checkpoint())
 	if err != nil {
 		s.finishAll(acts, unavailable(fmt.Errorf("making a time mark: %w", err)))
 		return
@@ -88,7 +88,7 @@ func (s *Service) commit(acts []*act) {
 		return
 	}
 	s.observe(StagePut, began)
-	if mark != nil {
+	if due {
 		if err := s.addMark(mark); err != nil {
 			if !errors.Is(err, ErrOverloaded) {
 				s.halt(err)

@@ -56,7 +56,7 @@ func TestCrashes(t *testing.T) {
 					w := newWorld(t)
 					s, h := w.manager(nil)
 					if mark != "" {
-						w.clock.Add(notaryMinute)
+						w.clock.Add(markInterval)
 					}
 					env := s.dataset(h, "701", "dm")
 					before := w.entries()
@@ -174,13 +174,14 @@ func TestABadProofIsHeldBack(t *testing.T) {
 
 // restoreOldDatabase puts the database back as it was before more.
 func restoreOldDatabase(t *testing.T, w *world, more func()) {
+	t.Helper()
 	w.crash()
 	old, err := os.ReadFile(w.path)
 	must(t, err)
 	must(t, w.open())
 	more()
 	w.crash()
-	must(t, w.db.Store.Close())
+	must(t, w.db.Close())
 	must(t, os.WriteFile(w.path, old, 0o600))
 	for _, side := range []string{"-wal", "-shm"} {
 		if err := os.Remove(w.path + side); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -203,6 +204,7 @@ func TestRecoveryRefuses(t *testing.T) {
 		},
 		"a log older than the database": {
 			damage: func(t *testing.T, w *world, more func()) {
+				t.Helper()
 				more()
 				w.crash()
 				log, err := w.log.Rollback(w.log.Size() - 1)
@@ -214,6 +216,7 @@ func TestRecoveryRefuses(t *testing.T) {
 		},
 		"another log": {
 			damage: func(t *testing.T, w *world, more func()) {
+				t.Helper()
 				w.crash()
 				log, err := w.log.Rollback(0)
 				must(t, err)

@@ -25,26 +25,26 @@ type embedded struct {
 	tlog     *tesseralog.Log
 }
 
-func newEmbedded(t testing.TB, change ...func(*notary.Config)) *embedded {
-	t.Helper()
+func newEmbedded(tb testing.TB, change ...func(*notary.Config)) *embedded {
+	tb.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, origin)
-	must(t, err)
-	e := &embedded{dir: t.TempDir(), world: &world{t: t, clock: &testClock{now: start}, key: newKey(t)}}
+	must(tb, err)
+	e := &embedded{dir: tb.TempDir(), world: &world{t: tb, clock: &testClock{now: start}, key: newKey(tb)}}
 	e.signer, err = note.NewSigner(skey)
-	must(t, err)
+	must(tb, err)
 	e.verifier, err = note.NewVerifier(vkey)
-	must(t, err)
+	must(tb, err)
 	e.path = filepath.Join(e.dir, "notary.db")
-	must(t, store.Create(e.path))
-	must(t, tesseralog.Create(t.Context(), e.logDir(), e.signer))
+	must(tb, store.Create(e.path))
+	must(tb, tesseralog.Create(tb.Context(), e.logDir(), e.signer))
 	logKey, err := receipt.ParseLogKey(vkey)
-	must(t, err)
+	must(tb, err)
 	e.cfg = notary.Config{Key: e.key, LogKey: logKey, Policy: []byte("log " + vkey + "\nquorum none\n"), Clock: e.clock.Now}
 	for _, f := range change {
 		f(&e.cfg)
 	}
 	e.start()
-	t.Cleanup(e.stop)
+	tb.Cleanup(e.stop)
 	return e
 }
 
@@ -69,9 +69,9 @@ func (e *embedded) stop() {
 	if ctx.Err() != nil { // in a cleanup
 		ctx = testContext()
 	}
-	e.check(e.Service.Close(ctx))
+	e.check(e.Close(ctx))
 	e.check(e.tlog.Close(ctx))
-	e.check(e.db.Store.Close())
+	e.check(e.db.Close())
 }
 
 func TestEmbedded(t *testing.T) {
@@ -102,7 +102,7 @@ func TestEmbedded(t *testing.T) {
 		return
 	}
 	e.verified(results[n-1])
-	e.clock.Add(notaryMinute)
+	e.clock.Add(markInterval)
 	e.stop()
 	e.start()
 	sameReceipt(t, results[0], e.submit(again(t, h.key, envs[0])))

@@ -163,7 +163,7 @@ func (r *reliance) add(st *trial.Statement) {
 
 // markProof is a logged time mark with its receipt, made once.
 type markProof struct {
-	record *Record
+	record *Record // nil: there is no such mark
 
 	mu     sync.Mutex
 	bundle []byte
@@ -171,7 +171,7 @@ type markProof struct {
 
 // at returns the mark's index, or noMark.
 func (m *markProof) at() uint64 {
-	if m == nil {
+	if m.record == nil {
 		return noMark
 	}
 	return m.record.Index
@@ -190,10 +190,9 @@ func (m *markProof) get(ctx context.Context, s *Service) ([]byte, error) {
 	return m.bundle, nil
 }
 
-// markReceipts returns the receipts of the marks in log order, each once. A mark
-// may be nil.
+// markReceipts returns the receipts of the marks in log order, each once.
 func markReceipts(ctx context.Context, s *Service, marks []*markProof) ([][]byte, error) {
-	marks = slices.DeleteFunc(marks, func(m *markProof) bool { return m == nil })
+	marks = slices.DeleteFunc(marks, func(m *markProof) bool { return m.record == nil })
 	slices.SortFunc(marks, func(a, b *markProof) int { return cmp.Compare(a.at(), b.at()) })
 	marks = slices.CompactFunc(marks, func(a, b *markProof) bool { return a.at() == b.at() })
 	out := make([][]byte, 0, len(marks))
@@ -227,7 +226,8 @@ func (p *markProofs) add(rec *Record) {
 	}
 }
 
-// before returns the last mark below index, or nil where there is none.
+// before returns the last mark below index; it has no record where there is
+// none.
 func (p *markProofs) before(ctx context.Context, index uint64) (*markProof, error) {
 	p.mu.Lock()
 	for _, m := range slices.Backward(p.recent) {
@@ -240,7 +240,7 @@ func (p *markProofs) before(ctx context.Context, index uint64) (*markProof, erro
 	rec, err := p.store.MarkBefore(ctx, index)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, nil
+		return &markProof{}, nil
 	case err != nil:
 		return nil, unavailable(fmt.Errorf("looking a time mark up: %w", err))
 	}

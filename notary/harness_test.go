@@ -39,15 +39,15 @@ type world struct {
 	*notary.Service
 }
 
-func newWorld(t testing.TB, change ...func(*notary.Config)) *world {
-	t.Helper()
+func newWorld(tb testing.TB, change ...func(*notary.Config)) *world {
+	tb.Helper()
 	log, err := logtest.NewFake(origin)
-	must(t, err)
-	w := &world{t: t, log: log, path: filepath.Join(t.TempDir(), "notary.db"), clock: &testClock{now: start}, key: newKey(t)}
-	must(t, store.Create(w.path))
+	must(tb, err)
+	w := &world{t: tb, log: log, path: filepath.Join(tb.TempDir(), "notary.db"), clock: &testClock{now: start}, key: newKey(tb)}
+	must(tb, store.Create(w.path))
 	w.openStore()
 	logKey, err := receipt.ParseLogKey(log.VerifierKey())
-	must(t, err)
+	must(tb, err)
 	w.cfg = notary.Config{
 		Key: w.key, LogKey: logKey, Policy: []byte("log " + log.VerifierKey() + "\nquorum none\n"),
 		Clock: w.clock.Now, Linger: -1,
@@ -55,8 +55,8 @@ func newWorld(t testing.TB, change ...func(*notary.Config)) *world {
 	for _, f := range change {
 		f(&w.cfg)
 	}
-	must(t, w.open())
-	t.Cleanup(w.shut)
+	must(tb, w.open())
+	tb.Cleanup(w.shut)
 	return w
 }
 
@@ -78,10 +78,10 @@ func (w *world) shut() {
 	if w.Service != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		w.check(w.Service.Close(ctx))
+		w.check(w.Close(ctx))
 		w.Service = nil
 	}
-	w.check(w.db.Store.Close())
+	w.check(w.db.Close())
 }
 
 func (w *world) check(err error) {
@@ -100,9 +100,9 @@ func (w *world) crash() {
 	if w.Service != nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = w.Service.Close(ctx) // its writes fail: the log is gone
+		_ = w.Close(ctx) // its writes fail: the log is gone
 	}
-	must(w.t, w.db.Store.Close())
+	must(w.t, w.db.Close())
 	w.openStore()
 	w.Service = nil
 }
@@ -284,24 +284,24 @@ func (f fault) run(write func() error) error {
 	return f.err
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func wantRefusal(t testing.TB, err error, reason trial.Reason) {
-	t.Helper()
+func wantRefusal(tb testing.TB, err error, reason trial.Reason) {
+	tb.Helper()
 	if got := trial.ReasonOf(err); got != reason {
-		t.Errorf("got error %v, want a refusal %s", err, reason)
+		tb.Errorf("got error %v, want a refusal %s", err, reason)
 	}
 }
 
-func wantError(t testing.TB, err, target error) {
-	t.Helper()
+func wantError(tb testing.TB, err, target error) {
+	tb.Helper()
 	if !errors.Is(err, target) {
-		t.Errorf("got error %v, want %v", err, target)
+		tb.Errorf("got error %v, want %v", err, target)
 	}
 }
 

@@ -9,13 +9,13 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-// notaryMinute is the default interval of time marks.
-const notaryMinute = time.Minute
+// markInterval is the default interval of time marks.
+const markInterval = time.Minute
 
 // waitFor waits for what another goroutine does. What never comes runs into the
 // time limit of the test binary, which shows where everybody stands.
-func waitFor(t testing.TB, reached func() bool) {
-	t.Helper()
+func waitFor(tb testing.TB, reached func() bool) {
+	tb.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !reached() {
@@ -119,7 +119,7 @@ func TestATimeMarkIsAddedAlone(t *testing.T) {
 	}()
 	waitFor(t, func() bool { return w.log.Queued() == 1 })
 	// The mark is due, and waits for the index of what was added before it.
-	w.clock.Add(notaryMinute)
+	w.clock.Add(markInterval)
 	stored := make(chan struct{})
 	w.db.onStored(func() { close(stored) })
 	late := make(chan struct{})
@@ -192,7 +192,7 @@ func TestRecentMarksAreNotReadBack(t *testing.T) {
 		w.submit(s.dataset(h, "701", "first")) // loads what the evidence needs
 		before := w.db.markReadings()
 		for range 3 {
-			w.clock.Add(notaryMinute)
+			w.clock.Add(markInterval)
 			w.submit(s.dataset(h, "701", "dm"))
 		}
 		if got := w.db.markReadings() - before; got != 0 {

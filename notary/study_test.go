@@ -9,17 +9,17 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-func newKey(t testing.TB) crypto.Signer {
-	t.Helper()
+func newKey(tb testing.TB) crypto.Signer {
+	tb.Helper()
 	k, err := trial.GenerateKey()
-	must(t, err)
+	must(tb, err)
 	return k
 }
 
-func public(t testing.TB, k crypto.Signer) *trial.PublicKey {
-	t.Helper()
+func public(tb testing.TB, k crypto.Signer) *trial.PublicKey {
+	tb.Helper()
 	p, err := trial.NewPublicKey(k.Public())
-	must(t, err)
+	must(tb, err)
 	return p
 }
 
@@ -35,18 +35,18 @@ type study struct {
 const sponsorName = "Sponsor Ltd"
 
 // newStudy signs the charter of a trial with two sites.
-func newStudy(t testing.TB, registry trial.Registry) *study {
-	t.Helper()
-	s := &study{t: t, sponsor: newKey(t), recovery: newKey(t), registry: registry}
+func newStudy(tb testing.TB, registry trial.Registry) *study {
+	tb.Helper()
+	s := &study{t: tb, sponsor: newKey(tb), recovery: newKey(tb), registry: registry}
 	body := &trial.CharterBody{
-		SponsorKey: public(t, s.sponsor), RecoveryKey: public(t, s.recovery), SponsorOrganisation: sponsorName,
+		SponsorKey: public(tb, s.sponsor), RecoveryKey: public(tb, s.recovery), SponsorOrganisation: sponsorName,
 		Sites: []trial.Site{{ID: "701", Name: "Site 701"}, {ID: "704", Name: "Site 704"}},
 	}
 	var err error
 	body.SponsorProof, err = trial.SignPossession(s.sponsor, trial.ID{}, body)
-	must(t, err)
+	must(tb, err)
 	body.RecoveryProof, err = trial.SignPossession(s.recovery, trial.ID{}, body)
-	must(t, err)
+	must(tb, err)
 	s.charter = s.sign(s.sponsor, trial.KindCharter, trial.RoleSponsor, "", digestOf(body.SponsorKey.DER, "sponsor-key"), body)
 	s.id = idOf(s.charter)
 	return s
@@ -146,12 +146,12 @@ func (w *world) manager(registry trial.Registry) (*study, *holder) {
 }
 
 // again signs the same payload once more: another valid signature.
-func again(t testing.TB, key crypto.Signer, env *trial.Envelope) *trial.Envelope {
-	t.Helper()
+func again(tb testing.TB, key crypto.Signer, env *trial.Envelope) *trial.Envelope {
+	tb.Helper()
 	other, err := trial.Sign(key, env.Payload)
-	must(t, err)
+	must(tb, err)
 	if string(other.Sig) == string(env.Sig) {
-		t.Fatal("got the same signature twice")
+		tb.Fatal("got the same signature twice")
 	}
 	return other
 }

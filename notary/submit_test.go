@@ -258,7 +258,7 @@ func TestALogWithoutRoom(t *testing.T) {
 	for name, late := range map[string]bool{"a statement": false, "its time mark": true} {
 		t.Run(name, func(t *testing.T) {
 			if late {
-				w.clock.Add(notaryMinute)
+				w.clock.Add(markInterval)
 			}
 			env := s.dataset(h, "701", name)
 			w.log.Overload(1)

@@ -65,26 +65,26 @@ func (m *marks) due(now time.Time) bool {
 	return m.last == nil || now.Sub(m.last.read).Abs() >= m.interval
 }
 
-// next makes the time mark that must precede what is logged next, or returns
-// nil.
-func (m *marks) next(c receipt.Checkpoint) (*timeMark, error) {
+// next makes the time mark that must precede what is logged next, where one is
+// due.
+func (m *marks) next(c receipt.Checkpoint) (mark *timeMark, due bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	if !m.due(now) {
-		return nil, nil
+		return nil, false, nil
 	}
 	at := now
 	if m.last != nil && at.Before(m.last.time) {
 		at = m.last.time
 	}
-	mark, err := m.sign(at, c)
+	mark, err = m.sign(at, c)
 	m.err = err
 	if err != nil {
-		return nil, err
+		return nil, true, err
 	}
 	mark.read = now
-	return mark, nil
+	return mark, true, nil
 }
 
 func (m *marks) sign(at time.Time, c receipt.Checkpoint) (*timeMark, error) {

@@ -118,9 +118,9 @@ func (t *trials) unpin(st *trialState) {
 		t.remove(st) // nothing of that name
 	}
 	for e := t.used.Back(); e != nil && len(t.byID) > t.max; {
-		oldest := e.Value.(*trialState)
+		oldest, ok := e.Value.(*trialState)
 		e = e.Prev()
-		if oldest.pins == 0 {
+		if ok && oldest.pins == 0 {
 			t.remove(oldest)
 		}
 	}

@@ -17,8 +17,13 @@ func (s *Service) Trust(ctx context.Context, charter trial.ID) (*receipt.Trust, 
 	if err != nil {
 		return nil, err
 	}
-	sponsor := now.auth.Charter().Predicate.Body.(*trial.CharterBody).SponsorKey
-	trust, err := receipt.NewTrust(s.cfg.LogKey, s.cfg.Policy, s.self, sponsor, charter)
+	// The key that signed the charter: a recovery replaces who enrols, never the
+	// anchor.
+	body, ok := now.auth.Charter().Predicate.Body.(*trial.CharterBody)
+	if !ok {
+		return nil, fmt.Errorf("%w: trial %s has no charter", ErrDamaged, charter)
+	}
+	trust, err := receipt.NewTrust(s.cfg.LogKey, s.cfg.Policy, s.self, body.SponsorKey, charter)
 	if err != nil {
 		return nil, fmt.Errorf("making the anchors: %w", err)
 	}
