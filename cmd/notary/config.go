@@ -91,14 +91,24 @@ func parseConfig(text []byte) (config, error) {
 	if len(text) > maxConfig {
 		return c, fmt.Errorf("invalid configuration: got more than %d bytes, want at most that", maxConfig)
 	}
-	if len(bytes.TrimSpace(text)) == 0 {
+	if noFields(text) {
 		return c, nil
 	}
-	err := yaml.Load(text, &c, yaml.WithKnownFields(), yaml.WithUniqueKeys(), yaml.WithSingleDocument())
+	err := yaml.Load(text, &c, yaml.WithKnownFields(), yaml.WithUniqueKeys())
 	if err != nil {
 		return config{}, fmt.Errorf("invalid configuration: %w", err)
 	}
 	return c, nil
+}
+
+// noFields tells whether there is nothing but blank lines and comments.
+func noFields(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
 }
 
 // resolve makes paths relative to the file's folder.

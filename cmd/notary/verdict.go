@@ -28,15 +28,21 @@ func newVerifyResult(path, receiptPath string, v *receipt.Verdict) *verifyResult
 }
 
 // wholeFolder judges a folder as a whole: a file that was notarized and is gone
-// counts.
+// counts, and a folder with one more file is another folder.
 func (r *verifyResult) wholeFolder(gone []string) {
 	r.hasManyInside, r.Missing = true, gone
+	known := len(gone)
+	for _, f := range r.Files {
+		if f.Outcome != receipt.NotNotarized {
+			known++
+		}
+	}
 	if len(gone) > 0 {
 		r.Verified = false
 		r.Summary = fmt.Sprintf("%d notarized files are missing, such as %s", len(gone), gone[0])
-		if r.Verdict == receipt.Identical {
-			r.Verdict = receipt.NotComparable
-		}
+	}
+	if known > 0 && (len(gone) > 0 || r.Verdict == receipt.NotNotarized) {
+		r.Verdict = receipt.NotComparable
 	}
 }
 
