@@ -150,7 +150,11 @@ func fillNotary(ctx context.Context, dir string, o initOptions) error {
 		return err
 	}
 	hosts := append([]string{o.origin, "localhost", "127.0.0.1", "::1"}, o.hosts...)
-	if err := ca.issueServer(filepath.Join(dir, "tls"), "server", hosts, o.now); err != nil {
+	server, err := ca.issueServer(hosts, o.now)
+	if err != nil {
+		return err
+	}
+	if err := server.write(filepath.Join(dir, "tls"), "server"); err != nil {
 		return err
 	}
 	if err := store.Create(filepath.Join(dir, "notary.db")); err != nil {

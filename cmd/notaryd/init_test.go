@@ -108,6 +108,27 @@ func TestUsers(t *testing.T) {
 	}
 }
 
+func TestCA(t *testing.T) {
+	config := newNotary(t)
+	if code, stdout, _ := notaryd(t, "ca", "show", "--config", config); code != exitOK || !strings.HasPrefix(stdout, "-----BEGIN CERTIFICATE") {
+		t.Errorf("ca show: exit status %d: %s", code, stdout)
+	}
+	code, stdout, stderr := notaryd(t, "ca", "client", "--config", config, "--out", "-", "site-701")
+	if code != exitOK || !strings.Contains(stdout, "PRIVATE KEY") || !strings.Contains(stdout, "CERTIFICATE") {
+		t.Errorf("ca client: exit status %d: %s%s", code, stdout, stderr)
+	}
+	out := t.TempDir()
+	for range 2 { // the second must not replace the first
+		code, _, stderr = notaryd(t, "ca", "server", "--config", config, "--out", out, "second", "notary.example", "10.0.0.1")
+	}
+	if code != exitRefused || !strings.Contains(stderr, "exists") {
+		t.Errorf("a second certificate of one name: exit status %d: %s", code, stderr)
+	}
+	if code, _, _ := notaryd(t, "ca", "client", "--config", config, "../x"); code != exitUsage {
+		t.Errorf("a name that is a path: got exit status %d, want %d", code, exitUsage)
+	}
+}
+
 func TestUserRefusals(t *testing.T) {
 	config := newNotary(t)
 	charter := strings.Repeat("ab", 32)

@@ -70,11 +70,20 @@ func readStatementKey(path string) (*ecdsa.PrivateKey, error) {
 
 // writePrivateKey writes a new key file of mode 0600 and never replaces one.
 func writePrivateKey(path string, key crypto.Signer) error {
+	text, err := encodePrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return writeNew(path, text, 0o600)
+}
+
+// encodePrivateKey returns a key as PKCS#8 in PEM.
+func encodePrivateKey(key crypto.Signer) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return fmt.Errorf("encoding key: %w", err)
+		return nil, fmt.Errorf("encoding key: %w", err)
 	}
-	return writeNew(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
 // writeNew writes a file that must not exist yet, durably.

@@ -89,8 +89,19 @@ func openAuthority(dir string) (*authority, error) {
 	return &authority{cert: cert, key: key}, nil
 }
 
+// issued is a certificate with its private key, both in PEM.
+type issued struct{ cert, key []byte }
+
+// write writes NAME.crt and NAME.key, which must not exist yet.
+func (i issued) write(dir, name string) error {
+	if err := writeNew(filepath.Join(dir, name+".key"), i.key, 0o600); err != nil {
+		return err
+	}
+	return writeNew(filepath.Join(dir, name+".crt"), i.cert, 0o644)
+}
+
 // issueServer makes a server certificate for host names and IP addresses.
-func (a *authority) issueServer(dir, name string, hosts []string, now time.Time) error {
+func (a *authority) issueServer(hosts []string, now time.Time) (issued, error) {
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: hosts[0]},
 		NotAfter:    now.Add(serverLifetime),
@@ -103,36 +114,34 @@ func (a *authority) issueServer(dir, name string, hosts []string, now time.Time)
 			template.DNSNames = append(template.DNSNames, h)
 		}
 	}
-	return a.issue(dir, name, template, now)
+	return a.issue(template, now)
 }
 
 // issueClient makes a client certificate whose common name is the user's.
-func (a *authority) issueClient(dir, user string, now time.Time) error {
-	return a.issue(dir, user, &x509.Certificate{
+func (a *authority) issueClient(user string, now time.Time) (issued, error) {
+	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: user},
 		NotAfter:    now.Add(clientLifetime),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, now)
 }
 
-func (a *authority) issue(dir, name string, template *x509.Certificate, now time.Time) error {
+func (a *authority) issue(template *x509.Certificate, now time.Time) (issued, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return issued{}, err
 	}
 	if template.SerialNumber, err = newSerial(); err != nil {
-		return err
+		return issued{}, err
 	}
 	template.NotBefore = now.Add(-time.Minute)
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {
-		return fmt.Errorf("issuing a certificate for %s: %w", name, err)
+		return issued{}, fmt.Errorf("issuing a certificate for %s: %w", template.Subject.CommonName, err)
 	}
-	if err := writePrivateKey(filepath.Join(dir, name+".key"), key); err != nil {
-		return err
-	}
-	return writeNew(filepath.Join(dir, name+".crt"), pemCert(der), 0o644)
+	secret, err := encodePrivateKey(key)
+	return issued{cert: pemCert(der), key: secret}, err
 }
 
 func pemCert(der []byte) []byte {

@@ -48,7 +48,7 @@ func userCommand(stdout io.Writer) *cobra.Command {
 	f.StringVar(&o.trial, "trial", "", "the trial: its charter's id")
 	f.StringSliceVar(&o.sites, "site", nil, "a site of the trial; may be repeated")
 	f.StringVar(&o.tokenOut, "token-out", "", "write the token to this new file of mode 0600")
-	f.StringVar(&o.certOut, "cert-out", "", "folder for a client certificate NAME.crt and NAME.key, instead of a token")
+	f.StringVar(&o.certOut, "cert-out", "", "folder for a client certificate NAME.crt and NAME.key, instead of a token; - for standard output")
 	must(add.MarkFlagRequired("role"))
 	remove := &cobra.Command{
 		Use: "remove NAME", Short: "remove a user", Args: cobra.ExactArgs(1),
@@ -160,15 +160,19 @@ func addCertUser(ctx context.Context, c *Config, s *store.Store, u store.User, o
 	if err != nil {
 		return err
 	}
+	cert, err := ca.issueClient(u.Name, time.Now())
+	if err != nil {
+		return err
+	}
 	u.CertName = u.Name
 	if err := s.AddUser(ctx, u); err != nil {
 		return err
 	}
-	if err := ca.issueClient(out, u.Name, time.Now()); err != nil {
+	if err := deliver(cert, out, u.Name, stdout); err != nil {
+		// A user whose key nobody holds is of no use to anybody.
 		return errors.Join(err, s.RemoveUser(ctx, u.Name))
 	}
-	_, err = fmt.Fprintf(stdout, "wrote %s.crt and %s.key to %s\n", u.Name, u.Name, out)
-	return err
+	return nil
 }
 
 func listUsers(ctx context.Context, config string, stdout io.Writer) error {
@@ -209,7 +213,7 @@ func scope(g store.Grant) string {
 func withStore(config string, do func(*Config, *store.Store) error) error {
 	c, err := LoadConfig(config)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	s, err := store.Open(c.Store.Path)
 	if err != nil {
