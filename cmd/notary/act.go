@@ -18,6 +18,12 @@ func (a *app) signFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.flags.Receipts, "receipts", "", "folder `DIR` for receipts (default: beside each input)")
 }
 
+// actFlags are the flags of a command that signs a statement about no file.
+func (a *app) actFlags(f *pflag.FlagSet) {
+	a.signFlags(f)
+	f.StringVarP(&a.actOut, "out", "o", "", "write `NAME`.receipt.json (default: KIND-ID)")
+}
+
 // act signs and submits one statement that is about no file: an enrolment, a
 // revocation, an endorsement. fill completes the draft.
 func (a *app) act(ctx context.Context, kind trial.Kind, role trial.Role, fill func(c *connection, book *client.Book, key *signer, d *client.Draft) error) error {
@@ -59,6 +65,9 @@ func (a *app) act(ctx context.Context, kind trial.Kind, role trial.Role, fill fu
 
 // actName is where the receipt of an act goes, without suffix.
 func (a *app) actName(kind trial.Kind, env *trial.Envelope) string {
+	if a.actOut != "" {
+		return filepath.Join(a.cfg.Receipts, a.actOut)
+	}
 	return filepath.Join(a.cfg.Receipts, string(kind)+"-"+client.StatementID(env).String()[:12])
 }
 

@@ -25,7 +25,7 @@ protocol. Only persons endorse.`,
 		},
 	}
 	f := cmd.Flags()
-	a.signFlags(f)
+	a.actFlags(f)
 	f.StringVar(&role, "role", "", "the `ROLE` that you sign in, if you have several")
 	f.StringVar(&meaning, "meaning", string(trial.MeaningApproval), "what your signature means")
 	return cmd
@@ -88,7 +88,7 @@ longer verify.`,
 		},
 	}
 	f := cmd.Flags()
-	a.signFlags(f)
+	a.actFlags(f)
 	f.StringVar(&cause, "cause", "", "compromised, lost, superseded, left or error")
 	f.Int64Var(&since, "since", 0, "the `ENTRY` from which the key is suspect")
 	_ = cmd.MarkFlagRequired("cause")
@@ -130,7 +130,7 @@ func (a *app) recoverCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	a.signFlags(f)
+	a.actFlags(f)
 	f.StringVar(&newKey, "new-key", "", "the new sponsor key `FILE`")
 	f.Int64Var(&last, "last-trusted", -1, "the last `ENTRY` at which the old key is trusted")
 	f.StringSliceVar(&confirmed, "confirm", nil, "`ID` or receipt of a later act of the old key that stands")
@@ -173,7 +173,7 @@ func (a *app) registerCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	a.signFlags(f)
+	a.actFlags(f)
 	f.StringVar(&number, "registry", "", "the number, `NAME=NUMBER`, such as nct=NCT04573309")
 	f.StringVar(&date, "date", "", "`DATE` of the registration")
 	_ = cmd.MarkFlagRequired("registry")

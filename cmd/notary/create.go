@@ -16,7 +16,7 @@ import (
 
 type createOptions struct {
 	sponsorKey, recoveryKey, predicate string
-	organisation, signerName, name     string
+	organisation, signerName           string
 	sites, registry, endorse, params   []string
 	extraRoles                         []string
 	randomisation                      bool
@@ -56,7 +56,7 @@ it alone can replace a lost or stolen sponsor key.`,
 	f.StringVar(&o.blinding, "blinding-guard", "", "what to do about files with treatment variables: off, warn, refuse")
 	f.StringVar(&o.rulePack, "rule-pack", "", "digest `HEX` of the rule pack")
 	f.StringVar(&o.predicate, "predicate", "", "JSON `FILE` with registry numbers and body; flags win")
-	f.StringVarP(&o.name, "out", "o", "", "write `NAME`.receipt.json (default: charter-ID)")
+	f.StringVarP(&a.actOut, "out", "o", "", "write `NAME`.receipt.json (default: charter-ID)")
 	f.StringVar(&a.flags.Receipts, "receipts", "", "folder `DIR` for the receipt")
 	cmd.AddCommand(create)
 	return cmd
@@ -97,10 +97,7 @@ func (a *app) createTrial(ctx context.Context, o *createOptions) error {
 	if err != nil {
 		return err
 	}
-	name := o.name
-	if name == "" {
-		name = a.actName(trial.KindCharter, env)
-	}
+	name := a.actName(trial.KindCharter, env)
 	batch, err := c.state.Begin([]client.Item{{Envelope: env, Note: name}})
 	if err != nil {
 		return err

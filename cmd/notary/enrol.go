@@ -106,7 +106,7 @@ endorsed the enrolment: notary endorse --key INVESTIGATOR.key ENROLMENT.`,
 	}
 	f := cmd.Flags()
 	h.add(f)
-	a.signFlags(f)
+	a.actFlags(f)
 	f.StringVar(&holderKey, "holder-key", "", "the holder's key `FILE`")
 	f.StringVar(&request, "request", "", "the holder's request `FILE`")
 	cmd.AddCommand(a.enrolRequestCommand())

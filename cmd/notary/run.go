@@ -43,6 +43,8 @@ type app struct {
 	output string
 	// attempts bounds how often one statement is sent; 0 is the client's own.
 	attempts int
+	// actOut names the receipt of an act.
+	actOut string
 }
 
 // run executes one command and returns the exit status. Results go to stdout,

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestManual runs the commands of docs/notary.md, in their order, against a real
+// notary: what the manual shows works as it stands.
+func TestManual(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "notary.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	script := manualScript(t, string(text))
+	if err := os.WriteFile(filepath.Join(dir, "manual.txtar"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, params(dir))
+}
+
+// manualScript makes a test script of the manual's shell boxes. A line that
+// ends in "# exit status N" has that status.
+func manualScript(t *testing.T, text string) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("server start\nuser sponsor sponsor 'Example Pharma'\nbigdir images 1001\n")
+	fmt.Fprintf(&b, "config sponsor.yaml token=sponsor.token key=sponsor.key trial=NCT04573309 trust=trust\n")
+	commands := 0
+	for _, box := range boxes(text, "sh") {
+		for line := range strings.SplitSeq(strings.TrimSpace(box), "\n") {
+			command, status, negative := strings.Cut(line, " # exit status ")
+			switch {
+			case strings.HasPrefix(command, "printf "):
+				b.WriteString("flip dm.csv\n")
+			case negative:
+				fmt.Fprintf(&b, "status %s %s\n", status, command)
+			default:
+				fmt.Fprintf(&b, "exec %s\n", command)
+			}
+			if strings.HasPrefix(command, "notary trust show") {
+				b.WriteString("capture TRIAL 'trial        '\nuser site701 site $TRIAL 701\n" +
+					"config site.yaml token=site701.token key=coordinator.key trial=NCT04573309 site=701 trust=trust tiles=$TILES\n")
+			}
+			commands++
+		}
+	}
+	if commands < 20 {
+		t.Fatalf("got %d commands in the manual, want at least 20", commands)
+	}
+	b.WriteString("-- dm.csv --\na,b\n-- export/lb.csv --\nc,d\n-- export/ae.csv --\ne,f\n" +
+		"-- protocol-1.txt --\none\n-- protocol-2.txt --\ntwo\n")
+	return b.String()
+}
+
+// boxes returns the fenced blocks of one language.
+func boxes(text, language string) []string {
+	var out []string
+	for rest := text; ; {
+		_, after, ok := strings.Cut(rest, "\n```"+language+"\n")
+		if !ok {
+			return out
+		}
+		box, tail, _ := strings.Cut(after, "\n```\n")
+		out, rest = append(out, box), tail
+	}
+}
+
+// The settings of the manual are those of the configuration, and its examples
+// are accepted.
+func TestManualKnowsEverySetting(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "notary.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{
+		"server", "token", "cert", "certKey", "ca", "serverName", "insecure", "tiles", "trial", "site", "key", "trust", "state", "receipts",
+	} {
+		if !strings.Contains(string(text), "`"+f+"`") {
+			t.Errorf("the manual does not name %s", f)
+		}
+		value := "x"
+		if f == "insecure" {
+			value = "true"
+		}
+		if _, err := parseConfig([]byte(f + ": " + value + "\n")); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+	examples := boxes(string(text), "yaml")
+	if len(examples) != 2 {
+		t.Errorf("got %d examples, want 2", len(examples))
+	}
+	for _, e := range examples {
+		if c, err := parseConfig([]byte(e)); err != nil || c.Server == "" {
+			t.Errorf("example: got %+v, %v", c, err)
+		}
+	}
+}
