@@ -2,6 +2,7 @@ package trial
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,7 +42,6 @@ func newDeck(t *testing.T) *deck {
 		w.dataset(inv, "701"), w.dataset(coord, "701"), w.dataset(coord, "704"), w.dataset(sys, "701"), w.dataset(dm, ""),
 		w.dataset(again, "701"), w.dataset(byNew, "701"), marshal(t, registered),
 	}
-	d.acts = append(d.acts, d.facts...)
 	return d
 }
 
@@ -65,15 +65,22 @@ func (d *deck) deal(t *rapid.T) []dealt {
 	return out
 }
 
-// seen is all that can be seen of an authority.
-func (d *deck) seen(a *Authority, upTo uint64) map[string]any {
+// seen is what can be seen of an authority: every act judged at every index, and
+// every fact at its own.
+func (d *deck) seen(a *Authority, log []dealt) map[string]any {
 	out := map[string]any{"registry": a.Registry(), "sponsor": a.SponsorKey().ID, "last": a.KnownUpTo()}
+	judge := func(i int, st *Statement, index uint64) {
+		at := testTime.Add(time.Duration(index) * time.Minute)
+		s, err := a.Judge(st, index, &at)
+		out[itoa(i)+"@"+itoa(int(index))] = []any{s, ReasonOf(err)}
+	}
 	for i, st := range d.acts {
-		for index := uint64(10); index <= upTo+1; index++ {
-			at := testTime.Add(time.Duration(index) * time.Minute)
-			s, err := a.Judge(st, index, &at)
-			out[itoa(i)+"@"+itoa(int(index))] = []any{s, ReasonOf(err)}
+		for index := uint64(10); index <= a.KnownUpTo()+1; index++ {
+			judge(i, st, index)
 		}
+	}
+	for i, e := range log {
+		judge(100+i, e.st, e.index)
 	}
 	return out
 }
@@ -89,18 +96,16 @@ func TestFoldIsPure(t *testing.T) {
 			t.Fatal(err)
 		}
 		cloned, rebuilt := plain.Clone(), plain.Clone()
-		last := uint64(10)
-		for _, e := range log {
-			last = e.index
+		for n, e := range log {
 			want := ReasonOf(plain.Apply(e.st, e.index, e.at))
 			if rapid.Bool().Draw(t, "clone") {
 				old := cloned
-				before := d.seen(old, last)
+				before := d.seen(old, log[:n])
 				cloned = cloned.Clone()
 				if got := ReasonOf(cloned.Apply(e.st, e.index, e.at)); got != want {
 					t.Fatalf("index %d: a clone says %q, want %q", e.index, got, want)
 				}
-				if !reflect.DeepEqual(d.seen(old, last), before) {
+				if !reflect.DeepEqual(d.seen(old, log[:n]), before) {
 					t.Fatalf("index %d: a change of the clone changed the original", e.index)
 				}
 			} else if got := ReasonOf(cloned.Apply(e.st, e.index, e.at)); got != want {
@@ -111,11 +116,11 @@ func TestFoldIsPure(t *testing.T) {
 			}
 			rebuilt.rebuild()
 		}
-		want := d.seen(plain, last)
-		if got := d.seen(cloned, last); !reflect.DeepEqual(got, want) {
+		want := d.seen(plain, log)
+		if got := d.seen(cloned, log); !reflect.DeepEqual(got, want) {
 			t.Fatalf("with clones: got %v, want %v", got, want)
 		}
-		if got := d.seen(rebuilt, last); !reflect.DeepEqual(got, want) {
+		if got := d.seen(rebuilt, log); !reflect.DeepEqual(got, want) {
 			t.Fatalf("with rebuilds: got %v, want %v", got, want)
 		}
 	})
@@ -130,7 +135,7 @@ func TestAdmitIsTheNextJudge(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range d.deal(t) {
-			for i, st := range d.acts {
+			for i, st := range slices.Concat(d.acts, d.facts[:rapid.IntRange(0, 2).Draw(t, "facts")]) {
 				admit := ReasonOf(a.Admit(st, e.at))
 				_, err := a.Judge(st, e.index, &e.at)
 				if judge := ReasonOf(err); admit != judge {
