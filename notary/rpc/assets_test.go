@@ -75,7 +75,7 @@ func TestReasonList(t *testing.T) {
 		reasonNotReceipt, reasonMessageTooLarge, reasonNoSuchPath, reasonMethod, reasonMediaType, reasonOverloaded, reasonLogStopped,
 		reasonUnavailable, reasonCancelled, reasonDeadline, reasonInternal,
 	}
-	want := append(own, trial.Reasons()...)
+	want := slices.Concat(own, trial.Reasons())
 	var got []trial.Reason
 	docs, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
@@ -118,11 +118,7 @@ func TestPage(t *testing.T) {
 	if a.status != 200 || a.header.Get("Content-Type") != "text/html; charset=utf-8" || a.header.Get("Content-Security-Policy") != pageCSP {
 		t.Fatalf("got %d %v", a.status, a.header)
 	}
-	var doc struct {
-		Paths map[string]map[string]struct {
-			Parameters []struct{ Name, In string }
-		}
-	}
+	var doc openAPI
 	description := w.do(web, "GET", "/openapi.json", nil)
 	if err := json.Unmarshal(description.body, &doc); err != nil || len(doc.Paths) < 9 {
 		t.Fatalf("got %d paths (%v)", len(doc.Paths), err)
@@ -161,7 +157,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-func names(params []struct{ Name, In string }) []string {
+func names(params []*parameterDoc) []string {
 	var out []string
 	for _, p := range params {
 		out = append(out, p.Name)

@@ -63,8 +63,7 @@ func (s *Server) refuse(ctx context.Context, err error) *status.Status {
 
 // statementOf returns the statement that an error is about, if any.
 func statementOf(err error) trial.ID {
-	var about *statementError
-	if errors.As(err, &about) {
+	if about, ok := errors.AsType[*statementError](err); ok {
 		return about.id
 	}
 	return trial.ID{}

@@ -35,7 +35,11 @@ type fakeService struct {
 
 // fakePayload is what fakeService takes for a statement.
 type fakePayload struct {
-	Charter, Kind, Site, Organisation, Nonce string
+	Charter      string `json:"charter"`
+	Kind         string `json:"kind"`
+	Site         string `json:"site"`
+	Organisation string `json:"organisation"`
+	Nonce        string `json:"nonce"`
 }
 
 func newFakeService() *fakeService {

@@ -38,7 +38,7 @@ type front struct {
 // refusal.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	c := &call{id: requestID(r.Header.Values(requestIDKey)), method: "HTTP", address: r.RemoteAddr}
+	c := &call{id: requestID(r.Header.Values(requestIDHeader)), method: "HTTP", address: r.RemoteAddr}
 	ctx := withCall(r.Context(), c)
 	r = r.WithContext(ctx)
 	f.headers(w, r, c.id)
@@ -87,7 +87,7 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // another origin reads anything here.
 func (f *front) headers(w http.ResponseWriter, r *http.Request, id string) {
 	h := w.Header()
-	h.Set(requestIDKey, id)
+	h.Set(requestIDHeader, id)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -138,7 +138,7 @@ func checkRequest(r *http.Request) error {
 	if r.URL.RawPath != "" || p == "" || p[0] != '/' || path.Clean(p) != p || !printable(p) {
 		return noSuchPath()
 	}
-	switch values := r.Header.Values(authorizationKey); {
+	switch values := r.Header.Values(authorizationHeader); {
 	case len(values) > 1:
 		return unauthenticated(detailTwice)
 	case len(values) == 1 && !printable(values[0]):
@@ -215,7 +215,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 func (f *front) frontCaller(r *http.Request) (*User, error) {
 	c := callOf(r.Context())
 	md := metadata.MD{}
-	if values := r.Header.Values(authorizationKey); len(values) > 0 {
+	if values := r.Header.Values(authorizationHeader); len(values) > 0 {
 		md.Set(authorizationKey, values...)
 	}
 	u, err := f.authenticate(metadata.NewIncomingContext(r.Context(), md), c.cert)

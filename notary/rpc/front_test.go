@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestGatewayTraps(t *testing.T) {
 	good, _ := protojson.Marshal(envelopeMessage(fakePayload{Charter: w.trialA.String(), Kind: "dataset", Site: "DE-01", Nonce: "trap"}.envelope()))
 	jsonType := []string{"Content-Type", "application/json"}
 	auth := w.as("sponsor")
-	post := append(jsonType, auth...)
+	post := slices.Concat(jsonType, auth)
 	list := "/v1/trials/" + w.trialA.String() + "/statements"
 	big := `{"payload":"` + strings.Repeat("A", maxEnvelopeBody) + `"}`
 	tests := []struct {
@@ -146,8 +147,8 @@ func checkHeaders(t *testing.T, a *answer) {
 	if !strings.HasPrefix(a.header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("got Content-Security-Policy %q", a.header.Get("Content-Security-Policy"))
 	}
-	if len(a.header.Values("X-Request-Id")) != 1 || !saneRequestID(a.header.Get("X-Request-Id")) {
-		t.Errorf("got request ids %q, want one", a.header.Values("X-Request-Id"))
+	if len(a.header.Values(requestIDHeader)) != 1 || !saneRequestID(a.header.Get(requestIDHeader)) {
+		t.Errorf("got request ids %q, want one", a.header.Values(requestIDHeader))
 	}
 	for name := range a.header {
 		if strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, "Grpc-") {

@@ -105,8 +105,8 @@ func (f *front) rpc(w *statusWriter, r *http.Request) error {
 func stripped(r *http.Request, body []byte) *http.Request {
 	s := r.Clone(r.Context())
 	s.Header = make(http.Header)
-	if values := r.Header.Values(authorizationKey); len(values) > 0 {
-		s.Header["Authorization"] = values
+	if values := r.Header.Values(authorizationHeader); len(values) > 0 {
+		s.Header[authorizationHeader] = values
 	}
 	s.Host, s.RemoteAddr, s.TLS = "", "", nil
 	s.Body = io.NopCloser(bytes.NewReader(body))
@@ -119,8 +119,7 @@ var errPanic = errors.New("panic")
 
 // bodyError names why a body could not be read.
 func bodyError(err error, limit int64) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &trial.Refusal{Reason: trial.ReasonTooLarge, Detail: fmt.Sprintf("the body has more than %d bytes", limit)}
 	}
 	return badRequest("", "the body ended too early")

@@ -41,21 +41,21 @@ type authority struct {
 	pool *x509.CertPool
 }
 
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
+func newAuthority(tb testing.TB) *authority {
+	tb.Helper()
 	a := &authority{pool: x509.NewCertPool()}
-	a.cert, a.key = issue(t, &x509.Certificate{
+	a.cert, a.key = issue(tb, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, nil)
 	a.pool.AddCert(a.cert)
 	return a
 }
 
-func issue(t testing.TB, tmpl *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
+func issue(tb testing.TB, tmpl *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if tmpl.NotAfter.IsZero() {
 		tmpl.NotAfter = time.Now().Add(time.Hour)
@@ -68,18 +68,18 @@ func issue(t testing.TB, tmpl *x509.Certificate, by *authority) (*x509.Certifica
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, key.Public(), signer)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return cert, key
 }
 
-func (a *authority) leaf(t testing.TB, name string, usage x509.ExtKeyUsage, notAfter time.Time) tls.Certificate {
-	t.Helper()
-	cert, key := issue(t, &x509.Certificate{
+func (a *authority) leaf(tb testing.TB, name string, usage x509.ExtKeyUsage, notAfter time.Time) tls.Certificate {
+	tb.Helper()
+	cert, key := issue(tb, &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage}, NotAfter: notAfter,
 	}, a)
@@ -108,10 +108,10 @@ type world struct {
 // The users of a world.
 var everyone = []string{"sponsor", "creator", "site", "auditor", "operator", "stranger", "ungranted"}
 
-func newWorld(t testing.TB, change ...func(*Config)) *world {
-	t.Helper()
+func newWorld(tb testing.TB, change ...func(*Config)) *world {
+	tb.Helper()
 	w := &world{
-		t: t, ca: newAuthority(t), service: newFakeService(), refusals: &fakeRefusals{}, tiles: &fakeTiles{},
+		t: tb, ca: newAuthority(tb), service: newFakeService(), refusals: &fakeRefusals{}, tiles: &fakeTiles{},
 		tokens: make(map[string]string),
 		users:  &fakeUsers{byToken: map[[32]byte]string{}, byCert: map[string]string{}, users: map[string]*User{}},
 	}
@@ -121,7 +121,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	cfg := Config{
 		Service: w.service, Users: w.users, Refusals: w.refusals, Tiles: w.tiles, Logger: zap.New(core),
 		TLS: &tls.Config{
-			Certificates: []tls.Certificate{w.ca.leaf(t, "server", x509.ExtKeyUsageServerAuth, time.Time{})},
+			Certificates: []tls.Certificate{w.ca.leaf(tb, "server", x509.ExtKeyUsageServerAuth, time.Time{})},
 			ClientCAs:    w.ca.pool,
 		},
 	}
@@ -155,11 +155,11 @@ func (w *world) serve(cfg Config) {
 	})
 }
 
-func listen(t testing.TB) net.Listener {
-	t.Helper()
+func listen(tb testing.TB) net.Listener {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return l
 }
@@ -209,7 +209,7 @@ func (w *world) dial(certs ...tls.Certificate) *grpc.ClientConn {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { conn.Close() })
+	w.t.Cleanup(func() { must(w.t, conn.Close()) })
 	return conn
 }
 

@@ -15,8 +15,11 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-// authorizationKey is the metadata key, and the HTTP header, of the token.
-const authorizationKey = "authorization"
+// The metadata key and the HTTP header of the token.
+const (
+	authorizationKey    = "authorization"
+	authorizationHeader = "Authorization"
+)
 
 // unauthenticated is the one answer to every wrong credential: which part of it
 // was wrong is nobody's business but its owner's.

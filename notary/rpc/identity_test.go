@@ -80,7 +80,7 @@ func TestTLS(t *testing.T) {
 		old := w.tls()
 		old.MaxVersion = tls.VersionTLS12
 		if conn, err := tls.Dial("tcp", addr, old); err == nil {
-			conn.Close()
+			must(t, conn.Close())
 			t.Errorf("%s took TLS 1.2", addr)
 		}
 	}
@@ -99,7 +99,7 @@ func TestTLS(t *testing.T) {
 		if _, err := notaryv1.NewNotaryServiceClient(conn).GetCheckpoint(context.Background(), &notaryv1.GetCheckpointRequest{}); err == nil {
 			t.Errorf("a certificate %s was taken", name)
 		}
-		conn.Close()
+		must(t, conn.Close())
 	}
 	for proto, next := range map[string][]string{"h2": {"h2", "http/1.1"}, "http/1.1": {"http/1.1"}} {
 		c := w.tls()
@@ -111,7 +111,7 @@ func TestTLS(t *testing.T) {
 		if got := conn.ConnectionState().NegotiatedProtocol; got != proto {
 			t.Errorf("got %q, want %q", got, proto)
 		}
-		conn.Close()
+		must(t, conn.Close())
 	}
 }
 
@@ -191,7 +191,7 @@ func TestCertificates(t *testing.T) {
 			if err := os.WriteFile(files[i], pem.EncodeToMemory(block), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			os.Chtimes(files[i], at, at)
+			must(t, os.Chtimes(files[i], at, at))
 		}
 	}
 	if _, err := LoadCertificates(files[0], files[1], files[2]); err == nil {
@@ -222,7 +222,7 @@ func TestCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	at = at.Add(time.Second)
-	os.Chtimes(files[1], at, at)
+	must(t, os.Chtimes(files[1], at, at))
 	serves("second", second)
 	if c.Err() == nil {
 		t.Error("a damaged key is not reported")

@@ -54,7 +54,7 @@ func (f *front) lines(w *statusWriter, r *http.Request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	md := f.outgoing(ctx)
-	if values := r.Header.Values(authorizationKey); len(values) > 0 {
+	if values := r.Header.Values(authorizationHeader); len(values) > 0 {
 		md.Set(authorizationKey, values...)
 	}
 	stream, err := f.client.SubmitStream(metadata.NewOutgoingContext(ctx, md))

@@ -14,10 +14,12 @@ import (
 // openAPI is what the page shows of the generated description.
 type openAPI struct {
 	Info struct {
-		Title, Description, Version string
-	}
-	Paths       map[string]map[string]*operation
-	Definitions map[string]*schema
+		Title       string `json:"title"`
+		Description string `json:"description"`
+		Version     string `json:"version"`
+	} `json:"info"`
+	Paths       map[string]map[string]*operation `json:"paths"`
+	Definitions map[string]*schema               `json:"definitions"`
 
 	// Filled in for the template, in order.
 	Operations []*operation `json:"-"`
@@ -27,30 +29,39 @@ type openAPI struct {
 }
 
 type operation struct {
-	Summary, Description, OperationID string
-	Parameters                        []*parameterDoc
-	Responses                         map[string]struct{ Schema *schema }
+	Summary     string                    `json:"summary"`
+	Description string                    `json:"description"`
+	Parameters  []*parameterDoc           `json:"parameters"`
+	Responses   map[string]responseSchema `json:"responses"`
 
 	Name, Method, Path, Body, Answer, MediaType, Who, Curl string `json:"-"`
 }
 
+type responseSchema struct {
+	Schema *schema `json:"schema"`
+}
+
 type parameterDoc struct {
-	Name, In, Description, Type, Format string
-	Required                            bool
-	Schema                              *schema
+	Name        string  `json:"name"`
+	In          string  `json:"in"`
+	Description string  `json:"description"`
+	Type        string  `json:"type"`
+	Format      string  `json:"format"`
+	Required    bool    `json:"required"`
+	Schema      *schema `json:"schema"`
 }
 
 type schema struct {
-	Ref         string `json:"$ref"`
-	Type        string
-	Format      string
-	Description string
-	Title       string
-	Properties  map[string]*schema
-	Items       *schema
-	Values      *schema `json:"additionalProperties"`
-	Enum        []string
-	Required    []string
+	Ref         string             `json:"$ref"`
+	Type        string             `json:"type"`
+	Format      string             `json:"format"`
+	Description string             `json:"description"`
+	Title       string             `json:"title"`
+	Properties  map[string]*schema `json:"properties"`
+	Items       *schema            `json:"items"`
+	Values      *schema            `json:"additionalProperties"`
+	Enum        []string           `json:"enum"`
+	Required    []string           `json:"required"`
 
 	Name   string      `json:"-"`
 	Fields []*fieldDoc `json:"-"`

@@ -111,7 +111,7 @@ func pageMAC(key, head, bound []byte) []byte {
 	m := hmac.New(sha256.New, key)
 	m.Write(head)
 	m.Write(bound)
-	return m.Sum(head[:len(head):len(head)])
+	return m.Sum(slices.Clip(head))
 }
 
 // parsePage reads a token. An empty one is the first page: ok is false.

@@ -47,11 +47,11 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func mustStatement(t testing.TB, p fakePayload) (*trial.Statement, *trial.Envelope) {
-	t.Helper()
+func mustStatement(tb testing.TB, p fakePayload) (*trial.Statement, *trial.Envelope) {
+	tb.Helper()
 	st, err := fakeStatement(p.bytes())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return st, p.envelope()
 }
@@ -83,7 +83,7 @@ func TestPageTokenBinds(t *testing.T) {
 		"another kind":         {"sponsor", change(func(r *notaryv1.ListStatementsRequest) { r.Kind = "dataset" }), "BAD_PAGE_TOKEN"},
 		"another time":         {"sponsor", change(func(r *notaryv1.ListStatementsRequest) { r.From = mustTime("2026-01-01T00:00:01Z") }), "BAD_PAGE_TOKEN"},
 		"no time":              {"sponsor", change(func(r *notaryv1.ListStatementsRequest) { r.From = nil }), "BAD_PAGE_TOKEN"},
-		"until instead of it":  {"sponsor", change(func(r *notaryv1.ListStatementsRequest) { r.From, r.Until = nil, r.From }), "BAD_PAGE_TOKEN"},
+		"until instead of it":  {"sponsor", change(func(r *notaryv1.ListStatementsRequest) { r.From, r.Until = nil, r.GetFrom() }), "BAD_PAGE_TOKEN"},
 		"another caller":       {"auditor", change(func(*notaryv1.ListStatementsRequest) {}), "BAD_PAGE_TOKEN"},
 		"a caller of the site": {"site", change(func(*notaryv1.ListStatementsRequest) {}), "BAD_PAGE_TOKEN"},
 	}

@@ -225,6 +225,7 @@ func TestParity(t *testing.T) {
 }
 
 func (w *world) parity(t *testing.T, c rpcCase, user string, want codes.Code, client notaryv1.NotaryServiceClient, web *http.Client) {
+	t.Helper()
 	ctx := metadata.AppendToOutgoingContext(context.Background(), requestIDKey, "same-id")
 	if user != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+w.tokens[user])

@@ -53,6 +53,7 @@ type realStudy struct {
 }
 
 func newRealStudy(t *testing.T) *realStudy {
+	t.Helper()
 	w, db := newRealWorld(t)
 	r := &realStudy{world: w, study: newStudy(t, "Acme", trial.Registry{"nct": "NCT01234567"}), t: t, db: db}
 	w.realUser(db, "sponsor", store.Grant{Role: store.RoleSponsor, Organisation: "Acme"})

@@ -154,10 +154,10 @@ func codeOf(r trial.Reason) codes.Code {
 // httpStatus returns the HTTP status of a reason: that of its code, but for what
 // only HTTP has.
 func httpStatus(r trial.Reason, c codes.Code) int {
-	switch r {
-	case reasonMethod:
+	if r == reasonMethod {
 		return http.StatusMethodNotAllowed
-	case reasonMediaType:
+	}
+	if r == reasonMediaType {
 		return http.StatusUnsupportedMediaType
 	}
 	switch c {

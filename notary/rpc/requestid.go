@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 )
 
-// requestIDKey is the metadata key, and in canonical spelling the HTTP header,
-// of the request id, in and out.
-const requestIDKey = "x-request-id"
+// The metadata key and the HTTP header of the request id, in and out.
+const (
+	requestIDKey    = "x-request-id"
+	requestIDHeader = "X-Request-ID"
+)
 
 // requestID returns the caller's id if it can be put into any log as it is,
 // else a new one.

@@ -60,6 +60,16 @@ type Listeners struct {
 	Health net.Listener
 }
 
+func (l Listeners) close() error {
+	var errs []error
+	for _, one := range []net.Listener{l.GRPC, l.HTTP, l.Health} {
+		if one != nil {
+			errs = append(errs, one.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // New makes a Server. Whoever made it calls Shutdown, also if Serve fails or is
 // never called.
 func New(cfg Config) (*Server, error) {
@@ -144,8 +154,10 @@ func (s *Server) newWeb() error {
 		WriteTimeout:      l.ReadTimeout + l.CallTimeout,
 		IdleTimeout:       l.IdleTimeout,
 		MaxHeaderBytes:    l.MaxHeader,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: l.MaxStreams},
-		ErrorLog:          zap.NewStdLog(s.log.Named("http")),
+		// `OPTIONS *` is refused like everything else that is no path.
+		DisableGeneralOptionsHandler: true,
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: l.MaxStreams},
+		ErrorLog:                     zap.NewStdLog(s.log.Named("http")),
 	}
 	return nil
 }
@@ -159,7 +171,7 @@ func (s *Server) Serve(l Listeners) error {
 				continue
 			}
 			if err := checkPlaintext(one); err != nil {
-				return err
+				return errors.Join(err, l.close())
 			}
 		}
 	}

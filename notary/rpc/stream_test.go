@@ -19,6 +19,7 @@ import (
 
 	"github.com/trialnotary/trialnotary/notary"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+	"github.com/trialnotary/trialnotary/trial"
 )
 
 func (w *world) asCtx(user string) context.Context {
@@ -65,7 +66,7 @@ func TestStreamParity(t *testing.T) {
 			b, _ := protojson.Marshal(item)
 			body.Write(append(b, '\n'))
 		}
-		stream.CloseSend()
+		must(t, stream.CloseSend())
 		got := make(map[string]*notaryv1.SubmitStreamResponse)
 		for {
 			resp, err := stream.Recv()
@@ -167,7 +168,7 @@ func TestStreamWindow(t *testing.T) {
 		defer inFlight.Add(-1)
 		most.Store(max(most.Load(), n))
 		for nonce, gate := range gates {
-			if bytes.Contains(payload, []byte(`"Nonce":"`+nonce+`"`)) {
+			if bytes.Contains(payload, []byte(`"nonce":"`+nonce+`"`)) {
 				<-gate
 			}
 		}
@@ -198,9 +199,6 @@ func TestStreamWindow(t *testing.T) {
 	close(gates["2"])
 	want("2")
 	send("0") // still in flight
-	for inFlight.Load() != 1 {
-		time.Sleep(time.Millisecond)
-	}
 	close(gates["0"])
 	// Either the id was free again, or the stream ends, with everything that was
 	// taken answered.
@@ -210,7 +208,7 @@ func TestStreamWindow(t *testing.T) {
 			if resp.GetReceipt() == nil {
 				t.Fatalf("got %v, want a receipt", resp)
 			}
-			stream.CloseSend()
+			must(t, stream.CloseSend())
 			continue
 		}
 		if err != nil && !errors.Is(err, io.EOF) && reasonIn(status.Convert(err)) != "BAD_REQUEST" {
@@ -221,6 +219,18 @@ func TestStreamWindow(t *testing.T) {
 	if most.Load() > 2 {
 		t.Errorf("got %d statements in flight, want at most 2", most.Load())
 	}
+}
+
+// TestStreamID refuses an id only while it is in flight.
+func TestStreamID(t *testing.T) {
+	s := &submitStream{inFlight: make(map[string]bool)}
+	must(t, s.begin("a"))
+	must(t, s.begin("b"))
+	if err := s.begin("a"); trial.ReasonOf(err) != reasonBadRequest {
+		t.Errorf("got %v, want BAD_REQUEST", err)
+	}
+	delete(s.inFlight, "a") // answered
+	must(t, s.begin("a"))
 }
 
 // TestStreamEnds names what ends a stream.

@@ -76,8 +76,9 @@ func kindName(k jsontext.Kind) string {
 		return "a list"
 	case jsontext.KindTrue, jsontext.KindFalse:
 		return "a boolean"
+	default:
+		return "the end"
 	}
-	return "the end"
 }
 
 func (c *jsonChecker) object(m protoreflect.MessageDescriptor, bound map[protoreflect.Name]bool, path string) error {
@@ -159,8 +160,9 @@ func (c *jsonChecker) value(f protoreflect.FieldDescriptor, path string) error {
 			return badRequest(path, "want an integer in decimal digits, as a string")
 		}
 		return nil
+	default:
+		return badRequest(path, "this field cannot be sent")
 	}
-	return badRequest(path, "this field cannot be sent")
 }
 
 func checkBase64(s, path string) error {

@@ -34,42 +34,42 @@ type study struct {
 	registry          trial.Registry
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func newStudy(t testing.TB, organisation string, registry trial.Registry) *study {
-	t.Helper()
-	s := &study{t: t, sponsor: generate(t), recovery: generate(t), registry: registry}
+func newStudy(tb testing.TB, organisation string, registry trial.Registry) *study {
+	tb.Helper()
+	s := &study{t: tb, sponsor: generate(tb), recovery: generate(tb), registry: registry}
 	body := &trial.CharterBody{
-		SponsorKey: public(t, s.sponsor), RecoveryKey: public(t, s.recovery), SponsorOrganisation: organisation,
+		SponsorKey: public(tb, s.sponsor), RecoveryKey: public(tb, s.recovery), SponsorOrganisation: organisation,
 		Sites: []trial.Site{{ID: "DE-01", Name: "Site 1"}, {ID: "DE-02", Name: "Site 2"}},
 	}
 	var err error
 	body.SponsorProof, err = trial.SignPossession(s.sponsor, trial.ID{}, body)
-	must(t, err)
+	must(tb, err)
 	body.RecoveryProof, err = trial.SignPossession(s.recovery, trial.ID{}, body)
-	must(t, err)
+	must(tb, err)
 	s.charter = s.sign(s.sponsor, trial.KindCharter, trial.RoleSponsor, "", "", body,
 		func(p *trial.Predicate) { p.Signer.Organisation = organisation })
 	s.id = sha256.Sum256(s.charter.Payload)
 	return s
 }
 
-func generate(t testing.TB) crypto.Signer {
-	t.Helper()
+func generate(tb testing.TB) crypto.Signer {
+	tb.Helper()
 	k, err := trial.GenerateKey()
-	must(t, err)
+	must(tb, err)
 	return k
 }
 
-func public(t testing.TB, k crypto.Signer) *trial.PublicKey {
-	t.Helper()
+func public(tb testing.TB, k crypto.Signer) *trial.PublicKey {
+	tb.Helper()
 	p, err := trial.NewPublicKey(k.Public())
-	must(t, err)
+	must(tb, err)
 	return p
 }
 
@@ -181,37 +181,37 @@ func (l logTiles) ReadFile(path string) ([]byte, bool, error) {
 }
 
 // newRealWorld is a server over the real service, store and log.
-func newRealWorld(t testing.TB) (*world, *store.Store) {
-	t.Helper()
-	w := &world{t: t, ca: newAuthority(t), tokens: make(map[string]string)}
-	dir := t.TempDir()
+func newRealWorld(tb testing.TB) (*world, *store.Store) {
+	tb.Helper()
+	w := &world{t: tb, ca: newAuthority(tb), tokens: make(map[string]string)}
+	dir := tb.TempDir()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "notary.test")
-	must(t, err)
+	must(tb, err)
 	signer, err := note.NewSigner(skey)
-	must(t, err)
+	must(tb, err)
 	verifier, err := note.NewVerifier(vkey)
-	must(t, err)
+	must(tb, err)
 	logKey, err := receipt.ParseLogKey(vkey)
-	must(t, err)
-	must(t, store.Create(filepath.Join(dir, "notary.db")))
+	must(tb, err)
+	must(tb, store.Create(filepath.Join(dir, "notary.db")))
 	db, err := store.Open(filepath.Join(dir, "notary.db"))
-	must(t, err)
-	t.Cleanup(func() { must(t, db.Close()) })
+	must(tb, err)
+	tb.Cleanup(func() { must(tb, db.Close()) })
 	ctx := context.Background()
-	must(t, tesseralog.Create(ctx, filepath.Join(dir, "log"), signer))
+	must(tb, tesseralog.Create(ctx, filepath.Join(dir, "log"), signer))
 	log, err := tesseralog.Open(ctx, tesseralog.Config{Dir: filepath.Join(dir, "log"), Signer: signer, Verifier: verifier, Marks: db})
-	must(t, err)
-	t.Cleanup(func() { must(t, log.Close(ctx)) })
+	must(tb, err)
+	tb.Cleanup(func() { must(tb, log.Close(ctx)) })
 	service, err := notary.Open(ctx, notary.Config{
-		Log: log, Store: db, Key: generate(t), LogKey: logKey, Policy: []byte("log " + vkey + "\nquorum none\n"),
+		Log: log, Store: db, Key: generate(tb), LogKey: logKey, Policy: []byte("log " + vkey + "\nquorum none\n"),
 	})
-	must(t, err)
+	must(tb, err)
 	core, logs := observer.New(zap.DebugLevel)
 	w.logs = logs
 	w.serve(Config{
 		Service: service, Users: storeUsers{db}, Refusals: storeRefusals{db}, Tiles: logTiles{log}, Logger: zap.New(core),
 		TLS: &tls.Config{
-			Certificates: []tls.Certificate{w.ca.leaf(t, "server", x509.ExtKeyUsageServerAuth, time.Time{})}, ClientCAs: w.ca.pool,
+			Certificates: []tls.Certificate{w.ca.leaf(tb, "server", x509.ExtKeyUsageServerAuth, time.Time{})}, ClientCAs: w.ca.pool,
 		},
 	})
 	return w, db

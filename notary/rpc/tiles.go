@@ -61,6 +61,6 @@ func (f *front) tiles(w *statusWriter, r *http.Request) error {
 	default:
 		h.Set("Cache-Control", cacheForever)
 	}
-	_, _ = w.Write(content) // a caller that went away cannot be told
+	_, _ = w.Write(content) //nolint:gosec // octets of the log under nosniff, no page; a caller that went away cannot be told
 	return nil
 }
