@@ -30,7 +30,40 @@ func (s *Service) Check(ctx context.Context) (CheckReport, error) {
 	if held := s.log.Size(); held < size {
 		return report, fmt.Errorf("%w: got %d entries, want %d", ErrLogBehind, held, size)
 	}
-	c := &checker{s: s, size: size, report: &report, trials: make(map[trial.ID]*snapshot)}
+	return s.compare(ctx, &checker{s: s, size: size, placed: size, report: &report, trials: make(map[trial.ID]*snapshot)})
+}
+
+// Examine is Check for a notary that does not run: a copy, or a folder that a
+// crash left behind. It recovers nothing and writes nothing, so that a copy
+// never becomes a second history. What the next start would place or log is
+// counted as pending. The log should be opened for reading only.
+func Examine(ctx context.Context, c Config) (CheckReport, error) {
+	var report CheckReport
+	s, err := newService(c)
+	if err != nil {
+		return report, err
+	}
+	defer s.cancel()
+	placed, err := s.store.PlacedUpTo(ctx)
+	if err != nil {
+		return report, fmt.Errorf("reading how far the database is: %w", err)
+	}
+	size := s.log.Size()
+	if err := s.refuseLogBehind(ctx, placed, size); err != nil {
+		return report, err
+	}
+	if _, err := s.log.Check(ctx); err != nil {
+		return report, fmt.Errorf("%w: the log: %w", ErrDamaged, err)
+	}
+	if err := s.store.Check(ctx); err != nil {
+		return report, fmt.Errorf("%w: the database: %w", ErrDamaged, err)
+	}
+	return s.compare(ctx, &checker{s: s, size: size, placed: placed, report: &report, trials: make(map[trial.ID]*snapshot)})
+}
+
+// compare walks the log and compares it with the statements.
+func (s *Service) compare(ctx context.Context, c *checker) (CheckReport, error) {
+	report, size := c.report, c.size
 	err := s.log.Scan(ctx, 0, func(index uint64, entry []byte) error {
 		if index >= size {
 			return errChecked
@@ -38,20 +71,20 @@ func (s *Service) Check(ctx context.Context) (CheckReport, error) {
 		return c.entry(ctx, index, entry)
 	})
 	if err != nil && !errors.Is(err, errChecked) {
-		return report, err
+		return *report, err
 	}
 	if report.Entries != size {
-		return report, fmt.Errorf("%w: read %d entries, want %d", ErrLogBehind, report.Entries, size)
+		return *report, fmt.Errorf("%w: read %d entries, want %d", ErrLogBehind, report.Entries, size)
 	}
 	if err := c.compareFolds(ctx); err != nil {
-		return report, err
+		return *report, err
 	}
 	pending, err := s.store.Pending(ctx)
 	if err != nil {
-		return report, fmt.Errorf("reading statements without an index: %w", err)
+		return *report, fmt.Errorf("reading statements without an index: %w", err)
 	}
 	report.Pending = len(pending)
-	return report, nil
+	return *report, nil
 }
 
 // errChecked ends a scan.
@@ -59,8 +92,10 @@ var errChecked = errors.New("checked")
 
 // checker walks the log once.
 type checker struct {
-	s      *Service
-	size   uint64
+	s *Service
+	// size is how much of the log is compared: it falls to the first entry that
+	// the database does not know an index of, which is no damage from placed on.
+	size, placed uint64
 	report *CheckReport
 	mark   *timeMark
 	trials map[trial.ID]*snapshot
@@ -74,6 +109,11 @@ func (c *checker) entry(ctx context.Context, index uint64, entry []byte) error {
 		return fmt.Errorf("%w: entry %d of the log has no statement in the database", ErrDatabaseBehind, index)
 	case err != nil:
 		return fmt.Errorf("looking the statement of entry %d up: %w", index, err)
+	case index >= c.size:
+		return nil // beyond the first one that the next start will place
+	case !rec.Logged && index >= c.placed:
+		c.size = index
+		return nil
 	case !rec.Logged:
 		return fmt.Errorf("%w: statement %s is at index %d of the log and has no index in the database", ErrDamaged, rec.ID, index)
 	case rec.Index < index:

@@ -187,6 +187,12 @@ func (c *testClock) Add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+func (c *testClock) Set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = t
+}
+
 // faultyStore fails on demand. A fault may come after the write: the caller
 // cannot know.
 type faultyStore struct {

@@ -101,10 +101,16 @@ func (s *study) enrol(id string, typ trial.HolderType, org trial.OrganisationTyp
 		h.body.Kinds = []trial.Kind{trial.KindDataset}
 	}
 	h.body.Key = public(s.t, h.key)
+	return h, s.resign(h)
+}
+
+// resign signs a holder's enrolment, after a change of its body.
+func (s *study) resign(h *holder) *trial.Envelope {
+	s.t.Helper()
 	var err error
 	h.body.Proof, err = trial.SignPossession(h.key, s.id, h.body)
 	must(s.t, err)
-	return h, s.sign(s.sponsor, trial.KindKeyEnrolment, trial.RoleSponsor, "", digestOf(h.body.Key.DER, "key"), h.body)
+	return s.sign(s.sponsor, trial.KindKeyEnrolment, trial.RoleSponsor, "", digestOf(h.body.Key.DER, "key"), h.body)
 }
 
 func (s *study) revoke(h *holder, suspect *uint64) *trial.Envelope {

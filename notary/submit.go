@@ -223,8 +223,8 @@ func (s *Service) finish(a *act, err error) {
 	s.mu.Lock()
 	delete(s.inFlight, a.id)
 	s.mu.Unlock()
+	s.acts.leave() // first: who is answered may send the next one
 	close(a.done)
-	s.acts.leave()
 }
 
 // newRecord makes what the store keeps of a statement, and its log entry.
