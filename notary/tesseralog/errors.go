@@ -24,6 +24,9 @@ var (
 	ErrNoMark = errors.New("no high-water mark, though the log is not empty")
 	// ErrPath means that a path is not one of C2SP tlog-tiles.
 	ErrPath = errors.New("not a path of a tiled log")
+	// ErrReadOnly is the cause in the chain of notary.ErrLogStopped of a Log that
+	// was opened with Config.ReadOnly.
+	ErrReadOnly = errors.New("log opened for reading only")
 	// ErrClosed is the cause in the chain of notary.ErrLogStopped after Close.
 	ErrClosed = errors.New("log closed")
 )

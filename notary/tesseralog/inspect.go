@@ -32,7 +32,7 @@ func inspect(ctx context.Context, c Config, files folder) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark, err := loadMark(ctx, c.Marks, max(state.size, checkpoint.Size))
+	mark, err := loadMark(ctx, c, max(state.size, checkpoint.Size))
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +58,8 @@ func inspect(ctx context.Context, c Config, files folder) (*found, error) {
 
 // loadMark returns the mark, and sets that of a new log: from then on a missing
 // mark is a lost one.
-func loadMark(ctx context.Context, marks notary.MarkStore, held uint64) (notary.Mark, error) {
-	mark, ok, err := marks.LoadMark(ctx)
+func loadMark(ctx context.Context, c Config, held uint64) (notary.Mark, error) {
+	mark, ok, err := c.Marks.LoadMark(ctx)
 	if err != nil {
 		return mark, fmt.Errorf("reading the high-water mark: %w", err)
 	}
@@ -70,7 +70,10 @@ func loadMark(ctx context.Context, marks notary.MarkStore, held uint64) (notary.
 		return mark, fmt.Errorf("%w: it holds %d entries; restore the database that belongs to it", ErrNoMark, held)
 	}
 	first := notary.Mark{Root: emptyRoot()}
-	if err := marks.AdvanceMark(ctx, mark, first); err != nil {
+	if c.ReadOnly {
+		return first, nil
+	}
+	if err := c.Marks.AdvanceMark(ctx, mark, first); err != nil {
 		return mark, fmt.Errorf("setting the high-water mark of a new log: %w", err)
 	}
 	return first, nil

@@ -16,20 +16,32 @@ const lockName = stateFolder + "/server.lock"
 // panic if it can't.
 var tesseraLocks = []string{stateFolder + "/treeState.lock", stateFolder + "/publish.lock", stateFolder + "/gcState.lock"}
 
-// lock takes the folder for this process until the file is closed.
-func (f folder) lock() (*os.File, error) {
-	file, err := os.OpenFile(f.path(lockName), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("opening the lock of the log folder: %w", err)
+// heldLock is the descriptor of a lock. It is no os.File, whose finalizer would
+// unlock the folder of a Log that Close gave up on.
+type heldLock int
+
+func (h heldLock) Close() error {
+	if err := syscall.Close(int(h)); err != nil {
+		return fmt.Errorf("unlocking the log folder: %w", err)
 	}
-	err = lockError(string(f), syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
+	return nil
+}
+
+// lock takes the folder until the lock is closed or the process ends.
+func (f folder) lock() (heldLock, error) {
+	fd, err := syscall.Open(f.path(lockName), syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o644)
+	if err != nil {
+		return 0, fmt.Errorf("opening the lock of the log folder %s: %w", f, err)
+	}
+	held := heldLock(fd)
+	err = lockError(string(f), syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB))
 	if err == nil {
 		err = f.probeTesseraLocks()
 	}
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return 0, errors.Join(err, held.Close())
 	}
-	return file, nil
+	return held, nil
 }
 
 // probeTesseraLocks takes and drops the locks that Tessera will need. Locks of

@@ -16,7 +16,6 @@ package tesseralog
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +52,10 @@ type Config struct {
 	// CachedTiles bounds the full tiles held in memory, about 16 KiB each; 2,048,
 	// which covers the newest half million entries.
 	CachedTiles int
+	// ReadOnly opens the folder to read and to check it: nothing is signed,
+	// published, marked or added. Add fails with ErrReadOnly in the chain of
+	// notary.ErrLogStopped.
+	ReadOnly bool
 	// CheckRate bounds how many entries Check reads a second, so that a scheduled
 	// check does not starve the service; 0 is no bound.
 	CheckRate int
@@ -89,7 +92,7 @@ type Log struct {
 	cfg    Config
 	origin string
 	files  folder
-	locked *os.File
+	locked heldLock
 	tree   *tree // of all entries whose futures were resolved
 
 	appender *tessera.Appender
@@ -112,9 +115,10 @@ type Log struct {
 	mark   notary.Mark // the stored mark
 	read   uint64      // entries whose files were read back
 
-	signed    atomic.Uint64 // size of the last checkpoint signed
-	published chan struct{} // tells watch that a checkpoint was signed
-	newest    atomic.Pointer[snapshot]
+	signed   atomic.Uint64 // size of the last checkpoint signed
+	unseen   atomic.Bool   // it was not seen in the folder yet: Tessera may be writing it
+	signings chan struct{} // tells watch that a checkpoint was signed
+	newest   atomic.Pointer[snapshot]
 
 	// alive ends when the log stops; its cause is what Err returns.
 	alive context.Context

@@ -77,6 +77,9 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 		return nil, errors.Join(err, locked.Close())
 	}
 	l.locked = locked
+	if c.ReadOnly {
+		return l, nil
+	}
 	if err := l.awaitPublished(ctx); err != nil {
 		l.stop(err)
 		return nil, errors.Join(err, l.Close(context.WithoutCancel(ctx)))
@@ -84,32 +87,44 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	return l, nil
 }
 
-// start checks the folder and runs Tessera on it.
+// start checks the folder and runs Tessera on it, or nothing to read it only.
 func start(ctx context.Context, c Config, files folder) (*Log, error) {
 	found, err := inspect(ctx, c, files)
 	if err != nil {
 		return nil, err
 	}
-	if err := files.resetFutureTime(checkpointFile); err != nil {
-		return nil, err
-	}
 	size := found.tree.Size()
 	l := &Log{
 		cfg: c, origin: c.Signer.Name(), files: files, tree: found.tree, mark: found.mark, read: size,
-		pending:   make(chan *pending, c.MaxInFlight),
-		published: make(chan struct{}, 1),
-		resolved:  make(chan struct{}),
-		watched:   make(chan struct{}),
+		pending:  make(chan *pending, c.MaxInFlight),
+		signings: make(chan struct{}, 1),
+		resolved: make(chan struct{}),
+		watched:  make(chan struct{}),
 	}
 	l.added.Store(size)
-	l.signed.Store(size)
+	l.signed.Store(found.checkpoint.Size)
 	l.alive, l.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	first, err := l.snapshotOf(found.checkpoint)
 	if err != nil {
 		return nil, err
 	}
 	l.newest.Store(first)
+	if c.ReadOnly {
+		l.runNothing()
+		return l, nil
+	}
+	if err := files.resetFutureTime(checkpointFile); err != nil {
+		return nil, err
+	}
 	return l, l.run(ctx)
+}
+
+// runNothing leaves Tessera out: a Log to read has no goroutine.
+func (l *Log) runNothing() {
+	l.shutdown, l.cancel = func(context.Context) error { return nil }, func() {}
+	close(l.resolved)
+	close(l.watched)
+	l.stop(ErrReadOnly) //nolint:errcheck // it returns what it was given
 }
 
 func (l *Log) run(ctx context.Context) error {
@@ -170,10 +185,7 @@ func (l *Log) Close(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("closing the log: %w", err)
 	}
-	if err := l.locked.Close(); err != nil {
-		return fmt.Errorf("unlocking the log folder: %w", err)
-	}
-	return nil
+	return l.locked.Close()
 }
 
 // finish waits until every entry has its index or has failed, and, unless the log
@@ -185,10 +197,34 @@ func (l *Log) finish(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if l.Err() != nil {
-		return nil
+		return l.awaitSeen(ctx)
 	}
 	if err := l.shutdown(ctx); err != nil {
 		return fmt.Errorf("publishing the last entries: %w", err)
 	}
 	return l.awaitPublished(ctx)
+}
+
+// awaitSeen waits until a checkpoint that was signed before the log stopped is in
+// the folder, so that Tessera does not write it under the next server's feet. It
+// gives up soon: the write may have failed.
+func (l *Log) awaitSeen(ctx context.Context) error {
+	l.awaitSigner()
+	poll := time.NewTicker(pollSigned)
+	defer poll.Stop()
+	for tries := 0; l.unseen.Load() && tries < writePatience; tries++ {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// awaitSigner lets a signature in progress get done. After the log stopped there
+// is no other.
+func (l *Log) awaitSigner() {
+	l.signMu.Lock()
+	defer l.signMu.Unlock()
 }

@@ -19,6 +19,9 @@ const (
 	pollSigned = time.Millisecond
 	// pollIdle is how often it is looked at otherwise.
 	pollIdle = 100 * time.Millisecond
+	// writePatience is after how many polls a signed checkpoint that is not there
+	// is taken for one that Tessera failed to write. It will ask for another.
+	writePatience = 1000
 )
 
 // snapshot is a published checkpoint and what its proofs share.
@@ -33,21 +36,22 @@ func (l *Log) watch(ctx context.Context) {
 	defer close(l.watched)
 	timer := time.NewTimer(pollIdle)
 	defer timer.Stop()
-	for {
+	for polls := 0; ; polls++ {
 		select {
 		case <-ctx.Done():
 			return
-		case <-l.published:
+		case <-l.signings:
+			polls = 0
 		case <-timer.C:
 		}
 		if err := l.refresh(); err != nil {
 			l.stop(err)
 		}
-		wait := pollIdle
-		if l.signed.Load() > l.newest.Load().checkpoint.Size && l.Err() == nil {
-			wait = pollSigned
+		if l.unseen.Load() && polls < writePatience {
+			timer.Reset(pollSigned)
+		} else {
+			timer.Reset(pollIdle)
 		}
-		timer.Reset(wait)
 	}
 }
 
@@ -63,19 +67,24 @@ func (l *Log) refresh() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // Tessera writes it again, signed by the same rules.
 	}
-	if err != nil || bytes.Equal(raw, last.checkpoint.Note) {
-		return err
-	}
-	checkpoint, err := openCheckpoint(raw, l.cfg.Verifier)
 	if err != nil {
 		return err
 	}
-	next, err := l.snapshotOf(checkpoint)
-	if err != nil || checkpoint.Size <= last.checkpoint.Size {
-		return err // An older checkpoint in the file is replaced by the next.
+	if !bytes.Equal(raw, last.checkpoint.Note) {
+		checkpoint, err := openCheckpoint(raw, l.cfg.Verifier)
+		if err != nil {
+			return err
+		}
+		next, err := l.snapshotOf(checkpoint)
+		if err != nil || checkpoint.Size <= last.checkpoint.Size {
+			return err // An older checkpoint in the file is replaced by the next.
+		}
+		l.newest.Store(next)
+		close(last.next)
 	}
-	l.newest.Store(next)
-	close(last.next)
+	if l.newest.Load().checkpoint.Size == l.signed.Load() {
+		l.unseen.Store(false)
+	}
 	return nil
 }
 

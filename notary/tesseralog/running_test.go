@@ -1,6 +1,7 @@
 package tesseralog
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 func TestDamagedWhileRunning(t *testing.T) {
 	for name, test := range map[string]struct {
 		do      func(t *testing.T, f *fixture, older string)
-		running []string // what stops the log
+		running []string // what stops the log; nil where several things do
 		kind    any      // of the refusal at the next start
 		start   []string
 	}{
@@ -33,10 +34,10 @@ func TestDamagedWhileRunning(t *testing.T) {
 			[]string{"adding an entry"}, new(*FileError), []string{"tile/entries/000.p/5", "missing"}},
 		"tree state from a copy": {
 			func(t *testing.T, f *fixture, older string) { f.restore(t, older, treeStateFile) },
-			[]string{"two entries were given index 2"}, new(*ConflictError), []string{"first 5 entries"}},
+			nil, new(*ConflictError), []string{"first 5 entries"}},
 		"tree state missing": {
 			func(t *testing.T, f *fixture, _ string) { f.remove(t, treeStateFile) },
-			[]string{"two entries were given index 0"}, new(*FileError), []string{treeStateFile, "holds 3 entries"}},
+			nil, new(*FileError), []string{treeStateFile, "holds 3 entries"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
@@ -152,23 +153,42 @@ func TestMarkMovedByAnother(t *testing.T) {
 	wantError(t, f.tryAdd(t.Context(), l, 3), notary.ErrMarkConflict)
 }
 
-// TestReadOnlyFolder has the writes fail as on a full disk.
+// TestFullDisk has Tessera's writes fail.
 func TestFullDisk(t *testing.T) {
 	f := newFixture(t)
-	var warned []string
-	c := f.config()
-	c.Warn = func(message string) { warned = append(warned, message) }
-	l, err := Open(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeLog(t, l)
+	l := f.open(t)
 	f.add(t, l, 5)
 	// A file where Tessera needs a folder fails its writes, root or not.
 	if err := os.Rename(filepath.Join(f.dir, "tile/entries"), filepath.Join(f.dir, "moved")); err != nil {
 		t.Fatal(err)
 	}
 	f.write(t, "tile/entries", nil)
-	err = f.tryAdd(t.Context(), l, 3)
-	wantError(t, err, notary.ErrLogStopped, "adding an entry", "tile/entries")
+	wantError(t, f.tryAdd(t.Context(), l, 3), notary.ErrLogStopped, "adding an entry", "tile/entries")
+}
+
+// TestCloseGivesUp: a log that could not be closed in time keeps the folder, as
+// Tessera may still write to it.
+func TestCloseGivesUp(t *testing.T) {
+	f := newFixture(t)
+	c := f.config()
+	c.CheckpointInterval = time.Hour
+	l, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Add(t.Context(), entry(0))(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	wantError(t, l.Close(ctx), context.DeadlineExceeded, "closing the log")
+	f.refused(t, ErrInUse)
+
+	// The process ends.
+	if err := l.locked.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l := f.open(t); l.Checkpoint().Size != 1 {
+		t.Errorf("got checkpoint of %d entries, want 1", l.Checkpoint().Size)
+	}
 }

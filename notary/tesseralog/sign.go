@@ -41,8 +41,9 @@ func (g guard) Sign(text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("signing a checkpoint: %w", err)
 	}
 	l.signed.Store(size)
+	l.unseen.Store(true)
 	select {
-	case l.published <- struct{}{}:
+	case l.signings <- struct{}{}:
 	default:
 	}
 	return signature, nil

@@ -108,3 +108,27 @@ func TestMarkBeforeSignature(t *testing.T) {
 		t.Error("the failed signature was not told")
 	}
 }
+
+// TestGuardComparesRoots asks for a new tree with a root of its own, as a damaged
+// tree state would, where all other files are right.
+func TestGuardComparesRoots(t *testing.T) {
+	f := newFixture(t)
+	c := f.config()
+	c.CheckpointInterval = time.Hour // Tessera itself asks for nothing.
+	l, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeLog(t, l)
+	if _, err := l.Add(t.Context(), entry(0))(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	signature, err := guard{l}.Sign(body(origin, 1, receipt.Hash{1}))
+	if signature != nil {
+		t.Error("signed")
+	}
+	wantError(t, err, new(*ConflictError), "first 1 entries", "what was added")
+	if mark, _, _ := f.marks.LoadMark(t.Context()); mark.Size != 0 {
+		t.Errorf("got mark %d", mark.Size)
+	}
+}
