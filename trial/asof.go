@@ -83,7 +83,7 @@ func parseAsOf(payload []byte) (*AsOf, error) {
 		case "charter":
 			list.Charter = r.hash(ReasonBadIdentifier)
 		case "origin":
-			list.Origin = r.identifier(maxName, isOrigin, "a log's name: a bare host name in lower case")
+			list.Origin = r.identifier(isOrigin, "a log's name: a bare host name in lower case")
 		case "root":
 			list.Root, root = r.base64x32(), true
 		case "size":
@@ -98,10 +98,10 @@ func parseAsOf(payload []byte) (*AsOf, error) {
 	r.require("root", root)
 	r.require("size", size)
 	if r.refusal == nil && list.Authority[0] != list.Charter {
-		r.failAt("authority", ReasonMalformedList, "the charter is not the first")
+		r.failAtf("authority", ReasonMalformedList, "the charter is not the first")
 	}
 	if r.refusal == nil && uint64(len(list.Authority)) > list.Size {
-		r.failAt("size", ReasonMalformedList, "got more statements than entries")
+		r.failAtf("size", ReasonMalformedList, "got more statements than entries")
 	}
 	r.end()
 	if r.refusal != nil {

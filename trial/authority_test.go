@@ -279,11 +279,11 @@ func TestPossession(t *testing.T) {
 	wantRefusal(t, err, ReasonBadPossessionProof, "predicate.body.recoveryProof")
 }
 
-func mustSign(t testing.TB, key string, payload []byte) []byte {
-	t.Helper()
-	e, err := Sign(testKey(t, key), payload)
+func mustSign(tb testing.TB, key string, payload []byte) []byte {
+	tb.Helper()
+	e, err := Sign(testKey(tb, key), payload)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e.Sig
 }

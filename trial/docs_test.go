@@ -21,29 +21,29 @@ const (
 
 var docExample = regexp.MustCompile("(?s)<!-- example -->\n```json\n(.*?)```\n")
 
-func schema(t testing.TB) *jsonschema.Schema {
-	t.Helper()
+func schema(tb testing.TB) *jsonschema.Schema {
+	tb.Helper()
 	s, err := jsonschema.NewCompiler().Compile(docSchema)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func schemaError(t testing.TB, s *jsonschema.Schema, doc []byte) error {
-	t.Helper()
+func schemaError(tb testing.TB, s *jsonschema.Schema, doc []byte) error {
+	tb.Helper()
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s.Validate(v)
 }
 
-func docPayloads(t testing.TB) [][]byte {
-	t.Helper()
+func docPayloads(tb testing.TB) [][]byte {
+	tb.Helper()
 	page, err := os.ReadFile(docPage)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var out [][]byte
 	for _, m := range docExample.FindAllSubmatch(page, -1) {
@@ -118,7 +118,7 @@ func writeDocExamples(t *testing.T) {
 	if n != len(examples) {
 		t.Fatalf("got %d places on the page, want %d", n, len(examples))
 	}
-	if err := os.WriteFile(docPage, page, 0o644); err != nil { //nolint:gosec // a page that everybody reads
+	if err := os.WriteFile(docPage, page, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -127,11 +127,11 @@ func parseEnvelope(b []byte, payloadType string) (*Envelope, error) {
 	switch {
 	case r.refusal != nil:
 	case e.Payload == nil:
-		r.failAt("payload", ReasonMissingField, "missing")
+		r.failAtf("payload", ReasonMissingField, "missing")
 	case e.PayloadType != payloadType:
-		r.failAt("payloadType", ReasonMalformedEnvelope, "want %q", payloadType)
+		r.failAtf("payloadType", ReasonMalformedEnvelope, "want %q", payloadType)
 	case !signed:
-		r.failAt("signatures", ReasonMissingField, "missing")
+		r.failAtf("signatures", ReasonMissingField, "missing")
 	}
 	r.end()
 	if err := r.err(); err != nil {
@@ -145,7 +145,7 @@ func (e *Envelope) signatures(r *reader) {
 	n := 0
 	for r.more() {
 		if n++; n > 1 {
-			r.fail(ReasonMalformedEnvelope, "got more than one signature, want exactly one")
+			r.failf(ReasonMalformedEnvelope, "got more than one signature, want exactly one")
 			return
 		}
 		r.begin('{')
@@ -156,18 +156,18 @@ func (e *Envelope) signatures(r *reader) {
 			case "sig":
 				e.Sig = r.base64(maxSig)
 				if r.refusal == nil && len(e.Sig) < minSig {
-					r.fail(ReasonMalformedEnvelope, "got a signature of %d bytes, want %d to %d", len(e.Sig), minSig, maxSig)
+					r.failf(ReasonMalformedEnvelope, "got a signature of %d bytes, want %d to %d", len(e.Sig), minSig, maxSig)
 				}
 			default:
 				r.unknown()
 			}
 		}
 		if e.Sig == nil {
-			r.failAt("sig", ReasonMissingField, "missing")
+			r.failAtf("sig", ReasonMissingField, "missing")
 		}
 	}
 	if n == 0 {
-		r.fail(ReasonMalformedEnvelope, "got no signature, want exactly one")
+		r.failf(ReasonMalformedEnvelope, "got no signature, want exactly one")
 	}
 }
 
@@ -187,7 +187,7 @@ func (e *Envelope) keyID(r *reader) {
 	}
 	hint := r.unquote(raw)
 	if len(hint) != 0 && (len(hint) != 64 || !lowerHex(hint)) {
-		r.fail(ReasonMalformedEnvelope, "want 64 lowercase hexadecimal characters, or an empty string")
+		r.failf(ReasonMalformedEnvelope, "want 64 lowercase hexadecimal characters, or an empty string")
 		return
 	}
 	e.KeyID = string(hint)

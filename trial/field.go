@@ -8,9 +8,9 @@ func (r *reader) document() *Document {
 	for r.next() {
 		switch string(r.name) {
 		case "id":
-			d.ID = r.identifier(maxName, isDocument, "a document's id of at most 128 characters")
+			d.ID = r.identifier(isDocument, "a document's id of at most 128 characters")
 		case "language":
-			d.Language = r.identifier(maxName, isLanguage, "a language tag such as en or de-AT")
+			d.Language = r.identifier(isLanguage, "a language tag such as en or de-AT")
 		case "scope":
 			d.Scope = r.line(maxName)
 		default:
@@ -18,7 +18,7 @@ func (r *reader) document() *Document {
 		}
 	}
 	if *d == (Document{}) {
-		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
+		r.failf(ReasonBadValue, "empty: leave the field out where there is no value")
 	}
 	return d
 }
@@ -33,7 +33,7 @@ func (r *reader) signer() Signer {
 		case "name":
 			s.Name = r.line(maxName)
 		case "role":
-			s.Role = Role(r.identifier(maxName, isRole, "a role: at most 40 lowercase letters, digits or -"))
+			s.Role = Role(r.identifier(isRole, "a role: at most 40 lowercase letters, digits or -"))
 		case "organisation":
 			s.Organisation = r.line(maxName)
 		default:
@@ -54,7 +54,7 @@ func (r *reader) treeHead() *TreeHead {
 	for r.next() {
 		switch string(r.name) {
 		case "origin":
-			t.Origin = r.identifier(maxName, isOrigin, "a log's name: a bare host name in lower case")
+			t.Origin = r.identifier(isOrigin, "a log's name: a bare host name in lower case")
 		case "size":
 			t.Size, size = r.number(), true
 		case "root":
@@ -77,7 +77,7 @@ func (r *reader) manifestInfo() *ManifestInfo {
 		case "files":
 			m.Files = r.number()
 			if r.refusal == nil && (m.Files == 0 || m.Files > maxManifestFiles) {
-				r.fail(ReasonBadNumber, "want 1 to %d files", maxManifestFiles)
+				r.failf(ReasonBadNumber, "want 1 to %d files", maxManifestFiles)
 			}
 		default:
 			r.unknown()
@@ -96,8 +96,9 @@ func (r *reader) registry() Registry {
 			r.unknown()
 			return nil
 		}
-		out[name] = r.identifier(maxName, schemes[name], "a number of the registry "+name)
+		out[name] = r.identifier(schemes[name], "a number of the registry "+name)
 	}
+	r.notEmpty(len(out))
 	return out
 }
 
@@ -108,7 +109,7 @@ func (r *reader) ids(limit int) []ID {
 	r.begin('[')
 	for r.more() {
 		if len(out) == limit {
-			r.fail(ReasonTooLarge, "got more than %d entries", limit)
+			r.failf(ReasonTooLarge, "got more than %d entries", limit)
 			return nil
 		}
 		id := ID(r.hash(ReasonBadIdentifier))
@@ -116,14 +117,12 @@ func (r *reader) ids(limit int) []ID {
 			seen = make(map[ID]struct{})
 		}
 		if _, dup := seen[id]; dup {
-			r.fail(ReasonDuplicateValue, "listed more than once")
+			r.failf(ReasonDuplicateValue, "listed more than once")
 		}
 		seen[id] = struct{}{}
 		out = append(out, id)
 	}
-	if r.refusal == nil && len(out) == 0 {
-		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
-	}
+	r.notEmpty(len(out))
 	return out
 }
 
@@ -138,7 +137,7 @@ func oneOf[T ~string](r *reader, list []T) T {
 			return v
 		}
 	}
-	r.fail(ReasonBadValue, "want one of %q", list)
+	r.failf(ReasonBadValue, "want one of %q", list)
 	return ""
 }
 
@@ -148,17 +147,22 @@ func listOf[T ~string](r *reader, limit int, value func() T) []T {
 	r.begin('[')
 	for r.more() {
 		if len(out) == limit {
-			r.fail(ReasonTooLarge, "got more than %d entries", limit)
+			r.failf(ReasonTooLarge, "got more than %d entries", limit)
 			return nil
 		}
 		v := value()
 		if r.refusal == nil && slices.Contains(out, v) {
-			r.fail(ReasonDuplicateValue, "listed more than once")
+			r.failf(ReasonDuplicateValue, "listed more than once")
 		}
 		out = append(out, v)
 	}
-	if r.refusal == nil && len(out) == 0 {
-		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
-	}
+	r.notEmpty(len(out))
 	return out
+}
+
+// notEmpty refuses a list or an object without entries.
+func (r *reader) notEmpty(entries int) {
+	if entries == 0 {
+		r.failf(ReasonBadValue, "empty: leave the field out where there is no value")
+	}
 }

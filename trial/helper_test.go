@@ -13,24 +13,24 @@ import (
 // The tests' keys are made once: what they are called is all that matters.
 var testKeys = map[string]*ecdsa.PrivateKey{}
 
-func testKey(t testing.TB, name string) *ecdsa.PrivateKey {
-	t.Helper()
+func testKey(tb testing.TB, name string) *ecdsa.PrivateKey {
+	tb.Helper()
 	if k := testKeys[name]; k != nil {
 		return k
 	}
 	k, err := GenerateKey()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	testKeys[name] = k
 	return k
 }
 
-func publicKey(t testing.TB, name string) *PublicKey {
-	t.Helper()
-	k, err := NewPublicKey(testKey(t, name).Public())
+func publicKey(tb testing.TB, name string) *PublicKey {
+	tb.Helper()
+	k, err := NewPublicKey(testKey(tb, name).Public())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }
@@ -40,27 +40,27 @@ var testTime = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 func hexOf(c byte) string { return strings.Repeat(string(c), 64) }
 
 // sponsorStatement is a statement that the sponsor's key named signs.
-func sponsorStatement(t testing.TB, key string, charter ID, kind Kind, body any) *Statement {
-	t.Helper()
+func sponsorStatement(tb testing.TB, key string, charter ID, kind Kind, body any) *Statement {
+	tb.Helper()
 	return &Statement{Predicate: Predicate{
 		Charter: charter, Kind: kind, Signed: NewInstant(testTime, "Europe/Berlin"), Meaning: MeaningApproval,
-		Signer: Signer{KeyID: publicKey(t, key).ID, Name: "Dr. Ada Sponsor", Role: RoleSponsor, Organisation: "Sponsor AG"},
+		Signer: Signer{KeyID: publicKey(tb, key).ID, Name: "Dr. Ada Sponsor", Role: RoleSponsor, Organisation: "Sponsor AG"},
 		Body:   body,
 	}}
 }
 
-func marshal(t testing.TB, st *Statement) *Statement {
-	t.Helper()
+func marshal(tb testing.TB, st *Statement) *Statement {
+	tb.Helper()
 	if _, err := MarshalStatement(st); err != nil {
-		t.Fatalf("MarshalStatement: %v", err)
+		tb.Fatalf("MarshalStatement: %v", err)
 	}
 	return st
 }
 
-func charterBody(t testing.TB) *CharterBody {
-	t.Helper()
+func charterBody(tb testing.TB) *CharterBody {
+	tb.Helper()
 	return &CharterBody{
-		SponsorKey: publicKey(t, "sponsor"), RecoveryKey: publicKey(t, "recovery"), SponsorOrganisation: "Sponsor AG",
+		SponsorKey: publicKey(tb, "sponsor"), RecoveryKey: publicKey(tb, "recovery"), SponsorOrganisation: "Sponsor AG",
 		Sites:        []Site{{ID: "701", Name: "Clinic North", Country: "DE"}, {ID: "704", Name: "Clinic South", GLN: "4012345000009"}},
 		Parameters:   map[string]int64{"endorsementDays": 7},
 		Endorsements: map[Kind][]Role{KindProtocol: {RoleSponsorMedical, RoleBiostatistician}},
@@ -68,23 +68,23 @@ func charterBody(t testing.TB) *CharterBody {
 	}
 }
 
-func prove(t testing.TB, key string, charter ID, body any) []byte {
-	t.Helper()
-	sig, err := SignPossession(testKey(t, key), charter, body)
+func prove(tb testing.TB, key string, charter ID, body any) []byte {
+	tb.Helper()
+	sig, err := SignPossession(testKey(tb, key), charter, body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return sig
 }
 
-func charterStatement(t testing.TB) *Statement {
-	t.Helper()
-	b := charterBody(t)
-	b.SponsorProof = prove(t, "sponsor", ID{}, b)
-	b.RecoveryProof = prove(t, "recovery", ID{}, b)
-	st := sponsorStatement(t, "sponsor", ID{}, KindCharter, b)
+func charterStatement(tb testing.TB) *Statement {
+	tb.Helper()
+	b := charterBody(tb)
+	b.SponsorProof = prove(tb, "sponsor", ID{}, b)
+	b.RecoveryProof = prove(tb, "recovery", ID{}, b)
+	st := sponsorStatement(tb, "sponsor", ID{}, KindCharter, b)
 	st.Predicate.Trial = Registry{RegistryNCT: "NCT04573309", RegistryEUCT: "2022-501549-57-00"}
-	return marshal(t, st)
+	return marshal(tb, st)
 }
 
 // world is a trial under construction. at is the next log index.
@@ -96,14 +96,14 @@ type world struct {
 	now     time.Time
 }
 
-func newWorld(t testing.TB) *world {
-	t.Helper()
-	c := charterStatement(t)
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	c := charterStatement(tb)
 	a, err := NewAuthority(c, 10)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return &world{t: t, charter: c, auth: a, at: 11, now: testTime}
+	return &world{t: tb, charter: c, auth: a, at: 11, now: testTime}
 }
 
 // log folds a statement at the next index and wants the reason, "" for none.
@@ -151,12 +151,12 @@ func period(from, until time.Time) enrolOption {
 	return func(b *EnrolmentBody) { b.From, b.Until = &from, &until }
 }
 
-func enrolmentBody(t testing.TB, key string, opts ...enrolOption) *EnrolmentBody {
-	t.Helper()
+func enrolmentBody(tb testing.TB, key string, opts ...enrolOption) *EnrolmentBody {
+	tb.Helper()
 	b := &EnrolmentBody{
 		HolderID: "h-" + key, Holder: HolderPerson, Name: "Name of " + key, Organisation: "Sponsor AG",
 		OrganisationType: OrganisationSponsor, Roles: []Role{RoleDataManager}, AllSites: true,
-		Kinds: []Kind{KindDataset, KindEndorsement, KindProtocol, KindRegistration}, Key: publicKey(t, key),
+		Kinds: []Kind{KindDataset, KindEndorsement, KindProtocol, KindRegistration}, Key: publicKey(tb, key),
 	}
 	for _, o := range opts {
 		o(b)
@@ -212,17 +212,17 @@ func (w *world) endorsement(by *Statement, site string, target ID) *Statement {
 }
 
 // wantRefusal checks reason and path. A path of "*" is any.
-func wantRefusal(t testing.TB, err error, reason Reason, path string) {
-	t.Helper()
+func wantRefusal(tb testing.TB, err error, reason Reason, path string) {
+	tb.Helper()
 	var r *Refusal
 	if !errors.As(err, &r) {
-		t.Fatalf("got error %v, want a refusal %s at %q", err, reason, path)
+		tb.Fatalf("got error %v, want a refusal %s at %q", err, reason, path)
 	}
 	if r.Reason != reason || path != "*" && r.Path != path {
-		t.Errorf("got %s at %q (%s), want %s at %q", r.Reason, r.Path, r.Detail, reason, path)
+		tb.Errorf("got %s at %q (%s), want %s at %q", r.Reason, r.Path, r.Detail, reason, path)
 	}
 	if r.Detail == "" || strings.ContainsFunc(r.Error(), func(c rune) bool { return c < ' ' || c > '~' }) {
-		t.Errorf("got detail %q, want plain words", r.Error())
+		tb.Errorf("got detail %q, want plain words", r.Error())
 	}
 }
 

@@ -61,7 +61,7 @@ func (r *reader) time() time.Time {
 	}
 	t, ok := parseTime(b)
 	if !ok {
-		r.fail(ReasonBadTime, "want RFC 3339 in UTC with at most milliseconds, such as 2026-01-02T03:04:05Z")
+		r.failf(ReasonBadTime, "want RFC 3339 in UTC with at most milliseconds, such as 2026-01-02T03:04:05Z")
 	}
 	return t
 }
@@ -69,7 +69,7 @@ func (r *reader) time() time.Time {
 func (r *reader) date() string {
 	s := r.line(32)
 	if r.refusal == nil && !isDate(s) {
-		r.fail(ReasonBadTime, "want a date such as 2026-01-02")
+		r.failf(ReasonBadTime, "want a date such as 2026-01-02")
 	}
 	return s
 }
@@ -84,7 +84,7 @@ func (r *reader) instant() *Instant {
 		case "zone":
 			t.Zone = r.line(64)
 			if r.refusal == nil && !isZone(t.Zone) {
-				r.fail(ReasonBadTime, "want a time zone name such as Europe/Berlin")
+				r.failf(ReasonBadTime, "want a time zone name such as Europe/Berlin")
 			}
 		default:
 			r.unknown()
@@ -98,6 +98,6 @@ func (r *reader) instant() *Instant {
 // require refuses the object that was read last where a member is missing.
 func (r *reader) require(name string, present bool) {
 	if !present {
-		r.failAt(name, ReasonMissingField, "missing")
+		r.failAtf(name, ReasonMissingField, "missing")
 	}
 }

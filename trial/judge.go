@@ -145,16 +145,11 @@ func (a *Authority) sponsor(st *Statement, i int, index uint64) (Standing, *Refu
 // enrolled judges a signature of an enrolled key.
 func (a *Authority) enrolled(st *Statement, index uint64, at *time.Time) (Standing, *Refusal) {
 	id := st.Predicate.Signer.KeyID
-	best, rank := refuse(ReasonUnknownKey, "predicate.signer.keyId", "unknown key %s in this trial", id), 0
-	if a.keys[id] != nil && len(a.enrolments[id]) == 0 {
-		best = refuse(ReasonVoidByRecovery, "predicate.signer.keyId", "the key's enrolment is void since the sponsor's key was recovered")
-	}
 	var found *enrolment
+	var best *Refusal // of several enrolments, the one that came closest tells why not
+	rank := -1
 	for _, e := range a.enrolments[id] {
 		if e.index >= index {
-			if rank == 0 {
-				best = refuse(ReasonUnknownKey, "predicate.signer.keyId", "the key was enrolled later, at index %d", e.index)
-			}
 			continue
 		}
 		bad, n := e.permits(&st.Predicate, index, at)
@@ -162,13 +157,12 @@ func (a *Authority) enrolled(st *Statement, index uint64, at *time.Time) (Standi
 			found = e
 			break
 		}
-		// Of several enrolments the one that came closest tells why not.
 		if n > rank {
 			best, rank = bad, n
 		}
 	}
-	if found == nil && rank == 0 {
-		return Standing{}, best
+	if found == nil && best == nil {
+		return Standing{}, a.unknownKey(id)
 	}
 	// Revocation first: it holds whatever the enrolments say.
 	if bad := a.revoked(id, index); bad != nil {
@@ -183,6 +177,18 @@ func (a *Authority) enrolled(st *Statement, index uint64, at *time.Time) (Standi
 		OrganisationType: b.OrganisationType, Roles: b.Roles, Enrolment: found.id,
 		Since: found.since(st.Predicate.Site, index),
 	}, nil
+}
+
+// unknownKey tells why no enrolment of a key counts.
+func (a *Authority) unknownKey(id KeyID) *Refusal {
+	const path = "predicate.signer.keyId"
+	switch list := a.enrolments[id]; {
+	case len(list) > 0:
+		return refuse(ReasonUnknownKey, path, "the key was enrolled later, at index %d", list[0].index)
+	case a.keys[id] != nil:
+		return refuse(ReasonVoidByRecovery, path, "the key's enrolment is void since the sponsor's key was recovered")
+	}
+	return refuse(ReasonUnknownKey, path, "unknown key %s in this trial", id)
 }
 
 func (a *Authority) revoked(id KeyID, index uint64) *Refusal {

@@ -71,9 +71,5 @@ func (k Kind) Known() bool {
 // the charter, and enrolment, revocation and recovery of keys. See
 // [AffectsAuthority] for the statements of other kinds that do.
 func (k Kind) Authority() bool {
-	switch k {
-	case KindCharter, KindKeyEnrolment, KindKeyRevocation, KindKeyRecovery:
-		return true
-	}
-	return false
+	return k == KindCharter || k == KindKeyEnrolment || k == KindKeyRevocation || k == KindKeyRecovery
 }

@@ -249,7 +249,7 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	}
 	r.require("secret", secret)
 	if typ != ManifestType {
-		r.failAt("type", ReasonMalformedManifest, "want %q", ManifestType)
+		r.failAtf("type", ReasonMalformedManifest, "want %q", ManifestType)
 	}
 	r.end()
 	if r.refusal != nil {
@@ -270,7 +270,7 @@ func (r *reader) manifestFiles() []ManifestFile {
 	r.begin('[')
 	for r.more() {
 		if len(out) == maxManifestFiles {
-			r.fail(ReasonTooLarge, "got more than %d files", maxManifestFiles)
+			r.failf(ReasonTooLarge, "got more than %d files", maxManifestFiles)
 			return nil
 		}
 		out = append(out, r.manifestFile(nil))

@@ -148,10 +148,10 @@ func ParseManifestProof(b []byte) (*ManifestProof, error) {
 	r.require("index", index)
 	r.require("hashes", hashes)
 	if typ != ManifestProofType {
-		r.failAt("type", ReasonMalformedManifest, "want %q", ManifestProofType)
+		r.failAtf("type", ReasonMalformedManifest, "want %q", ManifestProofType)
 	}
 	if p.files > maxManifestFiles || p.index >= p.files {
-		r.failAt("index", ReasonMalformedManifest, "want an index below the number of files, which is at most %d", maxManifestFiles)
+		r.failAtf("index", ReasonMalformedManifest, "want an index below the number of files, which is at most %d", maxManifestFiles)
 	}
 	r.end()
 	if r.refusal != nil {
@@ -171,7 +171,7 @@ func (r *reader) proofHashes() [][]byte {
 	r.begin('[')
 	for r.more() {
 		if len(out) == 64 {
-			r.fail(ReasonTooLarge, "got more than 64 hashes")
+			r.failf(ReasonTooLarge, "got more than 64 hashes")
 			return nil
 		}
 		h := r.base64x32()

@@ -26,11 +26,11 @@ func manifestFiles(n int) []ManifestFile {
 	return out
 }
 
-func newManifest(t testing.TB, n int) *Manifest {
-	t.Helper()
+func newManifest(tb testing.TB, n int) *Manifest {
+	tb.Helper()
 	m, err := NewManifest(manifestFiles(n), bytes.Repeat([]byte{7}, 32))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }

@@ -80,7 +80,7 @@ func (st *Statement) read(r *reader) {
 func (r *reader) constant(want string) string {
 	b := r.bytes(maxName)
 	if r.refusal == nil && string(b) != want {
-		r.fail(ReasonMalformedStatement, "want %q", want)
+		r.failf(ReasonMalformedStatement, "want %q", want)
 	}
 	return want
 }
@@ -91,12 +91,12 @@ func (r *reader) subjects() []Subject {
 	r.begin('[')
 	for r.more() {
 		if len(out) == MaxSubjects {
-			r.fail(ReasonTooLarge, "got more than %d subjects: send a manifest", MaxSubjects)
+			r.failf(ReasonTooLarge, "got more than %d subjects: send a manifest", MaxSubjects)
 			return nil
 		}
 		s := r.subject()
 		// Few names are compared one by one, many by a map: never all pairs.
-		dup := false
+		var dup bool
 		if len(out) < 8 {
 			dup = slices.ContainsFunc(out, func(o Subject) bool { return o.Name == s.Name })
 		} else {
@@ -110,12 +110,12 @@ func (r *reader) subjects() []Subject {
 			names[s.Name] = struct{}{}
 		}
 		if dup {
-			r.failAt("name", ReasonDuplicateValue, "another subject has this name")
+			r.failAtf("name", ReasonDuplicateValue, "another subject has this name")
 		}
 		out = append(out, s)
 	}
 	if len(out) == 0 {
-		r.fail(ReasonMissingField, "want at least one subject")
+		r.failf(ReasonMissingField, "want at least one subject")
 	}
 	return out
 }
@@ -129,7 +129,7 @@ func (r *reader) subject() Subject {
 			s.Name = r.line(maxFileName)
 			if r.refusal == nil {
 				if bad := badFileName(s.Name); bad != "" {
-					r.fail(ReasonBadName, "%s", bad)
+					r.failf(ReasonBadName, "%s", bad)
 				}
 			}
 		case "digest":
@@ -154,17 +154,17 @@ func (r *reader) digests() map[string]string {
 		switch {
 		case r.refusal != nil:
 		case !isDigestName(name):
-			r.fail(ReasonBadDigest, "want a digest's name in lowercase letters, digits and hyphens")
+			r.failf(ReasonBadDigest, "want a digest's name in lowercase letters, digits and hyphens")
 		case len(b) != 64 || !lowerHex(b):
-			r.fail(ReasonBadDigest, "got %d characters, want 64 lowercase hexadecimal characters", len(b))
+			r.failf(ReasonBadDigest, "got %d characters, want 64 lowercase hexadecimal characters", len(b))
 		case len(out) == 8:
-			r.fail(ReasonTooLarge, "got more than 8 digests")
+			r.failf(ReasonTooLarge, "got more than 8 digests")
 		default:
 			out[name] = string(b)
 		}
 	}
 	if len(out) == 0 {
-		r.fail(ReasonBadDigest, "want at least one digest")
+		r.failf(ReasonBadDigest, "want at least one digest")
 	}
 	return out
 }
@@ -193,13 +193,13 @@ func (st *Statement) predicate(r *reader) {
 		case "trial":
 			p.Trial = r.registry()
 		case "site":
-			p.Site = r.identifier(maxName, isSite, "a site's id: at most 20 letters, digits, _ or -")
+			p.Site = r.identifier(isSite, "a site's id: at most 20 letters, digits, _ or -")
 		case "kind":
-			p.Kind = Kind(r.identifier(maxName, isKind, "a kind: at most 40 lowercase letters, digits or -"))
+			p.Kind = Kind(r.identifier(isKind, "a kind: at most 40 lowercase letters, digits or -"))
 		case "document":
 			p.Document = r.document()
 		case "version":
-			p.Version = r.identifier(maxName, isVersion, "a version label of at most 32 characters, such as 3.1 or 2.1-FR")
+			p.Version = r.identifier(isVersion, "a version label of at most 32 characters, such as 3.1 or 2.1-FR")
 		case "supersedes":
 			p.Supersedes = r.hash(ReasonBadIdentifier)
 		case "reason":
@@ -270,7 +270,7 @@ func (st *Statement) finishBody(r *reader, present fields) {
 		case KindTMFDocument:
 			p.Body = new(TMFBody)
 		default:
-			r.failAt("body", ReasonMissingField, "missing: the kind needs one")
+			r.failAtf("body", ReasonMissingField, "missing: the kind needs one")
 		}
 	case p.Body == nil:
 		inner := newReader(st.body, ReasonMalformedStatement, "predicate.body")

@@ -12,7 +12,7 @@ func (r *reader) publicKey() *PublicKey {
 	}
 	key, err := ParsePublicKeyDER(der)
 	if bad := (*Refusal)(nil); errors.As(err, &bad) {
-		r.fail(bad.Reason, "%s", bad.Detail)
+		r.failf(bad.Reason, "%s", bad.Detail)
 		return nil
 	}
 	return key
@@ -21,13 +21,13 @@ func (r *reader) publicKey() *PublicKey {
 func (r *reader) proof() []byte {
 	sig := r.base64(maxSig)
 	if r.refusal == nil && len(sig) < minSig {
-		r.fail(ReasonBadPossessionProof, "got %d bytes, want %d to %d", len(sig), minSig, maxSig)
+		r.failf(ReasonBadPossessionProof, "got %d bytes, want %d to %d", len(sig), minSig, maxSig)
 	}
 	return sig
 }
 
 func (r *reader) role() Role {
-	return Role(r.identifier(maxName, isRole, "a role: at most 40 lowercase letters, digits or -"))
+	return Role(r.identifier(isRole, "a role: at most 40 lowercase letters, digits or -"))
 }
 
 var blindingGuards = []BlindingGuard{BlindingOff, BlindingWarn, BlindingRefuse}
@@ -73,7 +73,7 @@ func (r *reader) charter() *CharterBody {
 	r.require("sponsorOrganisation", b.SponsorOrganisation != "")
 	r.require("sites", len(b.Sites) > 0)
 	if r.refusal == nil && b.SponsorKey.ID == b.RecoveryKey.ID {
-		r.failAt("recoveryKey", ReasonKeyInUse, "the recovery key is the sponsor's key")
+		r.failAtf("recoveryKey", ReasonKeyInUse, "the recovery key is the sponsor's key")
 	}
 	if r.refusal == nil {
 		r.endorsementRoles(b)
@@ -88,9 +88,9 @@ func (r *reader) extraRole() Role {
 	switch {
 	case r.refusal != nil:
 	case knownRole(role, nil), role == RoleSponsor, role == RoleRecovery, role == RoleNotary:
-		r.fail(ReasonBadValue, "the role is given by the closed list")
+		r.failf(ReasonBadValue, "the role is given by the closed list")
 	case role.ofSite(), role.ofSystem():
-		r.fail(ReasonBadValue, "an added role may neither begin with site- nor end with -system")
+		r.failf(ReasonBadValue, "an added role may neither begin with site- nor end with -system")
 	}
 	return role
 }
@@ -101,20 +101,20 @@ func (r *reader) sites() []Site {
 	r.begin('[')
 	for r.more() {
 		if len(out) == maxSites {
-			r.fail(ReasonTooLarge, "got more than %d sites", maxSites)
+			r.failf(ReasonTooLarge, "got more than %d sites", maxSites)
 			return nil
 		}
 		s := r.site()
 		// Two ids that differ in case alone are one site to many systems.
 		key := strings.ToLower(s.ID)
 		if _, dup := seen[key]; dup && r.refusal == nil {
-			r.failAt("id", ReasonDuplicateValue, "another site has this id")
+			r.failAtf("id", ReasonDuplicateValue, "another site has this id")
 		}
 		seen[key] = struct{}{}
 		out = append(out, s)
 	}
 	if r.refusal == nil && len(out) == 0 {
-		r.fail(ReasonMissingField, "want at least one site")
+		r.failf(ReasonMissingField, "want at least one site")
 	}
 	return out
 }
@@ -129,9 +129,9 @@ func (r *reader) site() Site {
 		case "name":
 			s.Name = r.line(maxName)
 		case "country":
-			s.Country = r.identifier(maxName, isCountry, "a country code of two capital letters")
+			s.Country = r.identifier(isCountry, "a country code of two capital letters")
 		case "gln":
-			s.GLN = r.identifier(maxName, schemes[SchemeGLN], "a GLN of 13 digits with its check digit")
+			s.GLN = r.identifier(schemes[SchemeGLN], "a GLN of 13 digits with its check digit")
 		default:
 			r.unknown()
 		}
@@ -142,7 +142,7 @@ func (r *reader) site() Site {
 }
 
 func (r *reader) siteID() string {
-	return r.identifier(maxName, isSite, "a site's id: at most 20 letters, digits, _ or -")
+	return r.identifier(isSite, "a site's id: at most 20 letters, digits, _ or -")
 }
 
 func (r *reader) parameters() map[string]int64 {
@@ -154,13 +154,14 @@ func (r *reader) parameters() map[string]int64 {
 		switch {
 		case r.refusal != nil:
 		case !isParameter(name):
-			r.fail(ReasonBadIdentifier, "want a parameter's name in lower camel case, at most 40 characters")
+			r.failf(ReasonBadIdentifier, "want a parameter's name in lower camel case, at most 40 characters")
 		case len(out) == maxMap:
-			r.fail(ReasonTooLarge, "got more than %d entries", maxMap)
+			r.failf(ReasonTooLarge, "got more than %d entries", maxMap)
 		default:
 			out[name] = int64(n)
 		}
 	}
+	r.notEmpty(len(out))
 	return out
 }
 
@@ -173,13 +174,14 @@ func (r *reader) endorsements() map[Kind][]Role {
 		switch {
 		case r.refusal != nil:
 		case !isKind(string(kind)):
-			r.fail(ReasonBadIdentifier, "want a kind: at most 40 lowercase letters, digits or -")
+			r.failf(ReasonBadIdentifier, "want a kind: at most 40 lowercase letters, digits or -")
 		case len(out) == maxKinds:
-			r.fail(ReasonTooLarge, "got more than %d entries", maxKinds)
+			r.failf(ReasonTooLarge, "got more than %d entries", maxKinds)
 		default:
 			out[kind] = list
 		}
 	}
+	r.notEmpty(len(out))
 	return out
 }
 
@@ -188,7 +190,7 @@ func (r *reader) endorsementRoles(b *CharterBody) {
 	for kind, list := range b.Endorsements {
 		for _, role := range list {
 			if !knownRole(role, b.Roles) {
-				r.failAt("endorsements", ReasonUnknownRole, "the table for %s names a role that neither the list nor the charter has", kind)
+				r.failAtf("endorsements", ReasonUnknownRole, "the table for %s names a role that neither the list nor the charter has", kind)
 				return
 			}
 		}
@@ -206,13 +208,13 @@ func (r *reader) enrolment() *EnrolmentBody {
 	for r.next() {
 		switch string(r.name) {
 		case "holderId":
-			b.HolderID = r.identifier(maxName, isHolder, "a holder's id: at most 64 letters, digits and . _ @ : + -")
+			b.HolderID = r.identifier(isHolder, "a holder's id: at most 64 letters, digits and . _ @ : + -")
 		case "holder":
 			b.Holder = oneOf(r, holderTypes)
 		case "name":
 			b.Name = r.line(maxName)
 		case "orcid":
-			b.ORCID = r.identifier(maxName, isORCID, "an ORCID iD with its check character")
+			b.ORCID = r.identifier(isORCID, "an ORCID iD with its check character")
 		case "organisation":
 			b.Organisation = r.line(maxName)
 		case "organisationType":
@@ -260,28 +262,26 @@ func (r *reader) siteList() []string {
 	r.begin('[')
 	for r.more() {
 		if len(out) == maxSites {
-			r.fail(ReasonTooLarge, "got more than %d sites", maxSites)
+			r.failf(ReasonTooLarge, "got more than %d sites", maxSites)
 			return nil
 		}
 		s := r.siteID()
 		if _, dup := seen[s]; dup && r.refusal == nil {
-			r.fail(ReasonDuplicateValue, "listed more than once")
+			r.failf(ReasonDuplicateValue, "listed more than once")
 		}
 		seen[s] = struct{}{}
 		out = append(out, s)
 	}
-	if r.refusal == nil && len(out) == 0 {
-		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
-	}
+	r.notEmpty(len(out))
 	return out
 }
 
 // enrolledKind reads a kind that an enrolled key may sign. It may be one of a
 // later version, so that a trial need not enrol its keys again.
 func (r *reader) enrolledKind() Kind {
-	k := Kind(r.identifier(maxName, isKind, "a kind: at most 40 lowercase letters, digits or -"))
+	k := Kind(r.identifier(isKind, "a kind: at most 40 lowercase letters, digits or -"))
 	if k.Authority() || k == KindTimeMark {
-		r.fail(ReasonKindNotAllowed, "no enrolled key signs statements of kind %s", k)
+		r.failf(ReasonKindNotAllowed, "no enrolled key signs statements of kind %s", k)
 	}
 	return k
 }
@@ -291,24 +291,24 @@ func (r *reader) enrolmentSense(b *EnrolmentBody) {
 	site := b.OrganisationType == OrganisationSite
 	switch {
 	case b.AllSites && b.Sites != nil:
-		r.failAt("sites", ReasonBadValue, "got a list beside allSites, want one of them")
+		r.failAtf("sites", ReasonBadValue, "got a list beside allSites, want one of them")
 	case !b.AllSites && b.Sites == nil:
-		r.failAt("sites", ReasonMissingField, "missing: list the sites, or set allSites")
+		r.failAtf("sites", ReasonMissingField, "missing: list the sites, or set allSites")
 	case b.AllSites && site:
-		r.failAt("allSites", ReasonBadValue, "a holder at a site signs for the sites listed")
+		r.failAtf("allSites", ReasonBadValue, "a holder at a site signs for the sites listed")
 	case b.From != nil && b.Until != nil && !b.From.Before(*b.Until):
-		r.failAt("until", ReasonBadTime, "want a time after from")
+		r.failAtf("until", ReasonBadTime, "want a time after from")
 	case b.ORCID != "" && b.Holder != HolderPerson:
-		r.failAt("orcid", ReasonBadValue, "only a person has an ORCID iD")
+		r.failAtf("orcid", ReasonBadValue, "only a person has an ORCID iD")
 	}
 	for _, role := range b.Roles {
 		switch {
 		case role.ofSite() && !site:
-			r.failAt("roles", ReasonRoleNotAllowed, "the role %s needs the organisation type site", role)
+			r.failAtf("roles", ReasonRoleNotAllowed, "the role %s needs the organisation type site", role)
 		case role.ofSystem() && b.Holder != HolderSystem:
-			r.failAt("roles", ReasonRoleNotAllowed, "the role %s is a system's", role)
+			r.failAtf("roles", ReasonRoleNotAllowed, "the role %s is a system's", role)
 		case knownRole(role, nil) && !role.ofSystem() && b.Holder != HolderPerson:
-			r.failAt("roles", ReasonRoleNotAllowed, "the role %s is a person's", role)
+			r.failAtf("roles", ReasonRoleNotAllowed, "the role %s is a person's", role)
 		}
 	}
 }

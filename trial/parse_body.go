@@ -30,7 +30,7 @@ func parseBody(r *reader, kind Kind) any {
 	case KindTimeMark:
 		return r.timeMark()
 	}
-	r.fail(ReasonUnknownKind, "no such kind")
+	r.failf(ReasonUnknownKind, "no such kind")
 	return nil
 }
 
@@ -52,14 +52,14 @@ func (r *reader) registration() *RegistrationBody {
 	r.require("registry", b.Registry != "")
 	r.require("number", b.Number != "")
 	if r.refusal == nil && !schemes[b.Registry](b.Number) {
-		r.failAt("number", ReasonBadIdentifier, "want a number of the registry %s", b.Registry)
+		r.failAtf("number", ReasonBadIdentifier, "want a number of the registry %s", b.Registry)
 	}
 	return b
 }
 
 func (r *reader) countries() []string {
 	return listOf(r, maxCountries, func() string {
-		return r.identifier(maxName, isCountry, "a country code of two capital letters")
+		return r.identifier(isCountry, "a country code of two capital letters")
 	})
 }
 
@@ -155,7 +155,7 @@ func (r *reader) documentRefs() []DocumentRef {
 	r.begin('[')
 	for r.more() {
 		if len(out) == maxLineage {
-			r.fail(ReasonTooLarge, "got more than %d entries", maxLineage)
+			r.failf(ReasonTooLarge, "got more than %d entries", maxLineage)
 			return nil
 		}
 		var d DocumentRef
@@ -163,9 +163,9 @@ func (r *reader) documentRefs() []DocumentRef {
 		for r.next() {
 			switch string(r.name) {
 			case "id":
-				d.ID = r.identifier(maxName, isDocument, "a document's id of at most 128 characters")
+				d.ID = r.identifier(isDocument, "a document's id of at most 128 characters")
 			case "version":
-				d.Version = r.identifier(maxName, isVersion, "a version label of at most 32 characters, such as 3.1 or 2.1-FR")
+				d.Version = r.identifier(isVersion, "a version label of at most 32 characters, such as 3.1 or 2.1-FR")
 			default:
 				r.unknown()
 			}
@@ -174,9 +174,7 @@ func (r *reader) documentRefs() []DocumentRef {
 		r.require("version", d.Version != "")
 		out = append(out, d)
 	}
-	if r.refusal == nil && len(out) == 0 {
-		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
-	}
+	r.notEmpty(len(out))
 	return out
 }
 
@@ -226,16 +224,14 @@ func (r *reader) dictionaries() map[string]string {
 		switch {
 		case r.refusal != nil:
 		case !word(name, 64, " ._-"):
-			r.fail(ReasonBadIdentifier, "want a dictionary's name of at most 64 characters")
+			r.failf(ReasonBadIdentifier, "want a dictionary's name of at most 64 characters")
 		case len(out) == maxMap:
-			r.fail(ReasonTooLarge, "got more than %d entries", maxMap)
+			r.failf(ReasonTooLarge, "got more than %d entries", maxMap)
 		default:
 			out[name] = version
 		}
 	}
-	if r.refusal == nil && len(out) == 0 {
-		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
-	}
+	r.notEmpty(len(out))
 	return out
 }
 
@@ -245,7 +241,7 @@ func (r *reader) tmf() *TMFBody {
 	for r.next() {
 		switch string(r.name) {
 		case "artifact":
-			b.Artifact = r.identifier(maxName, isArtifact, "a TMF Reference Model number such as 02.01.02")
+			b.Artifact = r.identifier(isArtifact, "a TMF Reference Model number such as 02.01.02")
 		case "title":
 			b.Title = r.line(maxText)
 		case "date":
@@ -282,7 +278,7 @@ func (r *reader) timeMark() *TimeMarkBody {
 	for r.next() {
 		switch string(r.name) {
 		case "origin":
-			b.Origin = r.identifier(maxName, isOrigin, "a log's name: a bare host name in lower case")
+			b.Origin = r.identifier(isOrigin, "a log's name: a bare host name in lower case")
 		case "time":
 			b.Time = r.time()
 		case "size":

@@ -40,7 +40,7 @@ var readers = sync.Pool{New: func() any { return new(reader) }}
 
 // newReader returns a reader of src; release gives it back.
 func newReader(src []byte, malformed Reason, prefix string) *reader {
-	r := readers.Get().(*reader)
+	r, _ := readers.Get().(*reader) // the pool holds nothing else
 	r.src, r.malformed, r.prefix, r.refusal = src, malformed, prefix, nil
 	r.buf = *bytes.NewBuffer(src)
 	r.dec.Reset(&r.buf)
@@ -62,15 +62,15 @@ func (r *reader) err() error {
 	return r.refusal
 }
 
-// fail refuses the value that was read last.
-func (r *reader) fail(reason Reason, format string, args ...any) {
+// failf refuses the value that was read last.
+func (r *reader) failf(reason Reason, format string, args ...any) {
 	if r.refusal == nil {
 		r.refusal = refuse(reason, r.path(string(r.dec.StackPointer())), format, args...)
 	}
 }
 
-// failAt refuses something below the value that was read last.
-func (r *reader) failAt(child string, reason Reason, format string, args ...any) {
+// failAtf refuses something below the value that was read last.
+func (r *reader) failAtf(child string, reason Reason, format string, args ...any) {
 	if r.refusal == nil {
 		r.refusal = refuse(reason, joinPath(r.path(string(r.dec.StackPointer())), child), format, args...)
 	}
@@ -110,9 +110,8 @@ func (r *reader) syntax(err error) {
 	if r.refusal != nil {
 		return
 	}
-	var syn *jsontext.SyntacticError
 	path, at := r.prefix, len(r.src)
-	if errors.As(err, &syn) {
+	if syn, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		path, at = r.path(string(syn.JSONPointer)), int(syn.ByteOffset)
 	}
 	switch {
@@ -122,7 +121,7 @@ func (r *reader) syntax(err error) {
 		r.refusal = refuse(ReasonBadUTF8, path, "not valid UTF-8")
 	case loneSurrogate(r.src[min(at, len(r.src)):]):
 		r.refusal = refuse(ReasonBadUTF8, path, "an escaped surrogate without its other half")
-	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		r.refusal = refuse(r.malformed, path, "the document ends too early")
 	default:
 		r.refusal = refuse(r.malformed, path, "not valid JSON at byte %d", at)
@@ -161,30 +160,31 @@ func (r *reader) begin(kind jsontext.Kind) {
 }
 
 func (r *reader) wrongType(got, want jsontext.Kind) {
-	// The token must be read to be pointed at.
-	if err := r.dec.SkipValue(); err != nil {
+	// The token must be read to be pointed at. What is nested below it is not.
+	if _, err := r.dec.ReadToken(); err != nil {
 		r.syntax(err)
 		return
 	}
-	r.fail(r.malformed, "got %s, want %s", kindName(got), kindName(want))
+	r.failf(r.malformed, "got %s, want %s", kindName(got), kindName(want))
 }
 
 func kindName(k jsontext.Kind) string {
 	switch k {
-	case '{':
+	case jsontext.KindBeginObject:
 		return "an object"
-	case '[':
+	case jsontext.KindBeginArray:
 		return "a list"
-	case '"':
+	case jsontext.KindString:
 		return "a string"
-	case '0':
+	case jsontext.KindNumber:
 		return "a number"
-	case 't', 'f':
+	case jsontext.KindTrue, jsontext.KindFalse:
 		return "true or false"
-	case 'n':
+	case jsontext.KindNull:
 		return "null"
+	default:
+		return "something else"
 	}
-	return "something else"
 }
 
 // next reads the name of the next member into r.name, or leaves the object.
@@ -219,7 +219,7 @@ func (r *reader) more() bool {
 
 // unknown refuses the current member.
 func (r *reader) unknown() {
-	r.fail(ReasonUnknownField, "no such field")
+	r.failf(ReasonUnknownField, "no such field")
 }
 
 // end refuses anything after the document.
@@ -227,7 +227,7 @@ func (r *reader) end() {
 	if r.refusal != nil {
 		return
 	}
-	if _, err := r.dec.ReadToken(); err != io.EOF {
+	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
 		r.refusal = refuse(r.malformed, r.prefix, "something follows the document")
 	}
 }
@@ -253,7 +253,7 @@ func (r *reader) skip() []byte {
 		case '{', '[':
 			r.token()
 			if r.dec.StackDepth()-base > maxDepth {
-				r.fail(ReasonTooDeep, "nested more than %d deep", maxDepth)
+				r.failf(ReasonTooDeep, "nested more than %d deep", maxDepth)
 			}
 		case '"':
 			r.anyString()
@@ -280,7 +280,7 @@ func (r *reader) anyString() {
 		return
 	}
 	if i := forbidden(r.unquote(raw), true); i >= 0 {
-		r.fail(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
+		r.failf(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
 	}
 }
 

@@ -108,8 +108,7 @@ func (r *Refusal) Error() string {
 
 // ReasonOf returns the reason of the first [Refusal] in err's chain, or "".
 func ReasonOf(err error) Reason {
-	var r *Refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r.Reason
 	}
 	return ""

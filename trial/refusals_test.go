@@ -19,12 +19,12 @@ type refusalCase struct {
 	beyondSchema bool
 }
 
-func swap(old, new string) func(string) string {
+func swap(was, fresh string) func(string) string {
 	return func(doc string) string {
-		if !strings.Contains(doc, old) {
-			panic("no " + old + " in " + doc)
+		if !strings.Contains(doc, was) {
+			panic("no " + was + " in " + doc)
 		}
-		return strings.Replace(doc, old, new, 1)
+		return strings.Replace(doc, was, fresh, 1)
 	}
 }
 
@@ -79,6 +79,7 @@ func formCases() []refusalCase {
 		{"duplicate in a body", d, swap(`"purpose":`, `"origin":"edc","purpose":`), ReasonDuplicateField, "predicate.body.origin", true},
 		{"bad UTF-8", d, set("sourceSystem", "\xff"), ReasonBadUTF8, "*", true},
 		{"lone surrogate", d, set("sourceSystem", `\udc00`), ReasonBadUTF8, "*", true},
+		{"deep nesting where a string belongs", d, swap(`"site":"701"`, `"site":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)), ReasonMalformedStatement, "predicate.site", true},
 		{"null", d, swap(`"site":"701"`, `"site":null`), ReasonMalformedStatement, "predicate.site", false},
 		{"a number for a string", d, swap(`"site":"701"`, `"site":701`), ReasonMalformedStatement, "predicate.site", false},
 		{"a string for a number", d, with(`"size":[0-9]+`, `"size":"4"`), ReasonMalformedStatement, "predicate.seen.size", false},
@@ -141,6 +142,7 @@ func fieldCases() []refusalCase {
 		{"site far too long", d, set("site", strings.Repeat("7", 300)), ReasonTooLarge, "predicate.site", false},
 		{"version too long", KindProtocol, set("version", strings.Repeat("1", 33)), ReasonBadIdentifier, "predicate.version", false},
 		{"unknown registry", d, swap(`"kind":`, `"trial":{"who":"1"},"kind":`), ReasonUnknownField, "predicate.trial.who", false},
+		{"empty trial", d, swap(`"kind":`, `"trial":{},"kind":`), ReasonBadValue, "predicate.trial", false},
 		{"bad NCT", d, swap(`"kind":`, `"trial":{"nct":"NCT0457330"},"kind":`), ReasonBadIdentifier, "predicate.trial.nct", false},
 		{"supersedes without reason", KindProtocolAmendment, cut(`"reason":"[^"]*",`), ReasonMissingReason, "predicate.reason", false},
 		{"language", KindProtocol, set("language", "english language"), ReasonBadIdentifier, "predicate.document.language", false},
@@ -149,7 +151,7 @@ func fieldCases() []refusalCase {
 		{"lineage twice", KindDerivedDataset, with(`"lineage":\["([^"]*)"\]`, `"lineage":["$1","$1"]`), ReasonDuplicateValue, "predicate.lineage[1]", false},
 		{"lineage too long", KindDerivedDataset, longLineage, ReasonTooLarge, "predicate.lineage[999]", false},
 		{"seen without size", d, cut(`"size":[0-9]+,`), ReasonMissingField, "predicate.seen.size", false},
-		{"time mark with a trial", KindTimeMark, swap(`"kind":`, `"trial":{},"kind":`), ReasonFieldNotAllowed, "predicate.trial", false},
+		{"time mark with a trial", KindTimeMark, swap(`"kind":`, `"trial":{"nct":"NCT04573309"},"kind":`), ReasonFieldNotAllowed, "predicate.trial", false},
 		{"time mark with a site", KindTimeMark, swap(`"kind":`, `"site":"701","kind":`), ReasonFieldNotAllowed, "predicate.site", false},
 		{"charter with a charter", KindCharter, swap(`"kind":`, `"charter":"`+anyHex+`","kind":`), ReasonFieldNotAllowed, "predicate.charter", false},
 		{"endorsement that supersedes", KindEndorsement, swap(`"kind":`, `"supersedes":"`+anyHex+`","reason":"x","kind":`), ReasonFieldNotAllowed, "predicate.supersedes", false},
@@ -179,8 +181,8 @@ func subjectCases() []refusalCase {
 	name := func(title, value string, reason Reason) refusalCase {
 		return refusalCase{title, d, swap(`"dm.json"`, `"`+value+`"`), reason, "subject[0].name", false}
 	}
-	digest := func(title, old, new string, path string) refusalCase {
-		return refusalCase{title, d, swap(old, new), ReasonBadDigest, path, false}
+	digest := func(title, was, fresh, path string) refusalCase {
+		return refusalCase{title, d, swap(was, fresh), ReasonBadDigest, path, false}
 	}
 	sha := `"sha256":"` + hexOf('5') + `"`
 	return []refusalCase{
@@ -259,6 +261,8 @@ func authorityCases() []refusalCase {
 		{"no sites", c, with(`"sites":\[.*?\]`, `"sites":[]`), ReasonMissingField, body("sites"), false},
 		{"site twice", c, swap(`"id":"704"`, `"id":"701"`), ReasonDuplicateValue, body("sites[1].id"), true},
 		{"GLN", c, set("gln", "4012345000008"), ReasonBadIdentifier, body("sites[1].gln"), true},
+		{"empty parameters", c, with(`"parameters":\{[^}]*\}`, `"parameters":{}`), ReasonBadValue, body("parameters"), false},
+		{"empty endorsements", c, with(`"endorsements":\{[^}]*\}`, `"endorsements":{}`), ReasonBadValue, body("endorsements"), false},
 		{"parameter's name", c, swap(`"endorsementDays"`, `"Endorsement-days"`), ReasonBadIdentifier, body("parameters.Endorsement-days"), false},
 		{"parameter a fraction", c, swap(`"endorsementDays":7`, `"endorsementDays":7.5`), ReasonBadNumber, body("parameters.endorsementDays"), false},
 		{"endorsement by an unknown role", c, swap(`"biostatistician"`, `"wizard"`), ReasonUnknownRole, body("endorsements"), true},
@@ -295,17 +299,17 @@ func sameKeys(doc string) string {
 	return replaceValue(doc, "recoveryKey", key)
 }
 
-func testSources(t testing.TB) [][]byte {
-	t.Helper()
+func testSources(tb testing.TB) [][]byte {
+	tb.Helper()
 	names, err := filepath.Glob("*_test.go")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var out [][]byte
 	for _, n := range names {
 		b, err := os.ReadFile(n)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out = append(out, b)
 	}
@@ -313,11 +317,11 @@ func testSources(t testing.TB) [][]byte {
 }
 
 // reasonNames returns the names of the constants by their values.
-func reasonNames(t testing.TB) map[Reason]string {
-	t.Helper()
+func reasonNames(tb testing.TB) map[Reason]string {
+	tb.Helper()
 	src, err := os.ReadFile("reason.go")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	out := map[Reason]string{}
 	for _, m := range regexp.MustCompile(`(Reason\w+)\s+Reason = "(\w+)"`).FindAllStringSubmatch(string(src), -1) {

@@ -12,17 +12,17 @@ import (
 
 // goodStatements are the page's examples, without blanks, by kind: the first of
 // each.
-func goodStatements(t testing.TB) map[Kind]string {
-	t.Helper()
+func goodStatements(tb testing.TB) map[Kind]string {
+	tb.Helper()
 	out := map[Kind]string{}
-	for _, payload := range docPayloads(t) {
+	for _, payload := range docPayloads(tb) {
 		v := jsontext.Value(payload)
 		if err := v.Compact(); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		st, err := ParseStatement(v)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, ok := out[st.Predicate.Kind]; !ok {
 			out[st.Predicate.Kind] = string(v)
@@ -33,7 +33,7 @@ func goodStatements(t testing.TB) map[Kind]string {
 
 const anyHex = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// between replaces the text from old to the next quote mark.
+// replaceValue replaces the string of the last member of this name.
 func replaceValue(doc, field, value string) string {
 	i := strings.LastIndex(doc, `"`+field+`":"`)
 	if i < 0 {

@@ -27,10 +27,10 @@ func (r *reader) bytes(limit int) []byte {
 	b := r.unquote(raw)
 	switch {
 	case len(b) == 0:
-		r.fail(ReasonBadValue, "empty: leave the field out where there is no value")
+		r.failf(ReasonBadValue, "empty: leave the field out where there is no value")
 		return nil
 	case len(b) > limit:
-		r.fail(ReasonTooLarge, "got %d bytes, want at most %d", len(b), limit)
+		r.failf(ReasonTooLarge, "got %d bytes, want at most %d", len(b), limit)
 		return nil
 	}
 	return b
@@ -41,7 +41,7 @@ func (r *reader) bytes(limit int) []byte {
 func (r *reader) line(limit int) string {
 	b := r.bytes(limit)
 	if i := forbidden(b, false); i >= 0 {
-		r.fail(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
+		r.failf(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
 		return ""
 	}
 	return string(b)
@@ -51,7 +51,7 @@ func (r *reader) line(limit int) string {
 func (r *reader) text(limit int) string {
 	b := r.bytes(limit)
 	if i := forbidden(b, true); i >= 0 {
-		r.fail(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
+		r.failf(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
 		return ""
 	}
 	return string(b)
@@ -65,7 +65,7 @@ func forbidden(b []byte, lines bool) int {
 	for i := 0; i < len(b); {
 		c := b[i]
 		if c < utf8.RuneSelf {
-			if (c < ' ' && !(lines && (c == '\n' || c == '\t'))) || c == 0x7f {
+			if c < ' ' && (!lines || c != '\n' && c != '\t') || c == 0x7f {
 				return i
 			}
 			i++
@@ -87,10 +87,10 @@ func forbidden(b []byte, lines bool) int {
 }
 
 // identifier reads a line that ok accepts; want describes it.
-func (r *reader) identifier(limit int, ok func(string) bool, want string) string {
-	s := r.line(limit)
+func (r *reader) identifier(ok func(string) bool, want string) string {
+	s := r.line(maxName)
 	if r.refusal == nil && !ok(s) {
-		r.fail(ReasonBadIdentifier, "want %s", want)
+		r.failf(ReasonBadIdentifier, "want %s", want)
 	}
 	return s
 }
@@ -102,11 +102,11 @@ func (r *reader) hash(reason Reason) (d [32]byte) {
 		return d
 	}
 	if len(b) != 64 {
-		r.fail(reason, "got %d characters, want 64 lowercase hexadecimal characters", len(b))
+		r.failf(reason, "got %d characters, want 64 lowercase hexadecimal characters", len(b))
 		return d
 	}
 	if !lowerHex(b) {
-		r.fail(reason, "want 64 lowercase hexadecimal characters")
+		r.failf(reason, "want 64 lowercase hexadecimal characters")
 		return d
 	}
 	_, _ = hex.Decode(d[:], b) // checked above
@@ -130,7 +130,7 @@ func (r *reader) base64(limit int) []byte {
 	}
 	out, ok := decodeBase64(b)
 	if !ok {
-		r.fail(r.malformed, "want standard base64 with padding, without line breaks")
+		r.failf(r.malformed, "want standard base64 with padding, without line breaks")
 		return nil
 	}
 	return out
@@ -156,11 +156,11 @@ func (r *reader) base64x32() (d [32]byte) {
 	}
 	var out [33]byte
 	if len(b) != 44 || bytes.IndexByte(b, '\n') >= 0 || bytes.IndexByte(b, '\r') >= 0 {
-		r.fail(ReasonBadValue, "want the base64 of 32 bytes, 44 characters")
+		r.failf(ReasonBadValue, "want the base64 of 32 bytes, 44 characters")
 		return d
 	}
 	if n, err := strictBase64.Decode(out[:], b); err != nil || n != 32 {
-		r.fail(ReasonBadValue, "want the base64 of 32 bytes, 44 characters")
+		r.failf(ReasonBadValue, "want the base64 of 32 bytes, 44 characters")
 		return d
 	}
 	copy(d[:], out[:])
@@ -177,7 +177,7 @@ func (r *reader) number() uint64 {
 	if err != nil || n > maxInt {
 		// The numeral was checked to be in range: it has a sign, a fraction or
 		// an exponent.
-		r.fail(ReasonBadNumber, "want a whole number without sign, fraction or exponent")
+		r.failf(ReasonBadNumber, "want a whole number without sign, fraction or exponent")
 		return 0
 	}
 	return n
@@ -198,7 +198,7 @@ func (r *reader) numeral() []byte {
 		return nil
 	}
 	if !safeNumeral(string(raw)) {
-		r.fail(ReasonNumberTooLarge, "want a number between -(2^53-1) and 2^53-1")
+		r.failf(ReasonNumberTooLarge, "want a number between -(2^53-1) and 2^53-1")
 		return nil
 	}
 	return raw
