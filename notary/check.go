@@ -96,9 +96,9 @@ type checker struct {
 	// size is how much of the log is compared: it falls to the first entry that
 	// the database does not know an index of, which is no damage from placed on.
 	size, placed uint64
-	report *CheckReport
-	mark   *timeMark
-	trials map[trial.ID]*snapshot
+	report       *CheckReport
+	mark         *timeMark
+	trials       map[trial.ID]*snapshot
 }
 
 func (c *checker) entry(ctx context.Context, index uint64, entry []byte) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,7 +168,11 @@ func TestKeyRefusals(t *testing.T) {
 	if code != exitRefused || !strings.Contains(stderr, "chmod 600") {
 		t.Errorf("a key that everybody reads: got exit status %d and %q", code, stderr)
 	}
-	if err := os.Rename(filepath.Join(dir, "keys/notary.key"), filepath.Join(dir, "keys/log.key")); err != nil {
+	other, err := os.ReadFile(filepath.Join(dir, "keys/notary.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(filepath.Join(dir, "keys/log.key")), os.WriteFile(filepath.Join(dir, "keys/log.key"), other, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	code, _, stderr = notaryd(t, "check", "--config", config)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
 	"github.com/trialnotary/trialnotary/notary"
@@ -31,71 +30,82 @@ type parts struct {
 // openParts opens database, log and service, in this order: the log is held
 // against the database's high-water mark, and the service matches both. Whoever
 // opened them calls close.
-func openParts(ctx context.Context, c *Config, logger *zap.Logger, clock func() time.Time) (_ *parts, err error) {
-	logKey, err := readLogKey(c.Keys.Log)
-	if err != nil {
-		return nil, err
-	}
-	signer, vkey, err := noteKeys(c.Origin, logKey)
-	if err != nil {
-		return nil, err
-	}
-	statementKey, err := readStatementKey(c.Keys.Statement)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := os.ReadFile(c.Policy)
-	if err != nil {
-		return nil, fmt.Errorf("reading the witness policy (\"quorum none\" is a choice, a missing file is not): %w", err)
-	}
-	parsedKey, err := receipt.ParseLogKey(vkey)
-	if err != nil {
-		return nil, fmt.Errorf("log key: %w", err)
-	}
+func openParts(ctx context.Context, c *Config, logger *zap.Logger, clock func() time.Time) (*parts, error) {
 	p := &parts{config: c}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close(ctx))
-		}
-	}()
-	if p.store, err = store.Open(c.Store.Path); err != nil {
-		return nil, err
-	}
-	if err := p.openLog(ctx, signer, vkey, logger); err != nil {
-		return nil, err
-	}
-	p.service, err = notary.Open(ctx, notary.Config{
-		Log: p.log, Store: p.store, Key: statementKey, LogKey: parsedKey, Policy: policy,
-		Clock: clock, MarkInterval: c.Times.Mark, MaxInFlight: c.Limits.InFlight,
-		FreeSpace: func() (uint64, error) { return freeSpace(c.Log.Dir, filepath.Dir(c.Store.Path)) },
-		MinFree:   uint64(c.Limits.MinFreeBytes), //nolint:gosec // validated to be positive
+	settings, err := p.openStorage(ctx, tesseralog.Config{
+		Warn: func(message string) { logger.Warn("log", zap.String("message", message)) },
 	})
+	if err == nil {
+		settings.Clock = clock
+		p.service, err = notary.Open(ctx, settings)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the service: %w", err)
+		return nil, errors.Join(fmt.Errorf("opening the notary: %w", err), p.close(ctx))
 	}
 	return p, nil
 }
 
-func (p *parts) openLog(ctx context.Context, signer note.Signer, vkey string, logger *zap.Logger) error {
-	verifier, err := note.NewVerifier(vkey)
+// openStorage opens database and log and returns what a service over them is
+// made of.
+func (p *parts) openStorage(ctx context.Context, log tesseralog.Config) (notary.Config, error) {
+	c := p.config
+	settings, err := readSettings(c)
 	if err != nil {
-		return fmt.Errorf("log key: %w", err)
+		return settings, err
 	}
-	var marks notary.MarkStore = p.store
+	logKey, err := readLogKey(c.Keys.Log)
+	if err != nil {
+		return settings, err
+	}
+	signer, vkey, err := noteKeys(c.Origin, logKey)
+	if err != nil {
+		return settings, err
+	}
+	if settings.LogKey, err = receipt.ParseLogKey(vkey); err != nil {
+		return settings, fmt.Errorf("log key: %w", err)
+	}
+	if p.store, err = store.Open(c.Store.Path); err != nil {
+		return settings, err
+	}
+	log.Signer, log.Verifier = signer, settings.LogKey.Verifier()
+	if err := p.openLog(ctx, log); err != nil {
+		return settings, err
+	}
+	settings.Store, settings.Log = p.store, p.log
+	return settings, nil
+}
+
+// readSettings reads what the service needs besides database and log.
+func readSettings(c *Config) (notary.Config, error) {
+	settings := notary.Config{
+		MarkInterval: c.Times.Mark, MaxInFlight: c.Limits.InFlight,
+		FreeSpace: func() (uint64, error) { return freeSpace(c.Log.Dir, filepath.Dir(c.Store.Path)) },
+		MinFree:   uint64(c.Limits.MinFreeBytes), //nolint:gosec // validated to be positive
+	}
+	key, err := readStatementKey(c.Keys.Statement)
+	if err != nil {
+		return settings, err
+	}
+	settings.Key = key
+	if settings.Policy, err = os.ReadFile(c.Policy); err != nil {
+		return settings, fmt.Errorf("reading the witness policy (\"quorum none\" is a choice, a missing file is not): %w", err)
+	}
+	return settings, nil
+}
+
+func (p *parts) openLog(ctx context.Context, log tesseralog.Config) error {
+	log.Dir, log.Marks = p.config.Log.Dir, p.store
+	log.CheckpointInterval = p.config.Times.Checkpoint
 	if path := p.config.Store.MarkPath; path != "" {
 		second, err := openSecondMark(ctx, p.store, path)
 		if err != nil {
 			return err
 		}
-		marks = store.NewMarks(p.store, second)
+		log.Marks = store.NewMarks(p.store, second)
 	}
-	p.log, err = tesseralog.Open(ctx, tesseralog.Config{
-		Dir: p.config.Log.Dir, Signer: signer, Verifier: verifier, Marks: marks,
-		CheckpointInterval: p.config.Times.Checkpoint,
-		Warn:               func(message string) { logger.Warn("log", zap.String("message", message)) },
-	})
-	if err != nil {
-		return fmt.Errorf("opening the log in %s: %w", p.config.Log.Dir, err)
+	var err error
+	if p.log, err = tesseralog.Open(ctx, log); err != nil {
+		return fmt.Errorf("log in %s: %w", p.config.Log.Dir, err)
 	}
 	return nil
 }

@@ -84,13 +84,11 @@ func (l *Log) Check(ctx context.Context) (uint64, error) {
 	if err := l.checkOwn(onDisk.Size, onDisk.Root, "the published checkpoint"); err != nil {
 		return 0, err
 	}
-	mark, ok, err := l.cfg.Marks.LoadMark(ctx)
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("reading the high-water mark: %w", err)
-	case !ok:
-		return 0, fmt.Errorf("%w: it holds %d entries", ErrNoMark, published.Size)
-	case mark.Size < published.Size:
+	mark, err := loadMark(ctx, l.cfg, published.Size)
+	if err != nil {
+		return 0, err
+	}
+	if mark.Size < published.Size {
 		return 0, &MarkBehindError{Mark: mark.Size, Published: published.Size}
 	}
 	if err := l.checkOwn(mark.Size, mark.Root, "the high-water mark"); err != nil {
