@@ -87,3 +87,65 @@ func TestCheckFindsABackwardMark(t *testing.T) {
 		t.Errorf("got error %q", err)
 	}
 }
+
+func TestExamineWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.manager(nil)
+	w.submit(s.dataset(h, "701", "placed"))
+	w.log.FailAdd(errFault, true) // in the log, and the store does not know
+	lost := s.dataset(h, "701", "in the log")
+	_, err := w.Submit(t.Context(), lost, nil)
+	wantError(t, err, notary.ErrUnavailable)
+	w.crash()
+	w.cfg.Log, w.cfg.Store = w.log, w.db
+	want := notary.CheckReport{Entries: 5, Statements: 4, Marks: 1, Trials: 1, Pending: 1}
+	for range 2 {
+		report, err := notary.Examine(t.Context(), w.cfg)
+		must(t, err)
+		if report != want {
+			t.Errorf("got report %+v, want %+v", report, want)
+		}
+	}
+	rec, err := w.db.Get(t.Context(), idOf(lost))
+	must(t, err)
+	if rec.Logged {
+		t.Error("a check placed a statement")
+	}
+	must(t, w.open())
+	want.Statements, want.Pending = 5, 0
+	report, err := w.Check(t.Context())
+	must(t, err)
+	if report != want {
+		t.Errorf("got report %+v, want %+v", report, want)
+	}
+}
+
+func TestExamineRefuses(t *testing.T) {
+	cases := map[string]struct {
+		damage func(w *world)
+		want   error
+	}{
+		"a log older than the database": {func(w *world) {
+			log, err := w.log.Rollback(w.log.Size() - 1)
+			must(w.t, err)
+			w.log = log
+		}, notary.ErrLogBehind},
+		"an entry without a statement": {func(w *world) {
+			if _, err := w.log.Add(w.t.Context(), []byte("{}"))(w.t.Context()); err != nil {
+				w.t.Fatal(err)
+			}
+		}, notary.ErrDatabaseBehind},
+		"a damaged log": {func(w *world) { w.log.FailCheck(errFault) }, errFault},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.manager(nil)
+			w.crash()
+			c.damage(w)
+			w.cfg.Log, w.cfg.Store = w.log, w.db
+			_, err := notary.Examine(t.Context(), w.cfg)
+			wantError(t, err, c.want)
+		})
+	}
+}

@@ -91,18 +91,7 @@ func (s *Service) submit(ctx context.Context, env *trial.Envelope, allow Allow) 
 func (s *Service) signer(ctx context.Context, env *trial.Envelope, st *trial.Statement) (*trial.PublicKey, error) {
 	key, err := s.findKey(ctx, st)
 	if err != nil {
-		refusal := new(trial.Refusal)
-		if !errors.As(err, &refusal) {
-			return nil, err
-		}
-		// A later recovery may have made the enrolment void.
-		rec, getErr := s.store.Get(ctx, st.ID)
-		if getErr != nil {
-			return nil, err
-		}
-		if key, getErr = trial.ParsePublicKeyDER(rec.SignerDER); getErr != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	if err := env.Verify(key); err != nil {
 		return nil, err
