@@ -77,7 +77,7 @@ func (s *State) Begin(items []Item) (*Batch, error) {
 
 func newBatchName() string {
 	var r [8]byte
-	rand.Read(r[:]) //nolint:errcheck // it never fails
+	rand.Read(r[:])
 	return hex.EncodeToString(r[:])
 }
 

@@ -11,11 +11,11 @@ import (
 )
 
 // testEnvelope is well-formed; nothing here looks into its payload.
-func testEnvelope(t testing.TB, payload string) *trial.Envelope {
-	t.Helper()
-	key := newTestKey(t)
+func testEnvelope(tb testing.TB, payload string) *trial.Envelope {
+	tb.Helper()
+	key := newTestKey(tb)
 	env, err := trial.Sign(key.priv, []byte(payload))
-	must(t, err)
+	must(tb, err)
 	return env
 }
 

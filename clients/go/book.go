@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -66,9 +67,7 @@ func ReadAuthority(t *receipt.Trust) (*Book, error) {
 }
 
 func (b *Book) add(t *receipt.Trust, st *trial.Statement, index uint64) {
-	for name, number := range st.Predicate.Trial {
-		b.Numbers[name] = number
-	}
+	maps.Copy(b.Numbers, st.Predicate.Trial)
 	switch body := st.Predicate.Body.(type) {
 	case *trial.CharterBody:
 		if st.ID == t.Charter {

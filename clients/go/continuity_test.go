@@ -31,17 +31,17 @@ type testLog struct {
 	size   int64
 }
 
-func newTestLog(t testing.TB, origin string) *testLog {
-	t.Helper()
+func newTestLog(tb testing.TB, origin string) *testLog {
+	tb.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, origin)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	signer, err := note.NewSigner(skey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return &testLog{t: t, origin: origin, signer: signer, vkey: vkey}
+	return &testLog{t: tb, origin: origin, signer: signer, vkey: vkey}
 }
 
 func (l *testLog) reader() tlog.HashReader {
@@ -301,6 +301,34 @@ func TestLargestIsProvenLater(t *testing.T) {
 	c = watcher(t, state, srv.URL)
 	for range 2 {
 		c.mustObserve(t, log.checkpoint(), log.checkpoint(), ContinuitySame)
+	}
+}
+
+// The token goes to the API's own host and to no other.
+func TestTokenStaysAtHome(t *testing.T) {
+	log := newTestLog(t, "log.example")
+	log.grow(10, "a")
+	got := make(chan string, 100)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got <- r.Header.Get("Authorization")
+		log.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	token := filepath.Join(t.TempDir(), "token")
+	write(t, token, []byte("secret\n"))
+	for addr, want := range map[string]string{"127.0.0.1:1": "Bearer secret", "localhost:1": ""} {
+		c, err := Dial(addr, Options{Insecure: true, Tiles: srv.URL, TokenFile: token})
+		must(t, err)
+		c.mustObserve(t, log.checkpoint(), log.checkpoint(), ContinuityFirst)
+		log.grow(log.size+1, "a")
+		c.mustObserve(t, log.checkpoint(), log.checkpoint(), ContinuityProven)
+		if header := <-got; header != want {
+			t.Errorf("%s: got %q, want %q", addr, header, want)
+		}
+		for len(got) > 0 {
+			<-got
+		}
+		must(t, c.Close())
 	}
 }
 

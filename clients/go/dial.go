@@ -68,6 +68,9 @@ type Client struct {
 	api  notaryv1.NotaryServiceClient
 	opts Options
 	http *http.Client
+	// tilesToken is sent for the log's files, where a notary shows them to its
+	// users only; empty for another host.
+	tilesToken string
 	// seen guards the largest checkpoints; see continuity.go.
 	seen *watermark
 }
@@ -102,9 +105,9 @@ func Dial(addr string, o Options) (*Client, error) {
 		// Retries are ours: they must send the same bytes and obey RetryInfo.
 		grpc.WithDisableRetry(),
 	}
+	token := ""
 	if o.TokenFile != "" {
-		token, err := readToken(o.TokenFile)
-		if err != nil {
+		if token, err = readToken(o.TokenFile); err != nil {
 			return nil, err
 		}
 		dial = append(dial, grpc.WithPerRPCCredentials(bearer{token: token, secure: !o.Insecure}))
@@ -116,21 +119,23 @@ func Dial(addr string, o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dialling %s: %w", addr, err)
 	}
-	return newClient(conn, tilesTLS(tlsConfig, addr, o.Tiles), o), nil
+	// The log's files may lie on another host than the API: then its server name
+	// and our identity are not for that host.
+	tilesTLS := tlsConfig.Clone()
+	if !sameHost(addr, o) {
+		tilesTLS.ServerName, tilesTLS.Certificates, token = "", nil, ""
+	}
+	c := newClient(conn, tilesTLS, o)
+	c.tilesToken = token
+	return c, nil
 }
 
-// tilesTLS is the TLS configuration for the log's public files. They may lie on
-// another host than the API: then its server name and our identity are not for
-// that host.
-func tilesTLS(cfg *tls.Config, addr, tiles string) *tls.Config {
-	cfg = cfg.Clone()
+// sameHost tells whether the log's files come from the API's host, as privately
+// as the API itself.
+func sameHost(addr string, o Options) bool {
 	host, _, err := net.SplitHostPort(addr)
-	u, urlErr := url.Parse(tiles)
-	if err != nil || urlErr != nil || u.Hostname() != host {
-		cfg.ServerName = ""
-		cfg.Certificates = nil
-	}
-	return cfg
+	u, urlErr := url.Parse(o.Tiles)
+	return err == nil && urlErr == nil && u.Hostname() == host && (u.Scheme == "https" || o.Insecure)
 }
 
 func newClient(conn *grpc.ClientConn, tlsConfig *tls.Config, o Options) *Client {

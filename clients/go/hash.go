@@ -123,8 +123,7 @@ func changed(a, b fs.FileInfo) bool {
 
 // reason drops the path that our own message names already.
 func reason(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
 	return err

@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-func write(t testing.TB, path string, content []byte) {
-	t.Helper()
+func write(tb testing.TB, path string, content []byte) {
+	tb.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.WriteFile(path, content, 0o644); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

@@ -56,15 +56,15 @@ type testKey struct {
 	pub  *trial.PublicKey
 }
 
-func newTestKey(t testing.TB) *testKey {
-	t.Helper()
+func newTestKey(tb testing.TB) *testKey {
+	tb.Helper()
 	priv, err := trial.GenerateKey()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pub, err := trial.NewPublicKey(priv.Public())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &testKey{priv: priv, pub: pub}
 }
@@ -79,46 +79,46 @@ func (s ed25519Signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.
 
 var testTime = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
-func newTestNotary(t testing.TB) *testNotary {
-	t.Helper()
-	n := &testNotary{t: t, listen: bufconn.Listen(1 << 20), payloads: map[string]int{}, envelopes: map[string]int{}}
-	ctx, dir := context.Background(), t.TempDir()
+func newTestNotary(tb testing.TB) *testNotary {
+	tb.Helper()
+	n := &testNotary{t: tb, listen: bufconn.Listen(1 << 20), payloads: map[string]int{}, envelopes: map[string]int{}}
+	ctx, dir := context.Background(), tb.TempDir()
 	public, priv, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
+	must(tb, err)
 	logKey, err := receipt.NewLogKey("log.example", public)
-	must(t, err)
+	must(tb, err)
 	signer := ed25519Signer{logKey.Verifier(), priv}
-	must(t, tesseralog.Create(ctx, filepath.Join(dir, "log"), signer))
-	must(t, store.Create(filepath.Join(dir, "notary.db")))
+	must(tb, tesseralog.Create(ctx, filepath.Join(dir, "log"), signer))
+	must(tb, store.Create(filepath.Join(dir, "notary.db")))
 	db, err := store.Open(filepath.Join(dir, "notary.db"))
-	must(t, err)
+	must(tb, err)
 	log, err := tesseralog.Open(ctx, tesseralog.Config{
 		Dir: filepath.Join(dir, "log"), Signer: signer, Verifier: logKey.Verifier(), Marks: db,
 		CheckpointInterval: 100 * time.Millisecond,
 	})
-	must(t, err)
+	must(tb, err)
 	statementKey, err := trial.GenerateKey()
-	must(t, err)
+	must(tb, err)
 	n.service, err = notary.Open(ctx, notary.Config{
 		Log: log, Store: db, Key: statementKey, LogKey: logKey,
 		Policy: fmt.Appendf(nil, "log %s\nquorum none\n", logKey.VKey()),
 	})
-	must(t, err)
+	must(tb, err)
 	srv := grpc.NewServer()
 	notaryv1.RegisterNotaryServiceServer(srv, n)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(n.listen) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		srv.Stop()
-		must(t, errors.Join(<-served, n.service.Close(ctx), log.Close(ctx), db.Close()))
+		must(tb, errors.Join(<-served, n.service.Close(ctx), log.Close(ctx), db.Close()))
 	})
 	return n
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

@@ -18,11 +18,11 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-func statusWith(t testing.TB, code codes.Code, details ...protoadapt.MessageV1) error {
-	t.Helper()
+func statusWith(tb testing.TB, code codes.Code, details ...protoadapt.MessageV1) error {
+	tb.Helper()
 	s, err := status.New(code, "no").WithDetails(details...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s.Err()
 }

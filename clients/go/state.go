@@ -83,6 +83,9 @@ func (s *State) loadSeen(origin string) (seenLog, bool, error) {
 	if err != nil {
 		return seenLog{}, false, err
 	}
+	if proven.Size > largest.Size {
+		largest = proven // a crash between the two writes of saveSeen
+	}
 	return seenLog{largest: largest, proven: proven}, true, nil
 }
 
@@ -104,9 +107,8 @@ func readSeen(path, origin string) (receipt.Checkpoint, error) {
 	return cp, nil
 }
 
-// saveSeen stores both checkpoints. The proven one comes first: after a crash
-// between the two, the largest is at worst older than the answer that is not
-// reported yet.
+// saveSeen stores both checkpoints. After a crash between the two writes the
+// larger one counts: see loadSeen.
 func (s *State) saveSeen(origin string, seen seenLog) error {
 	path, err := s.seenPath(origin)
 	if err != nil {

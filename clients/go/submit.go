@@ -118,11 +118,13 @@ func (s *session) submitAll(ctx context.Context, queue []Item) error {
 		if len(queue) == 0 {
 			return nil
 		}
-		asked, again := r.asked, true
+		asked := r.asked
 		if err != nil {
-			if asked, again = retryable(err); !again {
+			wait, again := retryable(err)
+			if !again {
 				return s.giveUp(queue, asError(err))
 			}
+			asked = wait
 		}
 		s.limit = max(1, s.limit/2)
 		if failures++; r.answers > 0 {

@@ -19,22 +19,22 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-func testState(t testing.TB) *State {
-	t.Helper()
-	s, err := OpenState(t.TempDir())
-	must(t, err)
+func testState(tb testing.TB) *State {
+	tb.Helper()
+	s, err := OpenState(tb.TempDir())
+	must(tb, err)
 	return s
 }
 
 // pendingItems releases every batch again.
-func pendingItems(t testing.TB, s *State) []Item {
-	t.Helper()
+func pendingItems(tb testing.TB, s *State) []Item {
+	tb.Helper()
 	batches, err := s.Pending()
-	must(t, err)
+	must(tb, err)
 	var items []Item
 	for _, b := range batches {
 		items = append(items, b.Unanswered()...)
-		must(t, b.Release())
+		must(tb, b.Release())
 	}
 	return items
 }

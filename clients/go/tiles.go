@@ -36,7 +36,7 @@ func (c *Client) proveContinues(ctx context.Context, small, large receipt.Checkp
 		return nil
 	}
 	tree := tlog.Tree{N: int64(large.Size), Hash: tlog.Hash(large.Root)}
-	r := &tileReader{ctx: ctx, http: c.http, base: strings.TrimSuffix(c.opts.Tiles, "/")}
+	r := &tileReader{ctx: ctx, http: c.http, base: strings.TrimSuffix(c.opts.Tiles, "/"), token: c.tilesToken}
 	proof, err := tlog.ProveTree(tree.N, int64(small.Size), tlog.TileHashReader(tree, r))
 	if err != nil {
 		if r.err != nil {
@@ -54,10 +54,11 @@ func (c *Client) proveContinues(ctx context.Context, small, large receipt.Checkp
 
 // tileReader fetches C2SP tlog-tiles hash tiles over HTTP.
 type tileReader struct {
-	ctx  context.Context
-	http *http.Client
-	base string
-	err  error
+	ctx   context.Context
+	http  *http.Client
+	base  string
+	token string
+	err   error
 }
 
 func (r *tileReader) Height() int { return tileHeight }
@@ -101,6 +102,9 @@ func (r *tileReader) get(path string, size int) ([]byte, error) {
 	req, err := http.NewRequestWithContext(r.ctx, http.MethodGet, u, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", u, err)
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {

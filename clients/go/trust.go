@@ -138,6 +138,17 @@ func mayRefresh(dir string, held map[string][]byte, t *receipt.Trust, files map[
 	if err := SameAnchors(old, t); err != nil {
 		return fmt.Errorf("the trust folder %s: %w", dir, err)
 	}
+	before, err := asOf(held, old)
+	if err != nil {
+		return fmt.Errorf("the trust folder %s: %w", dir, err)
+	}
+	after, err := asOf(files, t)
+	if err != nil {
+		return fmt.Errorf("invalid trust folder: %w", err)
+	}
+	if before != nil && (after == nil || after.Size < before.Size) {
+		return fmt.Errorf("invalid trust folder: got an older list of enrolments and revocations than that of entry %d, which %s holds already", before.Size, dir)
+	}
 	for p := range held {
 		if _, ok := files[p]; !ok && strings.HasPrefix(p, "authority/") {
 			return fmt.Errorf("invalid trust folder: got none of %s, want what %s holds already", p, dir)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +47,7 @@ func (a *app) endorse(ctx context.Context, ref string, role trial.Role, meaning 
 		d.Predicate.Meaning = meaning
 		d.Predicate.Site = env.Predicate.Site
 		d.Predicate.Body = &trial.EndorsementBody{Statement: id, Decision: trial.DecisionEndorsed}
-		a.note("endorsing the %s of %s", env.Predicate.Kind, env.Predicate.Signer.Name)
+		a.notef("endorsing the %s of %s", env.Predicate.Kind, env.Predicate.Signer.Name)
 		return nil
 	})
 }
@@ -103,7 +104,7 @@ func (a *app) revoke(ctx context.Context, arg string, body *trial.RevocationBody
 	body.Key = id
 	return a.act(ctx, trial.KindKeyRevocation, "", func(_ *connection, book *client.Book, _ *signer, d *client.Draft) error {
 		if e, ok := book.Enrolment(id); ok {
-			a.note("revoking key %s of %s, %s", id, e.Body.Name, e.Body.Organisation)
+			a.notef("revoking key %s of %s, %s", id, e.Body.Name, e.Body.Organisation)
 		}
 		d.Subjects = aboutKey("key", id)
 		d.Predicate.Meaning = trial.MeaningApproval
@@ -187,9 +188,7 @@ func (a *app) register(ctx context.Context, number, date string) error {
 	}
 	return a.act(ctx, trial.KindRegistration, "", func(c *connection, book *client.Book, _ *signer, d *client.Draft) error {
 		d.Predicate.Trial = trial.Registry{}
-		for name, n := range book.Numbers {
-			d.Predicate.Trial[name] = n
-		}
+		maps.Copy(d.Predicate.Trial, book.Numbers)
 		for name, n := range r {
 			d.Predicate.Trial[name] = n
 			d.Predicate.Body = &trial.RegistrationBody{Registry: name, Number: n, Date: date}

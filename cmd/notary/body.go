@@ -114,8 +114,9 @@ func newBody(kind trial.Kind) (body any, fields []string) {
 		return &trial.EthicsDecisionBody{}, []string{"committee", "reference", "decision", "date", "approves", "documents"}
 	case trial.KindTMFDocument:
 		return &trial.TMFBody{}, []string{"artifact", "title", "date"}
+	default: // a command of its own, or none
+		return nil, nil
 	}
-	return nil, nil
 }
 
 // submitKinds are the kinds that submit takes; others have commands of their

@@ -117,7 +117,7 @@ func (a *app) pinTrust(ctx context.Context, c *connection) error {
 		return err
 	}
 	if errors.Is(statErr, fs.ErrNotExist) {
-		a.note("first use of trial %s; compare this fingerprint with the sponsor by another channel:\n  %s", t.Charter, t.Fingerprint())
+		a.notef("first use of trial %s; compare this fingerprint with the sponsor by another channel:\n  %s", t.Charter, t.Fingerprint())
 	}
 	c.trust, c.trustDir = t, dir
 	return a.checkTrial(t)

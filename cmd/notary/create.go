@@ -110,8 +110,7 @@ func (a *app) createTrial(ctx context.Context, o *createOptions) error {
 func (a *app) sendCharter(ctx context.Context, c *connection, batch *client.Batch, it client.Item) error {
 	id := client.StatementID(it.Envelope)
 	r, trust, err := c.CreateTrial(ctx, it.Envelope)
-	var refused *client.Refused
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*client.Refused](err); ok {
 		return errors.Join(err, batch.Done(id))
 	}
 	if err != nil {
@@ -127,7 +126,7 @@ func (a *app) sendCharter(ctx context.Context, c *connection, batch *client.Batc
 	if err := batch.Done(id); err != nil {
 		return err
 	}
-	a.note("trial %s\nfingerprint of the trust folder %s, to be told to sites and auditors by another channel:\n  %s", id, dir, trust.Fingerprint())
+	a.notef("trial %s\nfingerprint of the trust folder %s, to be told to sites and auditors by another channel:\n  %s", id, dir, trust.Fingerprint())
 	return a.printSubmitted([]submitResult{newSubmitResult("", it.Note+client.ReceiptSuffix, r)})
 }
 

@@ -125,7 +125,7 @@ func (a *app) enrol(ctx context.Context, h *holderFlags, holderKey, request stri
 		d.Subjects = aboutKey("key", body.Key.ID)
 		d.Predicate.Meaning = trial.MeaningApproval
 		d.Predicate.Body = body
-		a.note("enrolling key %s of %s (%s), %s", body.Key.ID, body.Name, strings.Join(roleNames(body.Roles), ", "), body.Organisation)
+		a.notef("enrolling key %s of %s (%s), %s", body.Key.ID, body.Name, strings.Join(roleNames(body.Roles), ", "), body.Organisation)
 		return nil
 	})
 }

@@ -89,7 +89,7 @@ func (a *app) readKey(path, flag string) (*signer, error) {
 		return nil, fmt.Errorf("reading the key %s: %w", path, err)
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && isPosix {
-		a.note("warning: %s is readable by others; run: chmod 600 %s", path, path)
+		a.notef("warning: %s is readable by others; run: chmod 600 %s", path, path)
 	}
 	pub, err := trial.NewPublicKey(priv.Public())
 	if err != nil {

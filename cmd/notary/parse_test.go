@@ -66,15 +66,15 @@ func FuzzParseConfig(f *testing.F) {
 	})
 }
 
-func testRequest(t testing.TB) []byte {
-	t.Helper()
+func testRequest(tb testing.TB) []byte {
+	tb.Helper()
 	priv, err := trial.GenerateKey()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pub, err := trial.NewPublicKey(priv.Public())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	h := holderFlags{
 		id: "berg", holder: "person", name: "Anna Berg", organisation: "Charité", organisationType: "site",
@@ -82,11 +82,11 @@ func testRequest(t testing.TB) []byte {
 	}
 	body, err := h.prove(&signer{priv: priv, pub: pub}, trial.ID{1})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	text, err := (&enrolmentRequest{Type: requestType, Charter: trial.ID{1}, Body: body}).marshal()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return text
 }
@@ -105,7 +105,7 @@ func TestParseRequest(t *testing.T) {
 		"spelling":    func(s string) string { return strings.ReplaceAll(s, "  ", " ") },
 		"trailing":    func(s string) string { return s + "{}" },
 		"no proof":    func(s string) string { return strings.Replace(s, `"proof"`, `"orcid"`, 1) },
-		"no body":     func(s string) string { return s[:strings.Index(s, `"body"`)] + `"body": null}` },
+		"no body":     func(s string) string { before, _, _ := strings.Cut(s, `"body"`); return before + `"body": null}` },
 		"another key": func(s string) string { return strings.Replace(s, `"key": "MFkw`, `"key": "MFkx`, 1) },
 		"large":       func(s string) string { return s + strings.Repeat(" ", maxRequest) },
 	} {

@@ -229,7 +229,7 @@ func (a *app) warnParticipants(d *client.Draft) {
 	texts = append(texts, bodyTexts(d.Predicate.Body)...)
 	for _, t := range texts {
 		if trial.LooksLikeParticipantID(t) {
-			a.note("warning: %q looks like a participant's id; it would leave this machine inside the statement", t)
+			a.notef("warning: %q looks like a participant's id; it would leave this machine inside the statement", t)
 		}
 	}
 }

@@ -75,8 +75,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 // lost entries and a missing answer are 1; everything else is wrong usage or an
 // unreadable input.
 func exitStatus(err error) int {
-	var refused *client.Refused
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*client.Refused](err); ok {
 		return exitNegative
 	}
 	for _, e := range []error{
@@ -108,8 +107,7 @@ type errorResult struct {
 
 func newErrorResult(err error) errorResult {
 	r := errorResult{Message: err.Error()}
-	var refused *client.Refused
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*client.Refused](err); ok {
 		r.Reason = string(refused.Reason)
 	}
 	return r
@@ -134,8 +132,8 @@ func (a *app) print(v any, text func(w io.Writer)) error {
 	return nil
 }
 
-// note tells the user something that is no result.
-func (a *app) note(format string, args ...any) {
+// notef tells the user something that is no result.
+func (a *app) notef(format string, args ...any) {
 	fmt.Fprintf(a.stderr, "notary: "+format+"\n", args...)
 }
 

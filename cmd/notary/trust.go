@@ -93,7 +93,7 @@ func (a *app) trustFetch(ctx context.Context, fingerprint string) error {
 		return err
 	}
 	if fingerprint == "" {
-		a.note("compare the fingerprint with the sponsor by another channel")
+		a.notef("compare the fingerprint with the sponsor by another channel")
 	}
 	return a.printTrust(a.cfg.Trust, t)
 }

@@ -364,8 +364,7 @@ func nameInside(path string, has func(string) bool, otherwise string) string {
 }
 
 func pathReason(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err.Error()
 	}
 	return err.Error()
