@@ -7,7 +7,7 @@ import (
 
 // Limits of a statement's fields: entries of lists, bytes of strings.
 const (
-	MaxSubjects  = 10_000
+	MaxSubjects  = 10_000 // MaxPayload ends most lists earlier
 	maxFileName  = 1024
 	maxName      = 256
 	maxText      = 4096
