@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zapgrpc"
+	"google.golang.org/grpc/grpclog"
 
 	"github.com/trialnotary/trialnotary/notary/rpc"
 )
@@ -38,6 +40,8 @@ func serveCommand(stdout, stderr io.Writer) *cobra.Command {
 
 func serve(ctx context.Context, c *Config, stdout, stderr io.Writer) error {
 	logger := newLogger(c.LogLevel, stderr)
+	// gRPC writes to standard error on its own unless it is told where else.
+	grpclog.SetLoggerV2(zapgrpc.NewLogger(logger.Named("grpc")))
 	s, err := start(ctx, c, logger, time.Now)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package tesseralog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/trialnotary/trialnotary/notary/receipt"
 )
@@ -22,8 +23,9 @@ var (
 	// ErrNoMark means that the log holds entries, but nothing is known about what
 	// was signed.
 	ErrNoMark = errors.New("no high-water mark, though the log is not empty")
-	// ErrPath means that a path is not one of C2SP tlog-tiles.
-	ErrPath = errors.New("not a path of a tiled log")
+	// ErrPath means that a path is not one of C2SP tlog-tiles, so that there is no
+	// such file: it is an fs.ErrNotExist too.
+	ErrPath = fmt.Errorf("not a path of a tiled log: %w", fs.ErrNotExist)
 	// ErrReadOnly is the cause in the chain of notary.ErrLogStopped of a Log that
 	// was opened with Config.ReadOnly.
 	ErrReadOnly = errors.New("log opened for reading only")
