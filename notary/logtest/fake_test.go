@@ -8,22 +8,23 @@ import (
 	"github.com/trialnotary/trialnotary/notary"
 )
 
-func newFake(t *testing.T) *Fake {
-	t.Helper()
+func newFake(tb testing.TB) *Fake {
+	tb.Helper()
 	f, err := NewFake("log.example")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return f
 }
 
 func TestFakeConforms(t *testing.T) {
-	Run(t, func(t *testing.T) *Subject {
-		f := newFake(t)
-		return &Subject{Log: f, Verifier: f.Verifier(), Reopen: func(t *testing.T) notary.Log {
+	Run(t, func(tb testing.TB) *Subject {
+		tb.Helper()
+		f := newFake(tb)
+		return &Subject{Log: f, Verifier: f.Verifier(), Reopen: func() notary.Log {
 			g, err := f.Restart()
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			return g
 		}}
@@ -35,7 +36,7 @@ func TestFakeFailedAdd(t *testing.T) {
 	for name, added := range map[string]bool{"lost": false, "added all the same": true} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
-			add(t, t.Context(), f, []byte("first"))
+			add(t.Context(), t, f, []byte("first"))
 			f.FailAdd(cause, added)
 			_, err := f.Add(t.Context(), []byte("second"))(t.Context())
 			if !errors.Is(err, cause) || !errors.Is(err, notary.ErrLogStopped) || !errors.Is(f.Err(), cause) {
@@ -55,7 +56,7 @@ func TestFakeFailedAdd(t *testing.T) {
 func TestFakeHold(t *testing.T) {
 	f := newFake(t)
 	f.Hold()
-	add(t, t.Context(), f, []byte("first"))
+	add(t.Context(), t, f, []byte("first"))
 	if f.Checkpoint().Size != 0 || f.Size() != 1 {
 		t.Errorf("got checkpoint of size %d, log size %d", f.Checkpoint().Size, f.Size())
 	}
@@ -75,7 +76,7 @@ func TestFakeHold(t *testing.T) {
 func TestFakeStopWakes(t *testing.T) {
 	f := newFake(t)
 	f.Hold()
-	add(t, t.Context(), f, []byte("first"))
+	add(t.Context(), t, f, []byte("first"))
 	f.Queue()
 	wait := f.Add(t.Context(), []byte("second"))
 	f.Stop(errors.New("refused to sign"))
@@ -106,7 +107,7 @@ func TestFakeReordersAndOverloads(t *testing.T) {
 	if _, err := f.Add(t.Context(), nil)(t.Context()); !errors.Is(err, notary.ErrOverloaded) {
 		t.Errorf("got %v, want ErrOverloaded", err)
 	}
-	add(t, t.Context(), f, []byte("third"))
+	add(t.Context(), t, f, []byte("third"))
 }
 
 func TestMarks(t *testing.T) {

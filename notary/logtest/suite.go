@@ -26,15 +26,18 @@ type Subject struct {
 	// Verifier checks its checkpoints.
 	Verifier note.Verifier
 	// Reopen opens the log again after Close.
-	Reopen func(t *testing.T) notary.Log
+	Reopen func() notary.Log
+
+	ctx context.Context // bounds the test
 }
 
 // patience bounds every wait of the suite.
 const patience = 30 * time.Second
 
 // Run tries what notary.Log promises. fresh returns a new subject each time.
-func Run(t *testing.T, fresh func(t *testing.T) *Subject) {
-	for name, try := range map[string]func(*testing.T, context.Context, *Subject){
+func Run(t *testing.T, fresh func(tb testing.TB) *Subject) {
+	t.Helper()
+	for name, try := range map[string]func(*testing.T, *Subject){
 		"empty":           tryEmpty,
 		"prove":           tryProve,
 		"order":           tryOrder,
@@ -51,7 +54,8 @@ func Run(t *testing.T, fresh func(t *testing.T) *Subject) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			s := fresh(t)
-			try(t, ctx, s)
+			s.ctx = ctx
+			try(t, s)
 			if err := s.Log.Close(ctx); err != nil {
 				t.Errorf("Close: %v", err)
 			}
@@ -60,7 +64,7 @@ func Run(t *testing.T, fresh func(t *testing.T) *Subject) {
 }
 
 // add adds entries and returns their indexes.
-func add(t *testing.T, ctx context.Context, l notary.Log, entries ...[]byte) []uint64 {
+func add(ctx context.Context, t *testing.T, l notary.Log, entries ...[]byte) []uint64 {
 	t.Helper()
 	futures := make([]notary.Future, len(entries))
 	for i, e := range entries {
@@ -111,9 +115,9 @@ func verifyCheckpoint(t *testing.T, s *Subject, c receipt.Checkpoint) {
 	}
 }
 
-func prove(t *testing.T, ctx context.Context, s *Subject, index uint64, entry []byte) receipt.Inclusion {
+func prove(t *testing.T, s *Subject, index uint64, entry []byte) receipt.Inclusion {
 	t.Helper()
-	inc, err := s.Log.Prove(ctx, index)
+	inc, err := s.Log.Prove(s.ctx, index)
 	if err != nil {
 		t.Fatalf("Prove %d: %v", index, err)
 	}
@@ -124,13 +128,14 @@ func prove(t *testing.T, ctx context.Context, s *Subject, index uint64, entry []
 	return inc
 }
 
-func tryEmpty(t *testing.T, ctx context.Context, s *Subject) {
+func tryEmpty(t *testing.T, s *Subject) {
+	t.Helper()
 	c := s.Log.Checkpoint()
 	verifyCheckpoint(t, s, c)
 	if c.Size != 0 || !bytes.Equal(c.Root[:], rfc6962.DefaultHasher.EmptyRoot()) || s.Log.Size() != 0 {
 		t.Errorf("got checkpoint of size %d, root %x, log size %d, want the empty tree", c.Size, c.Root, s.Log.Size())
 	}
-	if n, err := s.Log.Check(ctx); n != 0 || err != nil {
+	if n, err := s.Log.Check(s.ctx); n != 0 || err != nil {
 		t.Errorf("Check: got %d, %v, want 0", n, err)
 	}
 	if err := s.Log.Err(); err != nil {
@@ -138,23 +143,25 @@ func tryEmpty(t *testing.T, ctx context.Context, s *Subject) {
 	}
 }
 
-func tryProve(t *testing.T, ctx context.Context, s *Subject) {
+func tryProve(t *testing.T, s *Subject) {
+	t.Helper()
 	for _, n := range []int{1, 2, 5, 250, 3} {
 		entries := numbered(int(s.Log.Size()), n)
-		for i, index := range add(t, ctx, s.Log, entries...) {
-			prove(t, ctx, s, index, entries[i])
+		for i, index := range add(s.ctx, t, s.Log, entries...) {
+			prove(t, s, index, entries[i])
 		}
 	}
-	if n, err := s.Log.Check(ctx); n != 261 || err != nil {
+	if n, err := s.Log.Check(s.ctx); n != 261 || err != nil {
 		t.Errorf("Check: got %d, %v, want 261", n, err)
 	}
 }
 
 // tryOrder: an entry added after the future of another returned stands behind it.
-func tryOrder(t *testing.T, ctx context.Context, s *Subject) {
+func tryOrder(t *testing.T, s *Subject) {
+	t.Helper()
 	last := -1
 	for _, e := range numbered(0, 10) {
-		index := add(t, ctx, s.Log, e)[0]
+		index := add(s.ctx, t, s.Log, e)[0]
 		if int(index) <= last {
 			t.Fatalf("got index %d after %d", index, last)
 		}
@@ -162,21 +169,22 @@ func tryOrder(t *testing.T, ctx context.Context, s *Subject) {
 	}
 }
 
-func tryConcurrent(t *testing.T, ctx context.Context, s *Subject) {
+func tryConcurrent(t *testing.T, s *Subject) {
+	t.Helper()
 	const n = 2000
 	entries := numbered(0, n)
 	seen := make([]bool, n)
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	for i, e := range entries {
-		wait := s.Log.Add(ctx, e)
+		wait := s.Log.Add(s.ctx, e)
 		group.Go(func() {
-			index, err := wait(ctx)
+			index, err := wait(s.ctx)
 			if err != nil {
 				t.Errorf("Add %d: %v", i, err)
 				return
 			}
-			inc, err := s.Log.Prove(ctx, index)
+			inc, err := s.Log.Prove(s.ctx, index)
 			if err != nil {
 				t.Errorf("Prove %d: %v", index, err)
 				return
@@ -195,16 +203,17 @@ func tryConcurrent(t *testing.T, ctx context.Context, s *Subject) {
 }
 
 // tryManyCheckpoints: every checkpoint is of the one tree that all entries give.
-func tryManyCheckpoints(t *testing.T, ctx context.Context, s *Subject) {
+func tryManyCheckpoints(t *testing.T, s *Subject) {
+	t.Helper()
 	var seen []receipt.Checkpoint
 	for i := range 4 {
 		entries := numbered(100*i, 100)
-		for j, index := range add(t, ctx, s.Log, entries...) {
-			seen = append(seen, prove(t, ctx, s, index, entries[j]).Checkpoint)
+		for j, index := range add(s.ctx, t, s.Log, entries...) {
+			seen = append(seen, prove(t, s, index, entries[j]).Checkpoint)
 		}
 	}
 	tree := testonly.New(rfc6962.DefaultHasher)
-	err := s.Log.Scan(ctx, 0, func(_ uint64, entry []byte) error {
+	err := s.Log.Scan(s.ctx, 0, func(_ uint64, entry []byte) error {
 		tree.AppendData(entry)
 		return nil
 	})
@@ -223,15 +232,16 @@ func tryManyCheckpoints(t *testing.T, ctx context.Context, s *Subject) {
 	}
 }
 
-func tryScan(t *testing.T, ctx context.Context, s *Subject) {
+func tryScan(t *testing.T, s *Subject) {
+	t.Helper()
 	entries := numbered(0, 600)
 	logged := make([][]byte, len(entries))
-	for i, index := range add(t, ctx, s.Log, entries...) {
+	for i, index := range add(s.ctx, t, s.Log, entries...) {
 		logged[index] = entries[i]
 	}
 	for _, from := range []uint64{0, 1, 255, 256, 257, 599, 600, 1000} {
 		next := from
-		err := s.Log.Scan(ctx, from, func(index uint64, entry []byte) error {
+		err := s.Log.Scan(s.ctx, from, func(index uint64, entry []byte) error {
 			if index != next || !bytes.Equal(entry, logged[index]) {
 				return fmt.Errorf("got %q at %d, want %q at %d", entry, index, logged[next], next)
 			}
@@ -243,41 +253,44 @@ func tryScan(t *testing.T, ctx context.Context, s *Subject) {
 		}
 	}
 	enough := errors.New("enough")
-	if err := s.Log.Scan(ctx, 0, func(uint64, []byte) error { return enough }); !errors.Is(err, enough) {
+	if err := s.Log.Scan(s.ctx, 0, func(uint64, []byte) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("Scan: got %v, want the caller's error", err)
 	}
-	ended, cancel := context.WithCancel(ctx)
+	ended, cancel := context.WithCancel(s.ctx)
 	cancel()
 	if err := s.Log.Scan(ended, 0, func(uint64, []byte) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("Scan with an ended context: got %v", err)
 	}
 }
 
-func tryEntrySizes(t *testing.T, ctx context.Context, s *Subject) {
+func tryEntrySizes(t *testing.T, s *Subject) {
+	t.Helper()
 	longest := bytes.Repeat([]byte("x"), notary.MaxEntry)
 	for _, entry := range [][]byte{{}, {0}, longest} {
-		prove(t, ctx, s, add(t, ctx, s.Log, entry)[0], entry)
+		prove(t, s, add(s.ctx, t, s.Log, entry)[0], entry)
 	}
-	if _, err := s.Log.Add(ctx, append(longest, 'x'))(ctx); !errors.Is(err, notary.ErrEntrySize) {
+	if _, err := s.Log.Add(s.ctx, append(longest, 'x'))(s.ctx); !errors.Is(err, notary.ErrEntrySize) {
 		t.Errorf("Add of %d bytes: got %v, want ErrEntrySize", notary.MaxEntry+1, err)
 	}
 	if err := s.Log.Err(); err != nil {
 		t.Errorf("Err after a refused entry: %v", err)
 	}
-	add(t, ctx, s.Log, []byte("next"))
+	add(s.ctx, t, s.Log, []byte("next"))
 }
 
-func tryNoEntry(t *testing.T, ctx context.Context, s *Subject) {
-	add(t, ctx, s.Log, []byte("only"))
+func tryNoEntry(t *testing.T, s *Subject) {
+	t.Helper()
+	add(s.ctx, t, s.Log, []byte("only"))
 	for _, index := range []uint64{1, 2, 1 << 63} {
-		if _, err := s.Log.Prove(ctx, index); !errors.Is(err, notary.ErrNoEntry) {
+		if _, err := s.Log.Prove(s.ctx, index); !errors.Is(err, notary.ErrNoEntry) {
 			t.Errorf("Prove %d: got %v, want ErrNoEntry", index, err)
 		}
 	}
 }
 
-func tryCancelled(t *testing.T, ctx context.Context, s *Subject) {
-	ended, cancel := context.WithCancel(ctx)
+func tryCancelled(t *testing.T, s *Subject) {
+	t.Helper()
+	ended, cancel := context.WithCancel(s.ctx)
 	cancel()
 	wait := s.Log.Add(ended, []byte("goes on"))
 	if _, err := wait(ended); err != nil && !errors.Is(err, context.Canceled) {
@@ -286,42 +299,44 @@ func tryCancelled(t *testing.T, ctx context.Context, s *Subject) {
 	if err := s.Log.Err(); err != nil {
 		t.Errorf("Err: %v", err)
 	}
-	index := add(t, ctx, s.Log, []byte("next"))[0]
-	prove(t, ctx, s, index, []byte("next"))
-	prove(t, ctx, s, 0, []byte("goes on"))
+	index := add(s.ctx, t, s.Log, []byte("next"))[0]
+	prove(t, s, index, []byte("next"))
+	prove(t, s, 0, []byte("goes on"))
 }
 
-func tryReopen(t *testing.T, ctx context.Context, s *Subject) {
+func tryReopen(t *testing.T, s *Subject) {
+	t.Helper()
 	entries := numbered(0, 300)
 	logged := make([][]byte, len(entries))
-	for i, index := range add(t, ctx, s.Log, entries...) {
+	for i, index := range add(s.ctx, t, s.Log, entries...) {
 		logged[index] = entries[i]
 	}
-	if err := s.Log.Close(ctx); err != nil {
+	if err := s.Log.Close(s.ctx); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
 	before := s.Log.Checkpoint()
 	if before.Size != 300 {
 		t.Errorf("Close published %d entries, want 300", before.Size)
 	}
-	s.Log = s.Reopen(t)
+	s.Log = s.Reopen()
 	after := s.Log.Checkpoint()
 	verifyCheckpoint(t, s, after)
 	if after.Size != 300 || after.Root != before.Root || s.Log.Size() != 300 {
 		t.Errorf("got size %d, root %x, log size %d; before: %d, %x", after.Size, after.Root, s.Log.Size(), before.Size, before.Root)
 	}
 	for index, entry := range logged {
-		prove(t, ctx, s, uint64(index), entry)
+		prove(t, s, uint64(index), entry)
 	}
-	prove(t, ctx, s, add(t, ctx, s.Log, []byte("next"))[0], []byte("next"))
+	prove(t, s, add(s.ctx, t, s.Log, []byte("next"))[0], []byte("next"))
 }
 
-func tryClosed(t *testing.T, ctx context.Context, s *Subject) {
-	add(t, ctx, s.Log, []byte("only"))
-	if err := s.Log.Close(ctx); err != nil {
+func tryClosed(t *testing.T, s *Subject) {
+	t.Helper()
+	add(s.ctx, t, s.Log, []byte("only"))
+	if err := s.Log.Close(s.ctx); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
-	if _, err := s.Log.Add(ctx, []byte("late"))(ctx); !errors.Is(err, notary.ErrLogStopped) {
+	if _, err := s.Log.Add(s.ctx, []byte("late"))(s.ctx); !errors.Is(err, notary.ErrLogStopped) {
 		t.Errorf("Add after Close: got %v, want ErrLogStopped", err)
 	}
 	if err := s.Log.Err(); !errors.Is(err, notary.ErrLogStopped) {

@@ -72,7 +72,8 @@ func (l *Log) resolve() {
 		index, err := p.future()
 		switch {
 		case err != nil:
-			p.err = l.stop(fmt.Errorf("adding an entry: %w", err))
+			l.stop(fmt.Errorf("adding an entry: %w", err))
+			p.err = l.Err()
 		case l.Err() != nil:
 			// Which indexes the failed entries have is unknown, so nothing can be
 			// told of those behind them.
@@ -87,7 +88,8 @@ func (l *Log) resolve() {
 func (l *Log) place(early map[uint64]receipt.Hash, index uint64, leaf receipt.Hash) error {
 	size := l.tree.Size()
 	if _, twice := early[index]; twice || index < size {
-		return l.stop(fmt.Errorf("two entries were given index %d", index))
+		l.stop(fmt.Errorf("two entries were given index %d", index))
+		return l.Err()
 	}
 	early[index] = leaf
 	for ; ; size++ {

@@ -20,7 +20,7 @@ func BenchmarkAdd(b *testing.B) {
 	for _, proofs := range []bool{false, true} {
 		b.Run(map[bool]string{false: "index", true: "proof"}[proofs], func(b *testing.B) {
 			f := newFixture(b)
-			l := f.open(b)
+			l := f.open()
 			slots := make(chan struct{}, 16_000)
 			var group sync.WaitGroup
 			b.ResetTimer()
@@ -41,6 +41,7 @@ func BenchmarkAdd(b *testing.B) {
 }
 
 func finish(b *testing.B, l *Log, wait notary.Future, proofs bool) {
+	b.Helper()
 	index, err := wait(b.Context())
 	if err == nil && proofs {
 		_, err = l.Prove(b.Context(), index)
@@ -61,7 +62,7 @@ func BenchmarkProve(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	f.add(b, l, 100_000)
+	f.add(l, 100_000)
 	for i := 0; b.Loop(); i++ {
 		if _, err := l.Prove(b.Context(), uint64(i*7919%100_000)); err != nil {
 			b.Fatal(err)
@@ -82,7 +83,7 @@ func BenchmarkOpen(b *testing.B) {
 				b.Fatal(err)
 			}
 			if n > 0 {
-				f.add(b, l, n)
+				f.add(l, n)
 			}
 			closeLog(b, l)
 			for b.Loop() {
@@ -104,7 +105,7 @@ func BenchmarkCheck(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	f.add(b, l, 100_000)
+	f.add(l, 100_000)
 	for b.Loop() {
 		if _, err := l.Check(b.Context()); err != nil {
 			b.Fatal(err)
@@ -117,7 +118,7 @@ func BenchmarkCheck(b *testing.B) {
 // BenchmarkOneByOne is the time from Add to a proof with one entry in flight.
 func BenchmarkOneByOne(b *testing.B) {
 	f := newFixture(b)
-	l := f.open(b)
+	l := f.open()
 	for i := 0; b.Loop(); i++ {
 		finish(b, l, l.Add(b.Context(), benchEntry(i)), true)
 	}

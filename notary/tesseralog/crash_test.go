@@ -2,8 +2,9 @@ package tesseralog
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"encoding/json"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +108,7 @@ func (f fileMarks) LoadMark(context.Context) (m notary.Mark, ok bool, err error)
 		return m, false, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(raw, &m)
+		err = binary.Read(bytes.NewReader(raw), binary.BigEndian, &m)
 	}
 	return m, err == nil, err
 }
@@ -120,11 +121,11 @@ func (f fileMarks) AdvanceMark(ctx context.Context, from, to notary.Mark) error 
 	if held != from {
 		return notary.ErrMarkConflict
 	}
-	raw, err := json.Marshal(to)
-	if err != nil {
+	var raw bytes.Buffer
+	if err := binary.Write(&raw, binary.BigEndian, to); err != nil {
 		return err
 	}
-	if err := os.WriteFile(string(f)+".new", raw, 0o600); err != nil {
+	if err := os.WriteFile(string(f)+".new", raw.Bytes(), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(string(f)+".new", string(f))
@@ -166,7 +167,7 @@ func newCrasher(t *testing.T) *crasher {
 	if c.skey, c.vkey, err = note.GenerateKey(nil, origin); err != nil {
 		t.Fatal(err)
 	}
-	c.fixture = &fixture{dir: filepath.Join(t.TempDir(), "log")}
+	c.fixture = &fixture{tb: t, dir: filepath.Join(t.TempDir(), "log")}
 	if c.signer, err = note.NewSigner(c.skey); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func (c *crasher) run(t *testing.T, hang string, stop func(line string) bool) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	guard := time.AfterFunc(time.Minute, func() { server.Process.Kill() })
+	guard := time.AfterFunc(time.Minute, func() { _ = server.Process.Kill() })
 	defer guard.Stop()
 	killed := false
 	lines := bufio.NewReader(out)
@@ -263,7 +264,7 @@ func TestKilled(t *testing.T) {
 		l := c.reopen(t)
 		closeLog(t, l)
 	}
-	fsckPasses(t, c.fixture)
+	fsckPasses(c.fixture)
 }
 
 // TestKilledBeforePublishing kills the server between writing 3 more entries and
@@ -276,7 +277,7 @@ func TestKilledBeforePublishing(t *testing.T) {
 			if m, _, err := c.mark.LoadMark(t.Context()); m.Size != mark || err != nil {
 				t.Fatalf("got mark %d, %v, want %d", m.Size, err, mark)
 			}
-			crashed := c.copyOf(t)
+			crashed := c.copyOf()
 			published, err := folder(c.dir).readCheckpoint(c.verifier)
 			if err != nil || published.Size != 5 {
 				t.Fatalf("got checkpoint of %d entries, %v, want 5", published.Size, err)
@@ -287,10 +288,10 @@ func TestKilledBeforePublishing(t *testing.T) {
 				"tile/entries/000.p/8": {"entry 7"},
 				"tile/0/000.p/8":       {"tile/0/000.p/8"},
 			} {
-				c.damage(t, name, flip(-1))
+				c.damage(name, flip(-1))
 				_, err := Open(t.Context(), Config{Dir: c.dir, Signer: c.signer, Verifier: c.verifier, Marks: c.mark})
 				wantError(t, err, new(*FileError), append(parts, name)...)
-				c.restore(t, crashed, name)
+				c.restore(crashed, name)
 			}
 
 			l := c.reopen(t)
@@ -298,9 +299,9 @@ func TestKilledBeforePublishing(t *testing.T) {
 				t.Errorf("got %d entries, want 8", l.Size())
 			}
 			c.entries = 8
-			c.add(t, l, 300)
+			c.add(l, 300)
 			closeLog(t, l)
-			fsckPasses(t, c.fixture)
+			fsckPasses(c.fixture)
 		})
 	}
 }

@@ -21,108 +21,108 @@ import (
 // related ones. Each must be refused by name, and undoing it must be enough.
 func TestRefusedAtStart(t *testing.T) {
 	tests := map[string]struct {
-		do    func(t *testing.T, f *fixture, older string)
+		do    func(f *fixture, older string)
 		kind  any
 		parts []string
 	}{
 		"older copy restored": {
-			func(t *testing.T, f *fixture, older string) { f.restore(t, older) },
+			func(f *fixture, older string) { f.restore(older) },
 			new(*LostError), []string{"holds 5 entries", "mark is 8", "3 entries are missing", "restore"}},
 		"older copy appended to, same size": {
-			func(t *testing.T, f *fixture, older string) { f.restore(t, older); rawAppend(t, f, f.signer, 3) },
+			func(f *fixture, older string) { f.restore(older); rawAppend(f, f.signer, 3) },
 			new(*ConflictError), []string{"first 8 entries", "high-water mark"}},
 		"older copy appended to, larger": {
-			func(t *testing.T, f *fixture, older string) { f.restore(t, older); rawAppend(t, f, f.signer, 5) },
+			func(f *fixture, older string) { f.restore(older); rawAppend(f, f.signer, 5) },
 			new(*ConflictError), []string{"first 8 entries", "high-water mark"}},
 		"new empty log instead": {
-			func(t *testing.T, f *fixture, _ string) { remake(t, f) },
+			func(f *fixture, _ string) { remake(f) },
 			new(*LostError), []string{"holds 0 entries", "8 entries are missing"}},
 		"hash tile flipped": {
-			func(t *testing.T, f *fixture, _ string) { f.damage(t, "tile/0/000.p/8", flip(70)) },
+			func(f *fixture, _ string) { f.damage("tile/0/000.p/8", flip(70)) },
 			new(*FileError), []string{"tile/0/000.p/8", "hash 2"}},
 		"hash tile truncated": {
-			func(t *testing.T, f *fixture, _ string) { f.damage(t, "tile/0/000.p/8", cut(1)) },
+			func(f *fixture, _ string) { f.damage("tile/0/000.p/8", cut(1)) },
 			new(*FileError), []string{"tile/0/000.p/8", "255 bytes, want 256"}},
 		"hash tile missing": {
-			func(t *testing.T, f *fixture, _ string) { f.remove(t, "tile/0/000.p/8") },
+			func(f *fixture, _ string) { f.remove("tile/0/000.p/8") },
 			new(*FileError), []string{"tile/0/000.p/8", "missing"}},
 		"entry bundle flipped": {
-			func(t *testing.T, f *fixture, _ string) { f.damage(t, "tile/entries/000.p/8", flip(-1)) },
+			func(f *fixture, _ string) { f.damage("tile/entries/000.p/8", flip(-1)) },
 			new(*FileError), []string{"tile/entries/000.p/8", "entry 7"}},
 		"entry bundle truncated": {
-			func(t *testing.T, f *fixture, _ string) { f.damage(t, "tile/entries/000.p/8", cut(1)) },
+			func(f *fixture, _ string) { f.damage("tile/entries/000.p/8", cut(1)) },
 			new(*FileError), []string{"tile/entries/000.p/8", "truncated"}},
 		"entry bundle with one more": {
-			func(t *testing.T, f *fixture, _ string) {
-				f.damage(t, "tile/entries/000.p/8", func(b []byte) []byte { return append(b, 0, 0) })
+			func(f *fixture, _ string) {
+				f.damage("tile/entries/000.p/8", func(b []byte) []byte { return append(b, 0, 0) })
 			},
 			new(*FileError), []string{"tile/entries/000.p/8", "got 9, want 8"}},
 		"entry bundle missing": {
-			func(t *testing.T, f *fixture, _ string) { f.remove(t, "tile/entries/000.p/8") },
+			func(f *fixture, _ string) { f.remove("tile/entries/000.p/8") },
 			new(*FileError), []string{"tile/entries/000.p/8", "missing"}},
 		"tree state missing": {
-			func(t *testing.T, f *fixture, _ string) { f.remove(t, treeStateFile) },
+			func(f *fixture, _ string) { f.remove(treeStateFile) },
 			new(*FileError), []string{treeStateFile, "missing"}},
 		"tree state damaged": {
-			func(t *testing.T, f *fixture, _ string) { f.damage(t, treeStateFile, cut(3)) },
+			func(f *fixture, _ string) { f.damage(treeStateFile, cut(3)) },
 			new(*FileError), []string{treeStateFile, "damaged"}},
 		"tree state from a copy": {
-			func(t *testing.T, f *fixture, older string) { f.restore(t, older, treeStateFile) },
+			func(f *fixture, older string) { f.restore(older, treeStateFile) },
 			new(*FileError), []string{treeStateFile, "holds 5 entries", "checkpoint of 8"}},
 		"tree state and checkpoint from a copy": {
-			func(t *testing.T, f *fixture, older string) { f.restore(t, older, treeStateFile, checkpointFile) },
+			func(f *fixture, older string) { f.restore(older, treeStateFile, checkpointFile) },
 			new(*LostError), []string{"holds 5 entries", "3 entries are missing"}},
 		"tree state with another root": {
-			func(t *testing.T, f *fixture, _ string) { setTreeState(t, f, 8, [32]byte{1}) },
+			func(f *fixture, _ string) { setTreeState(f, 8, [32]byte{1}) },
 			new(*FileError), []string{treeStateFile, "damaged", "8 entries"}},
 		"tree state beyond the files": {
-			func(t *testing.T, f *fixture, _ string) { setTreeState(t, f, 9, [32]byte{1}) },
+			func(f *fixture, _ string) { setTreeState(f, 9, [32]byte{1}) },
 			new(*FileError), []string{"tile/0/000.p/9", "missing"}},
 		"tree state of nothing": {
-			func(t *testing.T, f *fixture, _ string) { f.write(t, treeStateFile, []byte("{}")) },
+			func(f *fixture, _ string) { f.write(treeStateFile, []byte("{}")) },
 			new(*FileError), []string{treeStateFile, "no size"}},
 		"checkpoint missing": {
-			func(t *testing.T, f *fixture, _ string) { f.remove(t, checkpointFile) },
+			func(f *fixture, _ string) { f.remove(checkpointFile) },
 			new(*FileError), []string{checkpointFile, "missing"}},
 		"checkpoint damaged": {
-			func(t *testing.T, f *fixture, _ string) { f.damage(t, checkpointFile, flip(15)) },
+			func(f *fixture, _ string) { f.damage(checkpointFile, flip(15)) },
 			new(*FileError), []string{checkpointFile, "not signed by"}},
 		"checkpoint of another key": {
-			func(t *testing.T, f *fixture, _ string) { otherCheckpoint(t, f, origin) },
+			func(f *fixture, _ string) { otherCheckpoint(f, origin) },
 			new(*FileError), []string{checkpointFile, "not signed by"}},
 		"checkpoint of another origin": {
-			func(t *testing.T, f *fixture, _ string) { otherCheckpoint(t, f, "other.example") },
+			func(f *fixture, _ string) { otherCheckpoint(f, "other.example") },
 			new(*FileError), []string{checkpointFile, "not signed by log.example"}},
 		"checkpoint with another root": {
-			func(t *testing.T, f *fixture, _ string) { signCheckpoint(t, f, f.signer, origin, 5, [32]byte{1}) },
+			func(f *fixture, _ string) { signCheckpoint(f, f.signer, origin, 5, [32]byte{1}) },
 			new(*ConflictError), []string{"first 5 entries", "published checkpoint"}},
 		"mark missing": {
-			func(_ *testing.T, f *fixture, _ string) { f.marks.Set(notary.Mark{}, false) },
+			func(f *fixture, _ string) { f.marks.Set(notary.Mark{}, false) },
 			ErrNoMark, []string{"8 entries", "restore the database"}},
 		"mark with another root": {
-			func(_ *testing.T, f *fixture, _ string) { f.marks.Set(notary.Mark{Size: 8, Root: [32]byte{1}}, true) },
+			func(f *fixture, _ string) { f.marks.Set(notary.Mark{Size: 8, Root: [32]byte{1}}, true) },
 			new(*ConflictError), []string{"first 8 entries", "high-water mark"}},
 		"mark beyond": {
-			func(_ *testing.T, f *fixture, _ string) { f.marks.Set(notary.Mark{Size: 9, Root: [32]byte{1}}, true) },
+			func(f *fixture, _ string) { f.marks.Set(notary.Mark{Size: 9, Root: [32]byte{1}}, true) },
 			new(*LostError), []string{"1 entry is missing"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
-			f.fill(t, 5)
-			older := f.copyOf(t)
-			f.fill(t, 3)
-			newest := f.copyOf(t)
+			f.fill(5)
+			older := f.copyOf()
+			f.fill(3)
+			newest := f.copyOf()
 			mark, _, _ := f.marks.LoadMark(t.Context())
 
-			test.do(t, f, older)
-			f.refused(t, test.kind, test.parts...)
-			f.refused(t, test.kind, test.parts...) // Refusing must not make it acceptable.
+			test.do(f, older)
+			f.refused(test.kind, test.parts...)
+			f.refused(test.kind, test.parts...) // Refusing must not make it acceptable.
 
-			f.restore(t, newest)
+			f.restore(newest)
 			f.marks.Set(mark, true)
-			f.fill(t, 1)
-			fsckPasses(t, f)
+			f.fill(1)
+			fsckPasses(f)
 		})
 	}
 }
@@ -130,24 +130,24 @@ func TestRefusedAtStart(t *testing.T) {
 // TestOlderDatabase: the mark is behind what was published.
 func TestOlderDatabase(t *testing.T) {
 	f := newFixture(t)
-	f.fill(t, 5)
+	f.fill(5)
 	older, _, _ := f.marks.LoadMark(t.Context())
-	f.fill(t, 3)
+	f.fill(3)
 	f.marks.Set(older, true)
-	f.refused(t, new(*MarkBehindError), "mark is 5", "checkpoint of 8", "database is older")
+	f.refused(new(*MarkBehindError), "mark is 5", "checkpoint of 8", "database is older")
 }
 
 // TestJointRollback shows what nobody here can see: folder and database restored
 // together. Clients that keep the newest checkpoint see it.
 func TestJointRollback(t *testing.T) {
 	f := newFixture(t)
-	f.fill(t, 5)
-	older := f.copyOf(t)
+	f.fill(5)
+	older := f.copyOf()
 	mark, _, _ := f.marks.LoadMark(t.Context())
-	f.fill(t, 3)
-	f.restore(t, older)
+	f.fill(3)
+	f.restore(older)
 	f.marks.Set(mark, true)
-	if l := f.open(t); l.Size() != 5 {
+	if l := f.open(); l.Size() != 5 {
 		t.Errorf("got size %d", l.Size())
 	}
 }
@@ -156,11 +156,11 @@ func TestJointRollback(t *testing.T) {
 // the published checkpoint is older. It is published again before Open returns.
 func TestCheckpointBehind(t *testing.T) {
 	f := newFixture(t)
-	f.fill(t, 5)
-	older := f.copyOf(t)
-	f.fill(t, 3)
-	f.restore(t, older, checkpointFile)
-	if l := f.open(t); l.Checkpoint().Size != 8 {
+	f.fill(5)
+	older := f.copyOf()
+	f.fill(3)
+	f.restore(older, checkpointFile)
+	if l := f.open(); l.Checkpoint().Size != 8 {
 		t.Errorf("got checkpoint of %d entries, want 8", l.Checkpoint().Size)
 	}
 }
@@ -168,25 +168,27 @@ func TestCheckpointBehind(t *testing.T) {
 // TestDamagedUpperTiles: tiles above level 0 on the right edge.
 func TestDamagedUpperTiles(t *testing.T) {
 	f := newFixture(t)
-	f.fill(t, 600)
-	good := f.copyOf(t)
+	f.fill(600)
+	good := f.copyOf()
 	for name, test := range map[string]struct {
-		do    func(t *testing.T)
+		do    func()
 		parts []string
 	}{
-		"flipped":   {func(t *testing.T) { f.damage(t, "tile/1/000.p/2", flip(33)) }, []string{"tile/1/000.p/2", "hash 1"}},
-		"truncated": {func(t *testing.T) { f.damage(t, "tile/1/000.p/2", cut(32)) }, []string{"tile/1/000.p/2", "32 bytes, want 64"}},
-		"missing":   {func(t *testing.T) { f.remove(t, "tile/1/000.p/2") }, []string{"tile/1/000.p/2", "missing"}},
-		"edge":      {func(t *testing.T) { f.damage(t, "tile/0/002.p/88", flip(0)) }, []string{"tile/0/002.p/88", "hash 0"}},
+		"flipped":   {func() { f.damage("tile/1/000.p/2", flip(33)) }, []string{"tile/1/000.p/2", "hash 1"}},
+		"truncated": {func() { f.damage("tile/1/000.p/2", cut(32)) }, []string{"tile/1/000.p/2", "32 bytes, want 64"}},
+		"missing":   {func() { f.remove("tile/1/000.p/2") }, []string{"tile/1/000.p/2", "missing"}},
+		"edge":      {func() { f.damage("tile/0/002.p/88", flip(0)) }, []string{"tile/0/002.p/88", "hash 0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f.restore(t, good)
-			test.do(t)
-			f.refused(t, new(*FileError), test.parts...)
+			f.tb = t
+			f.restore(good)
+			test.do()
+			f.refused(new(*FileError), test.parts...)
 		})
 	}
-	f.restore(t, good)
-	f.fill(t, 1)
+	f.tb = t
+	f.restore(good)
+	f.fill(1)
 }
 
 func TestWrongVerifier(t *testing.T) {
@@ -201,55 +203,60 @@ func cut(n int) func([]byte) []byte {
 	return func(content []byte) []byte { return content[:len(content)-n] }
 }
 
-func setTreeState(t testing.TB, f *fixture, size uint64, root [32]byte) {
-	t.Helper()
+func setTreeState(f *fixture, size uint64, root [32]byte) {
+	tb := f.tb
+	tb.Helper()
 	raw, err := json.Marshal(map[string]any{"size": size, "root": root[:]})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	f.write(t, treeStateFile, raw)
+	f.write(treeStateFile, raw)
 }
 
-func signCheckpoint(t testing.TB, f *fixture, signer note.Signer, name string, size uint64, root [32]byte) {
-	t.Helper()
+func signCheckpoint(f *fixture, signer note.Signer, name string, size uint64, root [32]byte) {
+	tb := f.tb
+	tb.Helper()
 	text := fmt.Sprintf("%s\n%d\n%s\n", name, size, base64.StdEncoding.EncodeToString(root[:]))
 	signed, err := note.Sign(&note.Note{Text: text}, signer)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	f.write(t, checkpointFile, signed)
+	f.write(checkpointFile, signed)
 }
 
-func otherCheckpoint(t testing.TB, f *fixture, name string) {
-	t.Helper()
-	signer, _ := newKey(t, name)
-	mark, _, _ := f.marks.LoadMark(t.Context())
-	signCheckpoint(t, f, signer, name, mark.Size, mark.Root)
+func otherCheckpoint(f *fixture, name string) {
+	tb := f.tb
+	tb.Helper()
+	signer, _ := newKey(tb, name)
+	mark, _, _ := f.marks.LoadMark(tb.Context())
+	signCheckpoint(f, signer, name, mark.Size, mark.Root)
 }
 
-func remake(t testing.TB, f *fixture) {
-	t.Helper()
+func remake(f *fixture) {
+	tb := f.tb
+	tb.Helper()
 	if err := os.RemoveAll(f.dir); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := Create(t.Context(), f.dir, f.signer); err != nil {
-		t.Fatal(err)
+	if err := Create(tb.Context(), f.dir, f.signer); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // rawAppend adds n entries with Tessera alone, which signs without asking.
-func rawAppend(t testing.TB, f *fixture, signer note.Signer, n int) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+func rawAppend(f *fixture, signer note.Signer, n int) {
+	tb := f.tb
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
 	defer cancel()
 	driver, err := posix.New(ctx, posix.Config{Path: f.dir})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	appender, shutdown, _, err := tessera.NewAppender(ctx, driver, tessera.NewAppendOptions().
 		WithCheckpointSigner(signer).WithBatching(4096, 20*time.Millisecond).WithCheckpointInterval(100*time.Millisecond))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	futures := make([]tessera.IndexFuture, n)
 	for i := range futures {
@@ -257,10 +264,10 @@ func rawAppend(t testing.TB, f *fixture, signer note.Signer, n int) {
 	}
 	for _, future := range futures {
 		if _, err := future(); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := shutdown(ctx); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

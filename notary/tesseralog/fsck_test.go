@@ -23,8 +23,9 @@ func verifyInclusion(inc receipt.Inclusion, e []byte) error {
 
 // runFsck runs Tessera's own check. The library is used because its command exits
 // with status 0 whatever it finds.
-func runFsck(t testing.TB, f *fixture) error {
-	t.Helper()
+func runFsck(f *fixture) error {
+	tb := f.tb
+	tb.Helper()
 	hashes := func(raw []byte) ([][]byte, error) {
 		var bundle api.EntryBundle
 		if err := bundle.UnmarshalText(raw); err != nil {
@@ -36,22 +37,23 @@ func runFsck(t testing.TB, f *fixture) error {
 		}
 		return leaves, nil
 	}
-	return fsck.New(origin, f.verifier, client.FileFetcher{Root: f.dir}, hashes, fsck.Opts{N: 2}).Check(t.Context())
+	return fsck.New(origin, f.verifier, client.FileFetcher{Root: f.dir}, hashes, fsck.Opts{N: 2}).Check(tb.Context())
 }
 
-func fsckPasses(t testing.TB, f *fixture) {
-	t.Helper()
-	if err := runFsck(t, f); err != nil {
-		t.Errorf("Tessera's fsck: %v", err)
+func fsckPasses(f *fixture) {
+	tb := f.tb
+	tb.Helper()
+	if err := runFsck(f); err != nil {
+		tb.Errorf("Tessera's fsck: %v", err)
 	}
 }
 
 func TestFsck(t *testing.T) {
 	f := newFixture(t)
-	f.fill(t, 5, 251, 1, 300)
-	fsckPasses(t, f)
-	f.damage(t, "tile/0/000", flip(40))
-	if runFsck(t, f) == nil {
+	f.fill(5, 251, 1, 300)
+	fsckPasses(f)
+	f.damage("tile/0/000", flip(40))
+	if runFsck(f) == nil {
 		t.Error("Tessera's fsck passes a damaged tile")
 	}
 }

@@ -137,11 +137,9 @@ func (l *Log) Checkpoint() receipt.Checkpoint { return l.newest.Load().checkpoin
 // Err implements notary.Log. The error is notary.ErrLogStopped and its cause.
 func (l *Log) Err() error { return context.Cause(l.alive) }
 
-// stop ends the log for good, for the first cause that it is given, and returns
-// what Err returns from then on.
-func (l *Log) stop(cause error) error {
+// stop ends the log for good, for the first cause that it is given.
+func (l *Log) stop(cause error) {
 	l.kill(fmt.Errorf("%w: %w", notary.ErrLogStopped, cause))
-	return l.Err()
 }
 
 var _ notary.Log = (*Log)(nil)

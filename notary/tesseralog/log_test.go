@@ -21,8 +21,10 @@ import (
 
 const origin = "log.example"
 
-// fixture is a log folder with its key and mark, opened or not.
+// fixture is a log folder with its key and mark, opened or not, and the test that
+// uses it now.
 type fixture struct {
+	tb       testing.TB
 	dir      string
 	signer   note.Signer
 	verifier note.Verifier
@@ -31,31 +33,31 @@ type fixture struct {
 }
 
 // newFixture makes an empty log. Every goroutine must have ended with the test.
-func newFixture(t testing.TB) *fixture {
-	t.Helper()
+func newFixture(tb testing.TB) *fixture {
+	tb.Helper()
 	leaks := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, leaks) })
-	f := &fixture{dir: filepath.Join(t.TempDir(), "log"), marks: new(logtest.Marks)}
-	f.signer, f.verifier = newKey(t, origin)
-	if err := Create(t.Context(), f.dir, f.signer); err != nil {
-		t.Fatalf("Create: %v", err)
+	tb.Cleanup(func() { goleak.VerifyNone(tb, leaks) })
+	f := &fixture{tb: tb, dir: filepath.Join(tb.TempDir(), "log"), marks: new(logtest.Marks)}
+	f.signer, f.verifier = newKey(tb, origin)
+	if err := Create(tb.Context(), f.dir, f.signer); err != nil {
+		tb.Fatalf("Create: %v", err)
 	}
 	return f
 }
 
-func newKey(t testing.TB, name string) (note.Signer, note.Verifier) {
-	t.Helper()
+func newKey(tb testing.TB, name string) (note.Signer, note.Verifier) {
+	tb.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	signer, err := note.NewSigner(skey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	verifier, err := note.NewVerifier(vkey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return signer, verifier
 }
@@ -64,31 +66,33 @@ func (f *fixture) config() Config {
 	return Config{Dir: f.dir, Signer: f.signer, Verifier: f.verifier, Marks: f.marks}
 }
 
-func (f *fixture) open(t testing.TB) *Log {
-	t.Helper()
-	l, err := Open(t.Context(), f.config())
+func (f *fixture) open() *Log {
+	tb := f.tb
+	tb.Helper()
+	l, err := Open(tb.Context(), f.config())
 	if err != nil {
-		t.Fatalf("Open: %v", err)
+		tb.Fatalf("Open: %v", err)
 	}
 	// A test that fails must not leave Tessera running for goleak to report.
-	t.Cleanup(func() { closeLog(t, l) })
+	tb.Cleanup(func() { closeLog(tb, l) })
 	return l
 }
 
-func closeLog(t testing.TB, l *Log) {
-	t.Helper()
+func closeLog(tb testing.TB, l *Log) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := l.Close(ctx); err != nil {
-		t.Errorf("Close: %v", err)
+		tb.Errorf("Close: %v", err)
 	}
 }
 
 // add adds n numbered entries and waits until the last is published.
-func (f *fixture) add(t testing.TB, l *Log, n int) {
-	t.Helper()
-	if err := f.tryAdd(t.Context(), l, n); err != nil {
-		t.Fatalf("adding %d entries: %v", n, err)
+func (f *fixture) add(l *Log, n int) {
+	tb := f.tb
+	tb.Helper()
+	if err := f.tryAdd(tb.Context(), l, n); err != nil {
+		tb.Fatalf("adding %d entries: %v", n, err)
 	}
 }
 
@@ -113,99 +117,106 @@ func (f *fixture) tryAdd(ctx context.Context, l *Log, n int) error {
 }
 
 // fill opens the log, adds n entries in one batch and closes it.
-func (f *fixture) fill(t testing.TB, sizes ...int) {
-	t.Helper()
-	l := f.open(t)
+func (f *fixture) fill(sizes ...int) {
+	tb := f.tb
+	tb.Helper()
+	l := f.open()
 	for _, n := range sizes {
-		f.add(t, l, n)
+		f.add(l, n)
 	}
-	closeLog(t, l)
+	closeLog(tb, l)
 }
 
 func entry(i int) []byte { return fmt.Appendf(nil, "entry %d", i) }
 
 // refused opens the log and wants an error of this kind whose text has all parts.
-func (f *fixture) refused(t testing.TB, kind any, parts ...string) {
-	t.Helper()
-	l, err := Open(t.Context(), f.config())
+func (f *fixture) refused(kind any, parts ...string) {
+	tb := f.tb
+	tb.Helper()
+	l, err := Open(tb.Context(), f.config())
 	if err == nil {
-		closeLog(t, l)
-		t.Fatalf("Open: no error, want one with %q", parts)
+		closeLog(tb, l)
+		tb.Fatalf("Open: no error, want one with %q", parts)
 	}
-	wantError(t, err, kind, parts...)
+	wantError(tb, err, kind, parts...)
 }
 
 // wantError wants err to be (errors.Is) or to have (errors.As) kind.
-func wantError(t testing.TB, err error, kind any, parts ...string) {
-	t.Helper()
+func wantError(tb testing.TB, err error, kind any, parts ...string) {
+	tb.Helper()
 	if sentinel, ok := kind.(error); ok {
 		if !errors.Is(err, sentinel) {
-			t.Errorf("got %v, want %v", err, sentinel)
+			tb.Errorf("got %v, want %v", err, sentinel)
 		}
 	} else if !errors.As(err, kind) {
-		t.Errorf("got %v, want a %T", err, kind)
+		tb.Errorf("got %v, want a %T", err, kind)
 	}
 	if err == nil {
 		return
 	}
 	for _, part := range parts {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("got %q, want it to say %q", err, part)
+			tb.Errorf("got %q, want it to say %q", err, part)
 		}
 	}
 }
 
 // copyOf copies the folder, as a backup or a restore does.
-func (f *fixture) copyOf(t testing.TB) string {
-	t.Helper()
-	to := filepath.Join(t.TempDir(), "copy")
+func (f *fixture) copyOf() string {
+	tb := f.tb
+	tb.Helper()
+	to := filepath.Join(tb.TempDir(), "copy")
 	if err := os.CopyFS(to, os.DirFS(f.dir)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return to
 }
 
 // restore replaces the folder, or one file of it, by that of a copy.
-func (f *fixture) restore(t testing.TB, from string, names ...string) {
-	t.Helper()
+func (f *fixture) restore(from string, names ...string) {
+	tb := f.tb
+	tb.Helper()
 	if len(names) == 0 {
 		if err := os.RemoveAll(f.dir); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := os.CopyFS(f.dir, os.DirFS(from)); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	for _, name := range names {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
-		f.write(t, name, content)
+		f.write(name, content)
 	}
 }
 
-func (f *fixture) write(t testing.TB, name string, content []byte) {
-	t.Helper()
+func (f *fixture) write(name string, content []byte) {
+	tb := f.tb
+	tb.Helper()
 	if err := os.WriteFile(filepath.Join(f.dir, name), content, 0o644); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // damage changes a file.
-func (f *fixture) damage(t testing.TB, name string, change func([]byte) []byte) {
-	t.Helper()
+func (f *fixture) damage(name string, change func([]byte) []byte) {
+	tb := f.tb
+	tb.Helper()
 	content, err := os.ReadFile(filepath.Join(f.dir, name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	f.write(t, name, change(content))
+	f.write(name, change(content))
 }
 
-func (f *fixture) remove(t testing.TB, name string) {
-	t.Helper()
+func (f *fixture) remove(name string) {
+	tb := f.tb
+	tb.Helper()
 	if err := os.Remove(filepath.Join(f.dir, name)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -221,9 +232,10 @@ func flip(at int) func([]byte) []byte {
 }
 
 func TestConformance(t *testing.T) {
-	logtest.Run(t, func(t *testing.T) *logtest.Subject {
-		f := newFixture(t)
-		return &logtest.Subject{Log: f.open(t), Verifier: f.verifier, Reopen: func(t *testing.T) notary.Log { return f.open(t) }}
+	logtest.Run(t, func(tb testing.TB) *logtest.Subject {
+		tb.Helper()
+		f := newFixture(tb)
+		return &logtest.Subject{Log: f.open(), Verifier: f.verifier, Reopen: func() notary.Log { return f.open() }}
 	})
 }
 
@@ -237,7 +249,7 @@ func TestCreate(t *testing.T) {
 	}
 	wantError(t, Create(t.Context(), other, f.signer), ErrNotEmpty, "notes.txt")
 
-	l := f.open(t)
+	l := f.open()
 	if mark, ok, err := f.marks.LoadMark(t.Context()); !ok || err != nil || mark != (notary.Mark{Root: emptyRoot()}) {
 		t.Errorf("mark of a new log: got %v, %v, %v", mark, ok, err)
 	}
@@ -249,18 +261,18 @@ func TestCreate(t *testing.T) {
 func TestOpenNeedsALog(t *testing.T) {
 	f := newFixture(t)
 	f.dir = t.TempDir()
-	f.refused(t, ErrNoLog)
+	f.refused(ErrNoLog)
 	f.dir = filepath.Join(f.dir, "missing")
-	f.refused(t, ErrNoLog)
+	f.refused(ErrNoLog)
 }
 
 func TestTwoServers(t *testing.T) {
 	f := newFixture(t)
-	l := f.open(t)
-	f.refused(t, ErrInUse, f.dir)
-	f.add(t, l, 3)
+	l := f.open()
+	f.refused(ErrInUse, f.dir)
+	f.add(l, 3)
 	closeLog(t, l)
-	f.open(t)
+	f.open()
 }
 
 func TestOverload(t *testing.T) {
@@ -295,7 +307,7 @@ func TestOverload(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	const n = 10_000
 	f := newFixture(t)
-	l := f.open(t)
+	l := f.open()
 	futures := make([]notary.Future, n)
 	for i := range futures {
 		futures[i] = l.Add(t.Context(), entry(i))
@@ -328,17 +340,17 @@ func TestManyAtOnce(t *testing.T) {
 	if got, err := l.Check(t.Context()); got != n || err != nil {
 		t.Errorf("Check: got %d, %v", got, err)
 	}
-	fsckPasses(t, f)
+	fsckPasses(f)
 }
 
-func mustProve(t testing.TB, l *Log, index uint64, e []byte) receipt.Inclusion {
-	t.Helper()
-	inc, err := l.Prove(t.Context(), index)
+func mustProve(tb testing.TB, l *Log, index uint64, e []byte) receipt.Inclusion {
+	tb.Helper()
+	inc, err := l.Prove(tb.Context(), index)
 	if err != nil {
-		t.Fatalf("Prove %d: %v", index, err)
+		tb.Fatalf("Prove %d: %v", index, err)
 	}
 	if err := verifyInclusion(inc, e); err != nil {
-		t.Fatalf("entry %d of %d: %v", index, inc.Checkpoint.Size, err)
+		tb.Fatalf("entry %d of %d: %v", index, inc.Checkpoint.Size, err)
 	}
 	return inc
 }

@@ -124,7 +124,7 @@ func (l *Log) runNothing() {
 	l.shutdown, l.cancel = func(context.Context) error { return nil }, func() {}
 	close(l.resolved)
 	close(l.watched)
-	l.stop(ErrReadOnly) //nolint:errcheck // it returns what it was given
+	l.stop(ErrReadOnly)
 }
 
 func (l *Log) run(ctx context.Context) error {

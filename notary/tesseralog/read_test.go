@@ -13,8 +13,8 @@ import (
 // TestOldDamage damages what the right edge does not show.
 func TestOldDamage(t *testing.T) {
 	f := newFixture(t)
-	f.fill(t, 600)
-	good := f.copyOf(t)
+	f.fill(600)
+	good := f.copyOf()
 	scan := func(l *Log) error {
 		return l.Scan(t.Context(), 0, func(uint64, []byte) error { return nil })
 	}
@@ -44,9 +44,10 @@ func TestOldDamage(t *testing.T) {
 	} {
 		for how, find := range test.found {
 			t.Run(name+"/"+how, func(t *testing.T) {
-				f.restore(t, good)
-				f.damage(t, test.file, test.change)
-				l := f.open(t)
+				f.tb = t
+				f.restore(good)
+				f.damage(test.file, test.change)
+				l := f.open()
 				err := find(l)
 				wantError(t, err, new(*FileError), test.parts...)
 				if l.Err() != nil {
@@ -60,22 +61,23 @@ func TestOldDamage(t *testing.T) {
 
 func TestCheckFindsEdgeAndMissing(t *testing.T) {
 	f := newFixture(t)
-	l := f.open(t)
-	f.add(t, l, 600)
+	l := f.open()
+	f.add(l, 600)
 	for name, test := range map[string]struct {
 		do    func()
 		kind  any
 		parts []string
 	}{
-		"upper tile":      {func() { f.damage(t, "tile/1/000.p/2", flip(0)) }, new(*FileError), []string{"tile/1/000.p/2", "hash 0"}},
-		"missing tile":    {func() { f.remove(t, "tile/0/001") }, new(*FileError), []string{"tile/0/001", "missing"}},
-		"missing bundle":  {func() { f.remove(t, "tile/entries/001") }, new(*FileError), []string{"tile/entries/001", "missing"}},
+		"upper tile":      {func() { f.damage("tile/1/000.p/2", flip(0)) }, new(*FileError), []string{"tile/1/000.p/2", "hash 0"}},
+		"missing tile":    {func() { f.remove("tile/0/001") }, new(*FileError), []string{"tile/0/001", "missing"}},
+		"missing bundle":  {func() { f.remove("tile/entries/001") }, new(*FileError), []string{"tile/entries/001", "missing"}},
 		"mark elsewhere":  {func() { m, _, _ := f.marks.LoadMark(t.Context()); m.Root[0] ^= 1; f.marks.Set(m, true) }, new(*ConflictError), []string{"the high-water mark"}},
 		"mark behind":     {func() { m, _, _ := f.marks.LoadMark(t.Context()); m.Size--; f.marks.Set(m, true) }, new(*MarkBehindError), nil},
-		"entry rewritten": {func() { rewriteEntry(t, f) }, new(*ConflictError), []string{"first 600 entries"}},
+		"entry rewritten": {func() { rewriteEntry(f) }, new(*ConflictError), []string{"first 600 entries"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			good := f.copyOf(t)
+			f.tb = t
+			good := f.copyOf()
 			mark, _, _ := f.marks.LoadMark(t.Context())
 			if n, err := l.Check(t.Context()); n != 600 || err != nil {
 				t.Fatalf("before: got %d, %v", n, err)
@@ -84,7 +86,7 @@ func TestCheckFindsEdgeAndMissing(t *testing.T) {
 			_, err := l.Check(t.Context())
 			wantError(t, err, test.kind, test.parts...)
 			for _, name := range []string{"tile/1/000.p/2", "tile/0/000", "tile/0/001", "tile/entries/000", "tile/entries/001"} {
-				f.restore(t, good, name)
+				f.restore(good, name)
 			}
 			f.marks.Set(mark, true)
 		})
@@ -92,13 +94,15 @@ func TestCheckFindsEdgeAndMissing(t *testing.T) {
 }
 
 // rewriteEntry changes an entry and the tile above it alike.
-func rewriteEntry(t testing.TB, f *fixture) {
-	f.damage(t, "tile/entries/000", func(b []byte) []byte { b[2] ^= 1; return b })
+func rewriteEntry(f *fixture) {
+	tb := f.tb
+	tb.Helper()
+	f.damage("tile/entries/000", func(b []byte) []byte { b[2] ^= 1; return b })
 	entries, _, err := folder(f.dir).readBundle(0, tileWidth)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	f.damage(t, "tile/0/000", func(b []byte) []byte {
+	f.damage("tile/0/000", func(b []byte) []byte {
 		h := hashLeaf(entries[0])
 		copy(b, h[:])
 		return b
@@ -107,7 +111,7 @@ func rewriteEntry(t testing.TB, f *fixture) {
 
 func TestCheckRate(t *testing.T) {
 	f := newFixture(t)
-	f.fill(t, 600)
+	f.fill(600)
 	c := f.config()
 	c.CheckRate = 1000
 	l, err := Open(t.Context(), c)
@@ -122,7 +126,7 @@ func TestCheckRate(t *testing.T) {
 
 func TestReadFile(t *testing.T) {
 	f := newFixture(t)
-	f.fill(t, 5, 255, 340)
+	f.fill(5, 255, 340)
 	// What a crashed batch leaves lies beyond the tree, or is a partial file of a
 	// size that the tree went past.
 	garbage := bytes.Repeat([]byte("garbage!"), 1024)
@@ -130,9 +134,9 @@ func TestReadFile(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(f.dir, name)), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		f.write(t, name, garbage)
+		f.write(name, garbage)
 	}
-	l := f.open(t)
+	l := f.open()
 	for _, name := range []string{
 		"checkpoint", "tile/0/000", "tile/0/000.p/5", "tile/0/001.p/4", "tile/0/002.p/88", "tile/1/000.p/2", "tile/1/000.p/1",
 		"tile/entries/000", "tile/entries/000.p/5", "tile/entries/001.p/4", "tile/entries/002.p/88",

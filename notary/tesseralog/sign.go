@@ -34,7 +34,8 @@ func (g guard) Sign(text []byte) ([]byte, error) {
 		err = l.mayPublish(size, root)
 	}
 	if err != nil {
-		return nil, l.stop(err)
+		l.stop(err)
+		return nil, l.Err()
 	}
 	signature, err := l.cfg.Signer.Sign(text)
 	if err != nil {

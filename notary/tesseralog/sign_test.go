@@ -33,8 +33,8 @@ func TestGuardRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
-			l := f.open(t)
-			f.add(t, l, 5)
+			l := f.open()
+			f.add(l, 5)
 			if _, err := (guard{l}).Sign(body(origin, 5, l.Checkpoint().Root)); err != nil {
 				t.Fatalf("the same again: %v", err)
 			}
@@ -97,7 +97,7 @@ func TestMarkBeforeSignature(t *testing.T) {
 	}
 	defer closeLog(t, l)
 	for _, n := range []int{1, 2, 300, 5} {
-		f.add(t, l, n)
+		f.add(l, n)
 	}
 	select {
 	case message := <-warned:

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/hashicorp/golang-lru/v2"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/transparency-dev/merkle/compact"
 
 	"github.com/trialnotary/trialnotary/notary/receipt"
@@ -135,7 +135,8 @@ func (t *tree) wait(ctx context.Context, size uint64) error {
 
 // tile returns a tile that holds at least one hash.
 func (t *tree) tile(id tileID) (*tile, error) {
-	if edge, err := t.edge(id); edge != nil || err != nil {
+	edge, full, err := t.edge(id)
+	if err != nil || !full {
 		return edge, err
 	}
 	if cached, ok := t.full.Get(id); ok {
@@ -149,18 +150,18 @@ func (t *tree) tile(id tileID) (*tile, error) {
 	return loaded, nil
 }
 
-// edge returns the tile if it is not full, nil if it is.
-func (t *tree) edge(id tileID) (*tile, error) {
+// edge returns the tile if it is not full.
+func (t *tree) edge(id tileID) (edge *tile, full bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	last := t.size >> (tileHeight * (id.level + 1))
 	switch {
 	case id.index < last:
-		return nil, nil
+		return nil, true, nil
 	case id.index > last || id.level >= uint64(len(t.edges)):
-		return nil, fmt.Errorf("tile %d of level %d is beyond the tree of %d entries", id.index, id.level, t.size)
+		return nil, false, fmt.Errorf("tile %d of level %d is beyond the tree of %d entries", id.index, id.level, t.size)
 	}
-	return t.edges[id.level], nil
+	return t.edges[id.level], false, nil
 }
 
 // loadFull reads a full tile from its file, past the cache.
@@ -184,16 +185,17 @@ func (t *tree) loadFull(id tileID) (*tile, error) {
 // cache as it is, so that walking the log does not push the newest tiles out.
 func (t *tree) leaves(bundle uint64, n int) ([]receipt.Hash, error) {
 	id := tileID{0, bundle}
-	found, err := t.edge(id)
+	found, full, err := t.edge(id)
 	if err != nil {
 		return nil, err
 	}
-	if found == nil {
-		var ok bool
-		if found, ok = t.full.Peek(id); !ok {
-			if found, err = t.loadFull(id); err != nil {
-				return nil, err
-			}
+	if full {
+		var cached bool
+		if found, cached = t.full.Peek(id); !cached {
+			found, err = t.loadFull(id)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return found.nodes[:n], nil

@@ -15,11 +15,11 @@ import (
 )
 
 // twins grows the tree and merkle's slow reference alike.
-func twins(t testing.TB, n int) (*tree, *testonly.Tree) {
-	t.Helper()
+func twins(tb testing.TB, n int) (*tree, *testonly.Tree) {
+	tb.Helper()
 	own, err := newTree("", 1<<20)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	reference := testonly.New(rfc6962.DefaultHasher)
 	for i := range n {
@@ -31,7 +31,7 @@ func twins(t testing.TB, n int) (*tree, *testonly.Tree) {
 
 func samePath(t interface {
 	Helper()
-	Fatalf(string, ...any)
+	Fatalf(format string, args ...any)
 }, own *tree, reference *testonly.Tree, index, size uint64) {
 	t.Helper()
 	b, err := own.borderAt(size)
@@ -139,7 +139,7 @@ func TestBigLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.add(t, l, n)
+	f.add(l, n)
 	closeLog(t, l)
 
 	if l, err = Open(t.Context(), c); err != nil {
@@ -161,9 +161,9 @@ func TestBigLog(t *testing.T) {
 		t.Errorf("Check: got %d, %v", got, err)
 	}
 	closeLog(t, l)
-	fsckPasses(t, f)
+	fsckPasses(f)
 
-	f.damage(t, "tile/1/000", flip(5))
+	f.damage("tile/1/000", flip(5))
 	if l, err = Open(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
