@@ -42,6 +42,7 @@ func BenchmarkSubmit(b *testing.B) {
 type submitter func(ctx context.Context, b *testing.B, api notaryv1.NotaryServiceClient, envs []*notaryv1.Envelope, inFlight int) []time.Duration
 
 func benchmarkSubmit(b *testing.B, inFlight int, submit submitter) {
+	b.Helper()
 	s := runningTrial(b)
 	envs := make([]*notaryv1.Envelope, b.N)
 	for i := range envs {

@@ -240,7 +240,7 @@ func checkOrigin(origin string) error {
 	if len(origin) > 253 {
 		return fmt.Errorf("got %d characters, want at most 253", len(origin))
 	}
-	for _, label := range strings.Split(origin, ".") {
+	for label := range strings.SplitSeq(origin, ".") {
 		if !validLabel(label) {
 			return fmt.Errorf("got %q, want a lowercase host name without scheme, port or path", origin)
 		}

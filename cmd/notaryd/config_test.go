@@ -78,7 +78,7 @@ func walkConfig(v reflect.Value, prefix string, do func(path, value string)) {
 	for i := range v.NumField() {
 		path := prefix + v.Type().Field(i).Tag.Get("yaml")
 		field := v.Field(i)
-		if d, ok := field.Interface().(time.Duration); ok {
+		if d, ok := reflect.TypeAssert[time.Duration](field); ok {
 			do(path, shortDuration(d))
 			continue
 		}

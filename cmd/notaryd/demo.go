@@ -64,12 +64,12 @@ func demo(ctx context.Context, dir string, once bool, stdout io.Writer) (err err
 		{"Put the right log back", s.restore},
 	}
 	for i, step := range steps {
-		s.say("\n[%d/%d] %s", i+1, len(steps), step.title)
+		s.sayf("\n[%d/%d] %s", i+1, len(steps), step.title)
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("demo step %d (%s): %w", i+1, step.title, err)
 		}
 	}
-	s.say("\nEvery step held.")
+	s.sayf("\nEvery step held.")
 	if once {
 		return nil
 	}
@@ -81,16 +81,16 @@ func demo(ctx context.Context, dir string, once bool, stdout io.Writer) (err err
 
 // announce says what is about to happen, before it happens.
 func (s *story) announce() {
-	s.say("Trial Notary demo. Everything happens on this machine, in %s:", s.dir)
-	s.say("a notary on loopback, a trial with a sponsor and two sites, datasets, a protocol and an")
-	s.say("amendment; then one changed byte, one revoked key and one rolled-back log. The people, keys")
-	s.say("and data are made up, and nothing leaves this machine.")
+	s.sayf("Trial Notary demo. Everything happens on this machine, in %s:", s.dir)
+	s.sayf("a notary on loopback, a trial with a sponsor and two sites, datasets, a protocol and an")
+	s.sayf("amendment; then one changed byte, one revoked key and one rolled-back log. The people, keys")
+	s.sayf("and data are made up, and nothing leaves this machine.")
 }
 
-func (s *story) say(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format+"\n", args...) }
+func (s *story) sayf(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format+"\n", args...) }
 
-// held reports one thing that was checked.
-func (s *story) held(format string, args ...any) { s.say("  ok  "+format, args...) }
+// heldf reports one thing that was checked.
+func (s *story) heldf(format string, args ...any) { s.sayf("  ok  "+format, args...) }
 
 // createNotary is `notaryd init` and `notaryd serve`.
 func (s *story) createNotary(ctx context.Context) error {
@@ -120,7 +120,7 @@ func (s *story) createNotary(ctx context.Context) error {
 	if err := s.serve(ctx); err != nil {
 		return err
 	}
-	s.held("log %s is empty and served over TLS: gRPC on %s, HTTP on %s", origin, s.server.grpcAddr, s.server.httpAddr)
+	s.heldf("log %s is empty and served over TLS: gRPC on %s, HTTP on %s", origin, s.server.grpcAddr, s.server.httpAddr)
 	return nil
 }
 
@@ -162,15 +162,15 @@ func (s *story) path(parts ...string) string {
 // tellCommands prints what can be tried by hand while the server runs.
 func (s *story) tellCommands() {
 	file, trust := s.path("data", s.exampleFile), s.path("trust")
-	s.say("\nThe notary keeps serving. From the source folder, in another terminal:")
-	s.say("\n  # verify a receipt offline: no network, no server")
-	s.say("  go run ./cmd/notary verify --trust %s --receipt %s %s", trust, s.path("receipts", s.exampleFile+".receipt.json"), file)
-	s.say("\n  # read the trial's audit trail as an auditor, over HTTP")
-	s.say("  curl --cacert %s -H \"Authorization: Bearer $(cat %s)\" https://%s/v1/trials/%s/statements",
+	s.sayf("\nThe notary keeps serving. From the source folder, in another terminal:")
+	s.sayf("\n  # verify a receipt offline: no network, no server")
+	s.sayf("  go run ./cmd/notary verify --trust %s --receipt %s %s", trust, s.path("receipts", s.exampleFile+".receipt.json"), file)
+	s.sayf("\n  # read the trial's audit trail as an auditor, over HTTP")
+	s.sayf("  curl --cacert %s -H \"Authorization: Bearer $(cat %s)\" https://%s/v1/trials/%s/statements",
 		s.path("tls/ca.crt"), s.path("tokens/auditor"), s.server.httpAddr, s.charter)
-	s.say("\n  # the log's newest checkpoint: anyone may read it")
-	s.say("  curl --cacert %s https://%s/checkpoint", s.path("tls/ca.crt"), s.server.httpAddr)
-	s.say("\n  # the API page (a browser warns about the demo's own certificate authority)")
-	s.say("  https://%s/docs", s.server.httpAddr)
-	s.say("\nIt stops with Ctrl-C; %s stays.", s.dir)
+	s.sayf("\n  # the log's newest checkpoint: anyone may read it")
+	s.sayf("  curl --cacert %s https://%s/checkpoint", s.path("tls/ca.crt"), s.server.httpAddr)
+	s.sayf("\n  # the API page (a browser warns about the demo's own certificate authority)")
+	s.sayf("  https://%s/docs", s.server.httpAddr)
+	s.sayf("\nIt stops with Ctrl-C; %s stays.", s.dir)
 }

@@ -177,7 +177,7 @@ func (s *story) submitFile(ctx context.Context, user string, p *person, file str
 	if err := r.WriteFiles(s.path("receipts", name)); err != nil {
 		return nil, err
 	}
-	s.held("%s by %s: log index %d, receipt verified", name, p.name, r.Index)
+	s.heldf("%s by %s: log index %d, receipt verified", name, p.name, r.Index)
 	return r, nil
 }
 

@@ -24,9 +24,9 @@ func (s *story) verifyOffline(ctx context.Context) error {
 	if !v.Verified {
 		return fmt.Errorf("the receipt does not verify: %s", v.Summary)
 	}
-	s.held("%s: %s", s.exampleFile, v.Summary)
+	s.heldf("%s: %s", s.exampleFile, v.Summary)
 	for _, c := range v.Checks {
-		s.say("        %-22s %-12s %s", c.Name, c.Outcome, c.Detail)
+		s.sayf("        %-22s %-12s %s", c.Name, c.Outcome, c.Detail)
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ func (s *story) changeByte(ctx context.Context) error {
 	if v.Verified || c.Outcome != receipt.Failed {
 		return errors.New("the changed file was not found")
 	}
-	s.held("byte %d of a copy changed, and it is found: %s", len(data)/2, c.Detail)
+	s.heldf("byte %d of a copy changed, and it is found: %s", len(data)/2, c.Detail)
 	return nil
 }
 
@@ -90,7 +90,7 @@ func (s *story) useRevokedKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.held("the key of %s is revoked at log index %d", revoked.name, r.Index)
+	s.heldf("the key of %s is revoked at log index %d", revoked.name, r.Index)
 	file := s.path("data", "vs-"+siteSouth+"-late.json")
 	if err := writeDataset(file, vitalSigns(siteSouth, 25)); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (s *story) useRevokedKey(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("a submission with the revoked key: %w", err)
 	}
-	s.held("a dataset signed with it is refused: %s (%s)", refusal.Message, refusal.Reason)
+	s.heldf("a dataset signed with it is refused: %s (%s)", refusal.Message, refusal.Reason)
 	if err := s.refreshTrust(ctx); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (s *story) earlierStands(ctx context.Context, revoked *person) error {
 	if !v.Verified {
 		return fmt.Errorf("the earlier receipt of %s does not verify any more: %s", revoked.id, v.Summary)
 	}
-	s.held("what %s signed before stays valid: %s", revoked.name, name)
+	s.heldf("what %s signed before stays valid: %s", revoked.name, name)
 	return nil
 }
 
@@ -146,8 +146,8 @@ func (s *story) rollBack(ctx context.Context) error {
 	case !errors.As(err, &lost):
 		return fmt.Errorf("the server refused to start, but not for the entries that are missing: %w", err)
 	}
-	s.held("an older copy of the log folder is in place, and the server refuses to start:")
-	s.say("        %v", err)
+	s.heldf("an older copy of the log folder is in place, and the server refuses to start:")
+	s.sayf("        %v", err)
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (s *story) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.held("the right folder is back and the server starts; a full check read %d log entries and %d statements",
+	s.heldf("the right folder is back and the server starts; a full check read %d log entries and %d statements",
 		report.Entries, report.Statements)
 	if err := s.dial("auditor"); err != nil {
 		return err
@@ -175,6 +175,6 @@ func (s *story) restore(ctx context.Context) error {
 		}
 		n++
 	}
-	s.held("an auditor reads %d statements of the trial", n)
+	s.heldf("an auditor reads %d statements of the trial", n)
 	return nil
 }

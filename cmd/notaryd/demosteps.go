@@ -29,7 +29,7 @@ func (s *story) openTrial(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.held("the charter is at log index %d; the trial's id is %s", r.Index, s.charter)
+	s.heldf("the charter is at log index %d; the trial's id is %s", r.Index, s.charter)
 	own, err := s.anchors()
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (s *story) openTrial(ctx context.Context) error {
 		return err
 	}
 	s.trust = fetched
-	s.held("the trust folder that the notary gives has the fingerprint of its key files: %s", own.Fingerprint())
+	s.heldf("the trust folder that the notary gives has the fingerprint of its key files: %s", own.Fingerprint())
 	return client.WriteTrust(s.path("trust"), fetched)
 }
 
@@ -129,13 +129,13 @@ func (s *story) enrolPeople(ctx context.Context) error {
 	if err := s.refreshTrust(ctx); err != nil {
 		return err
 	}
-	s.held("six people enrolled; each proved that it holds its key")
+	s.heldf("six people enrolled; each proved that it holds its key")
 	for _, site := range []string{siteNorth, siteSouth} {
 		investigator, coordinator := s.people["investigator-"+site], s.people["coordinator-"+site]
 		if err := s.endorse(ctx, "site-"+site, investigator, coordinator.enrolment); err != nil {
 			return fmt.Errorf("endorsing %s: %w", coordinator.id, err)
 		}
-		s.held("%s vouches for %s at site %s", investigator.name, coordinator.name, site)
+		s.heldf("%s vouches for %s at site %s", investigator.name, coordinator.name, site)
 	}
 	return s.refreshTrust(ctx)
 }
@@ -209,7 +209,7 @@ func (s *story) endorseDocument(ctx context.Context, id trial.ID) error {
 	if err := s.endorse(ctx, "sponsor", statistics, id); err != nil {
 		return err
 	}
-	s.held("endorsed by %s, %s", statistics.name, statistics.role)
+	s.heldf("endorsed by %s, %s", statistics.name, statistics.role)
 	return nil
 }
 

@@ -102,7 +102,8 @@ func writeNew(path string, data []byte, mode os.FileMode) (err error) {
 // noteKeys returns the log's key as a C2SP signed-note signer and verifier key
 // (type 0x01, Ed25519).
 func noteKeys(origin string, key ed25519.PrivateKey) (note.Signer, string, error) {
-	vkey, err := note.NewEd25519VerifierKey(origin, key.Public().(ed25519.PublicKey))
+	public := ed25519.PublicKey(key[ed25519.SeedSize:]) // as crypto/ed25519 documents the private key
+	vkey, err := note.NewEd25519VerifierKey(origin, public)
 	if err != nil {
 		return nil, "", fmt.Errorf("log key: %w", err)
 	}

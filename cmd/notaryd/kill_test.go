@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -45,9 +46,7 @@ func TestKillUnderLoad(t *testing.T) {
 	for round := range kills {
 		process := s.spawn(t)
 		got, lost := s.submitUntilKilled(t, process, site, 40+rand.IntN(120))
-		for id, r := range got {
-			acknowledged[id] = r
-		}
+		maps.Copy(acknowledged, got)
 		unanswered = append(unanswered, lost...)
 		t.Logf("kill %d: %d receipts, %d statements without an answer", round+1, len(got), len(lost))
 	}
@@ -177,7 +176,7 @@ func (s *story) submitUntilKilled(t *testing.T, p *process, who *person, after i
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // its server is dead
+	defer c.Close()
 	var (
 		mu       sync.Mutex // guards what follows
 		receipts = map[trial.ID]*client.Receipt{}
@@ -209,11 +208,11 @@ func (s *story) submitUntilKilled(t *testing.T, p *process, who *person, after i
 }
 
 // signDataset signs a statement about a dataset that nobody has.
-func (s *story) signDataset(t testing.TB, who *person, name string) *trial.Envelope {
-	t.Helper()
+func (s *story) signDataset(tb testing.TB, who *person, name string) *trial.Envelope {
+	tb.Helper()
 	d, err := s.draft(who)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	digest := client.StatementID(&trial.Envelope{Payload: []byte(name)})
 	d.Subjects = []trial.Subject{{Name: "vs.json", Digests: map[string]string{trial.DigestSHA256: digest.String()}}}
@@ -221,7 +220,7 @@ func (s *story) signDataset(t testing.TB, who *person, name string) *trial.Envel
 	d.Predicate.Body = &trial.DataBody{Origin: trial.OriginSite, Purpose: trial.PurposeRoutine}
 	env, err := d.Sign(who.key, time.Now(), "UTC")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return env
 }

@@ -85,7 +85,7 @@ func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time
 		}
 		config.TLS = certs.Config()
 	}
-	listeners, err := listen(c)
+	listeners, err := listen(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (s *server) scheduledChecks(ctx context.Context, interval time.Duration) {
 	}
 }
 
-func listen(c *Config) (l rpc.Listeners, err error) {
+func listen(ctx context.Context, c *Config) (l rpc.Listeners, err error) {
 	for _, one := range []struct {
 		name, addr string
 		to         *net.Listener
@@ -169,7 +169,7 @@ func listen(c *Config) (l rpc.Listeners, err error) {
 		if one.addr == "" {
 			continue
 		}
-		if *one.to, err = net.Listen("tcp", one.addr); err != nil {
+		if *one.to, err = new(net.ListenConfig).Listen(ctx, "tcp", one.addr); err != nil {
 			return l, errors.Join(fmt.Errorf("listening for %s: %w", one.name, err), closeListeners(l))
 		}
 	}

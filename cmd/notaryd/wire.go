@@ -80,7 +80,7 @@ func readSettings(c *Config) (notary.Config, error) {
 	settings := notary.Config{
 		MarkInterval: c.Times.Mark, MaxInFlight: c.Limits.InFlight,
 		FreeSpace: func() (uint64, error) { return freeSpace(c.Log.Dir, filepath.Dir(c.Store.Path)) },
-		MinFree:   uint64(c.Limits.MinFreeBytes), //nolint:gosec // validated to be positive
+		MinFree:   uint64(c.Limits.MinFreeBytes), // validated to be positive
 	}
 	key, err := readStatementKey(c.Keys.Statement)
 	if err != nil {
@@ -153,7 +153,7 @@ func freeSpace(dirs ...string) (uint64, error) {
 		if err := unix.Statfs(dir, &fs); err != nil {
 			return 0, fmt.Errorf("reading free space of %s: %w", dir, err)
 		}
-		least = min(least, fs.Bavail*uint64(fs.Bsize)) //nolint:gosec // a block size is positive
+		least = min(least, fs.Bavail*uint64(fs.Bsize))
 	}
 	return least, nil
 }
