@@ -10,6 +10,11 @@
 // Everything that contradicts stops the log or keeps it from opening, by an error
 // that names the file or the number of entries that are missing.
 //
+// Two things it cannot do. Reading back sees what the kernel gives, which may be
+// its cache: what a disk loses later is found by Check, or when it is read. And
+// Tessera panics when it cannot open its own lock files while it runs, as without
+// free file descriptors: the process ends, and the next start recovers.
+//
 // It must never import the service, a transport or a database driver.
 package tesseralog
 
