@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"go.uber.org/zap"
+
 	"github.com/trialnotary/trialnotary/notary"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 	"github.com/trialnotary/trialnotary/trial"
@@ -50,14 +52,24 @@ func (a *api) submit(ctx context.Context, m *notaryv1.Envelope) (*submitted, err
 	user := callOf(ctx).user
 	var id trial.ID
 	var charter bool
+	var warnings []string
 	res, err := a.cfg.Service.Submit(ctx, env, func(st *trial.Statement) error {
 		id, charter = st.ID, st.Predicate.Kind == trial.KindCharter
-		return maySubmit(user, st)
+		if err := maySubmit(user, st); err != nil {
+			return err
+		}
+		warnings = st.ParticipantWarnings()
+		return nil
 	})
 	if err != nil {
 		return nil, &statementError{id: id, err: err}
 	}
 	done := &submitted{receipt: receiptMessage(res), created: charter && !user.sponsors(res.Record.ID)}
+	if done.receipt.Warnings = warnings; len(warnings) > 0 {
+		// Where, and never what: the text itself may be the id.
+		a.log.Warn("a statement may name a participant", zap.String("request_id", callOf(ctx).id),
+			zap.Stringer("statement", id), zap.Strings("places", warnings))
+	}
 	if done.created {
 		// The charter is logged and its creator not yet granted: a crash here is
 		// mended by sending the same bytes again, which is what a caller without

@@ -483,7 +483,12 @@ type Receipt struct {
 	Bundle string `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// evidence is the further evidence as JSON text (time mark, authority
 	// chain), to be written to NAME.evidence.json byte for byte.
-	Evidence      string `protobuf:"bytes,4,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	Evidence string `protobuf:"bytes,4,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// warnings are the places of a submitted statement where free text or one of
+	// its first 32 names looks like a participant's id, such as
+	// "predicate.reason". The statement is logged all the same. Empty when a
+	// receipt is fetched.
+	Warnings      []string `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -544,6 +549,13 @@ func (x *Receipt) GetEvidence() string {
 		return x.Evidence
 	}
 	return ""
+}
+
+func (x *Receipt) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 // GetReceiptRequest names a statement.
@@ -2001,12 +2013,13 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\areceipt\x18\x02 \x01(\v2\x12.notary.v1.ReceiptH\x00R\areceipt\x12*\n" +
 	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
-	"\x06result\"}\n" +
+	"\x06result\"\x99\x01\n" +
 	"\aReceipt\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x1b\n" +
 	"\tlog_index\x18\x02 \x01(\x04R\blogIndex\x12\x16\n" +
 	"\x06bundle\x18\x03 \x01(\tR\x06bundle\x12\x1a\n" +
-	"\bevidence\x18\x04 \x01(\tR\bevidence\"<\n" +
+	"\bevidence\x18\x04 \x01(\tR\bevidence\x12\x1a\n" +
+	"\bwarnings\x18\x05 \x03(\tR\bwarnings\"<\n" +
 	"\x11GetReceiptRequest\x12'\n" +
 	"\fstatement_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\vstatementId\"B\n" +
 	"\x12GetReceiptResponse\x12,\n" +
