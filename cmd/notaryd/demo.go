@@ -161,16 +161,28 @@ func (s *story) path(parts ...string) string {
 
 // tellCommands prints what can be tried by hand while the server runs.
 func (s *story) tellCommands() {
-	file, trust := s.path("data", s.exampleFile), s.path("trust")
-	s.sayf("\nThe notary keeps serving. From the source folder, in another terminal:")
-	s.sayf("\n  # verify a receipt offline: no network, no server")
-	s.sayf("  go run ./cmd/notary verify --trust %s --receipt %s %s", trust, s.path("receipts", s.exampleFile+".receipt.json"), file)
-	s.sayf("\n  # read the trial's audit trail as an auditor, over HTTP")
-	s.sayf("  curl --cacert %s -H \"Authorization: Bearer $(cat %s)\" https://%s/v1/trials/%s/statements",
-		s.path("tls/ca.crt"), s.path("tokens/auditor"), s.server.httpAddr, s.charter)
-	s.sayf("\n  # the log's newest checkpoint: anyone may read it")
-	s.sayf("  curl --cacert %s https://%s/checkpoint", s.path("tls/ca.crt"), s.server.httpAddr)
-	s.sayf("\n  # the API page (a browser warns about the demo's own certificate authority)")
-	s.sayf("  https://%s/docs", s.server.httpAddr)
-	s.sayf("\nIt stops with Ctrl-C; %s stays.", s.dir)
+	file, ca := s.path("data", s.exampleFile), s.path("tls/ca.crt")
+	verify := fmt.Sprintf("go run ./cmd/notary verify --trust %s --receipt %s", s.path("trust"), s.path("receipts", s.exampleFile+".receipt.json"))
+	submit := fmt.Sprintf("go run ./cmd/notary submit --server %s --ca %s --state %s --trial %s --kind dataset --receipts %s",
+		s.server.grpcAddr, ca, s.path("state/by-hand"), s.charter, s.path("receipts-by-hand"))
+	for _, c := range []struct{ what, command string }{
+		{"verify a receipt offline: no network, no server", verify + " " + file},
+		{"the same for the copy with one changed byte", verify + " " + s.path("data/changed", s.exampleFile)},
+		{"notarize a dataset as the coordinator of site 701",
+			fmt.Sprintf("%s --token %s --site 701 --key %s %s", submit, s.path("tokens/site-701"), s.path("keys/people/coordinator-701.key"), file)},
+		{"the same with the key that was revoked, at site 704",
+			fmt.Sprintf("%s --token %s --site 704 --key %s %s", submit, s.path("tokens/site-704"), s.path("keys/people/coordinator-704.key"), file)},
+		{"read the trial's audit trail as an auditor, over HTTP",
+			fmt.Sprintf("curl --cacert %s -H \"Authorization: Bearer $(cat %s)\" https://%s/v1/trials/%s/statements",
+				ca, s.path("tokens/auditor"), s.server.httpAddr, s.charter)},
+		{"the log's newest checkpoint: anyone may read it", fmt.Sprintf("curl --cacert %s https://%s/checkpoint", ca, s.server.httpAddr)},
+		{"roll the log back again, once this has stopped (then: mv log-right back to log)",
+			fmt.Sprintf("mv %s %s; cp -r %s %s; go run ./cmd/notaryd serve --config %s",
+				s.config.Log.Dir, s.newLog, s.oldLog, s.config.Log.Dir, s.path("notaryd.yaml"))},
+	} {
+		s.sayf("\n  # %s\n  %s", c.what, c.command)
+	}
+	s.sayf("\n  # the API page (a browser warns about the demo's own certificate authority)\n  https://%s/docs", s.server.httpAddr)
+	s.sayf("\nThe notary keeps serving: the commands run in the source folder, in another terminal. It stops with")
+	s.sayf("Ctrl-C; %s stays.", s.dir)
 }

@@ -153,7 +153,7 @@ func (s *story) rollBack(ctx context.Context) error {
 
 // restore puts the right folder back and checks everything.
 func (s *story) restore(ctx context.Context) error {
-	if err := errors.Join(os.RemoveAll(s.config.Log.Dir), os.Rename(s.newLog, s.config.Log.Dir)); err != nil {
+	if err := errors.Join(os.Rename(s.config.Log.Dir, s.oldLog), os.Rename(s.newLog, s.config.Log.Dir)); err != nil {
 		return err
 	}
 	if err := s.serve(ctx); err != nil {

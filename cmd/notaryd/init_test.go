@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -185,25 +184,6 @@ func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"nonsense"}, {"serve", "--colour"}, {"serve", "--config", "missing.yaml"}, {"check", "x"}, {"ca", "client"}} {
 		if code, _, stderr := notaryd(t, args...); code != exitUsage || stderr == "" {
 			t.Errorf("%v: got exit status %d and %q, want %d and a reason", args, code, stderr, exitUsage)
-		}
-	}
-}
-
-// TestDemo tells the whole story, as `notaryd demo --once` does.
-func TestDemo(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "demo")
-	var out bytes.Buffer
-	if err := demo(context.WithoutCancel(t.Context()), dir, true, &out); err != nil {
-		t.Fatalf("%v\n%s", err, out.String())
-	}
-	for _, want := range []string{"Every step held.", "refuses to start", "KEY_REVOKED", "entries are missing"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the story does not say %q:\n%s", want, out.String())
-		}
-	}
-	for _, name := range []string{"vs-701.json", "vs-704.json", "protocol-1.0.txt", "protocol-2.0.txt"} {
-		if _, err := os.Stat(filepath.Join(dir, "receipts", name+".receipt.json")); err != nil {
-			t.Error(err)
 		}
 	}
 }
