@@ -171,7 +171,7 @@ func (s *story) tellCommands() {
 		{"notarize a dataset as the coordinator of site 701",
 			fmt.Sprintf("%s --token %s --site 701 --key %s %s", submit, s.path("tokens/site-701"), s.path("keys/people/coordinator-701.key"), file)},
 		{"the same with the key that was revoked, at site 704",
-			fmt.Sprintf("%s --token %s --site 704 --key %s %s", submit, s.path("tokens/site-704"), s.path("keys/people/coordinator-704.key"), file)},
+			fmt.Sprintf("%s --token %s --site 704 --key %s %s", submit, s.path("tokens/site-704"), s.path("keys/people/coordinator-704.key"), s.path("data/vs-704-late.json"))},
 		{"read the trial's audit trail as an auditor, over HTTP",
 			fmt.Sprintf("curl --cacert %s -H \"Authorization: Bearer $(cat %s)\" https://%s/v1/trials/%s/statements",
 				ca, s.path("tokens/auditor"), s.server.httpAddr, s.charter)},

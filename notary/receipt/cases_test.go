@@ -350,6 +350,8 @@ func (s *caseSet) goodOthers() {
 	s.add("good-folder-one-file", "a folder in one statement, one file given", "", base(folder.world, index, files[1]))
 	c := base(folder.world, index, files[0], testFile{"a/ae.json", "changed"})
 	s.add("folder-one-file-changed", "one of a folder's files was changed", string(CheckFileDigest), c)
+	s.add("folder-files-swapped", "two files of a folder changed places: each has the bytes of the other", string(CheckFileDigest),
+		base(folder.world, index, testFile{"a/dm.json", "2"}, testFile{"a/ae.json", "1"}, files[2]))
 }
 
 func (s *caseSet) badFiles() {

@@ -42,28 +42,27 @@ func (j *judgement) file(f File, held []bool) FileResult {
 		return j.manifestFile(f, held)
 	}
 	want := hex.EncodeToString(f.SHA256[:])
-	other, named := "", false
+	other := -1
 	for i, s := range j.st.Subjects {
 		same := s.Digests[trial.DigestSHA256] == want
-		if s.Name == f.Name {
-			named = true
-			held[i] = true
-		}
 		switch {
-		case same && s.Name == f.Name:
-			return FileResult{f.Name, Identical, "the same bytes under the same name"}
-		case same && other == "":
-			other = s.Name
+		case s.Name == f.Name && same:
 			held[i] = true
+			return FileResult{f.Name, Identical, "the same bytes under the same name"}
+		case s.Name == f.Name:
+			// Also where another subject has these bytes: two files whose contents
+			// changed places are two files that changed.
+			held[i] = true
+			return FileResult{f.Name, NotComparable, "its SHA-256 is not the one that was notarized under this name"}
+		case same && other < 0:
+			other = i
 		}
 	}
-	switch {
-	case other != "":
-		return FileResult{f.Name, Identical, fmt.Sprintf("the same bytes, notarized under the name %q", other)}
-	case named:
-		return FileResult{f.Name, NotComparable, "its SHA-256 is not the one that was notarized under this name"}
+	if other < 0 {
+		return FileResult{f.Name, NotNotarized, "the statement lists neither its name nor its SHA-256"}
 	}
-	return FileResult{f.Name, NotNotarized, "the statement lists neither its name nor its SHA-256"}
+	held[other] = true
+	return FileResult{f.Name, Identical, fmt.Sprintf("the same bytes, notarized under the name %q", j.st.Subjects[other].Name)}
 }
 
 // manifestFile judges one file of a manifest by its proof.

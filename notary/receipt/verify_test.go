@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/trialnotary/trialnotary/trial"
 )
 
 func TestVerifiedVerdict(t *testing.T) {
@@ -339,5 +341,17 @@ func TestDocumented(t *testing.T) {
 		if !strings.Contains(string(page), "*"+string(o)+"*") {
 			t.Errorf("docs/formats.md lacks the verdict %q", o)
 		}
+	}
+}
+
+// A file whose bytes another one has as well is missing all the same.
+func TestMissingTwin(t *testing.T) {
+	s := newStory(t)
+	files := []testFile{{"a.json", "1"}, {"b.json", "1"}}
+	index := s.add(s.coordinator, about(s.statement(s.coordinator, trial.KindDataset, siteID,
+		&trial.DataBody{Origin: trial.OriginSite, Purpose: trial.PurposeRoutine}), files...))
+	v := Verify(mustParse(t, s.receipt(index)), mustEvidence(t, s.evidence(index)), s.trust(), []File{files[1].file()})
+	if !v.Verified || !slices.Equal(v.Missing, []string{"a.json"}) {
+		t.Errorf("got missing %v: %s", v.Missing, v.Summary)
 	}
 }

@@ -232,7 +232,11 @@ func (a *api) Verify(ctx context.Context, req *notaryv1.VerifyRequest) (*notaryv
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := a.cfg.Service.Verify(ctx, charter, []byte(req.GetReceipt()), []byte(req.GetEvidence()), files)
+	var evidence []byte // nil where none was sent
+	if text := req.GetEvidence(); text != "" {
+		evidence = []byte(text)
+	}
+	verdict, err := a.cfg.Service.Verify(ctx, charter, []byte(req.GetReceipt()), evidence, files)
 	if err != nil {
 		return nil, err
 	}
