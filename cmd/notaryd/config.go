@@ -92,8 +92,9 @@ type LimitsConfig struct {
 	// InFlight is the number of submissions that may wait for the log at once;
 	// above it callers are told to come back. Default: 16384.
 	InFlight int `yaml:"inFlight"`
-	// MinFreeBytes is the space that stays free on the log's volume: below it
-	// nothing is accepted. Default: 268435456 (256 MiB).
+	// MinFreeBytes is the free space on the volumes of log and database below
+	// which health says that the notary is not serving. Default: 268435456 (256
+	// MiB).
 	MinFreeBytes int64 `yaml:"minFreeBytes"`
 }
 
