@@ -160,7 +160,7 @@ func (v *Verifier) chain(g *gathered) *chain {
 	c.listErr = v.checkLists(g, c)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.chains) >= maxRemembered {
+	if len(v.chains) >= maxChains {
 		clear(v.chains)
 	}
 	v.chains[key] = c

@@ -2,6 +2,7 @@ package receipt
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,6 +16,10 @@ import (
 // maxRemembered bounds each memory of what was verified; it is emptied when full.
 const maxRemembered = 4096
 
+// maxChains bounds the folds that are remembered. Each holds a trial's whole
+// authority, and whoever chooses the evidence chooses how many differ.
+const maxChains = 256
+
 // LogVerifier checks receipts against a log's keys alone: it is the service's
 // check of what it hands out, and the log's half of a verdict. It is safe for
 // concurrent use.
@@ -23,9 +28,9 @@ type LogVerifier struct {
 	policy *Policy
 
 	mu sync.Mutex
-	// opened remembers notes by their bytes, good and bad: a note verifies or
-	// not once and for all. Guarded by mu.
-	opened map[string]*openedNote
+	// opened remembers notes by the SHA-256 of their bytes, good and bad: a note
+	// verifies or not once and for all. Guarded by mu.
+	opened map[[32]byte]*openedNote
 }
 
 // openedNote is what a log's keys and its policy say of a checkpoint.
@@ -45,13 +50,15 @@ func NewLogVerifier(keys ...LogKey) (*LogVerifier, error) {
 }
 
 func newLogVerifier(keys []LogKey, p *Policy) *LogVerifier {
-	return &LogVerifier{keys: keys, policy: p, opened: map[string]*openedNote{}}
+	return &LogVerifier{keys: keys, policy: p, opened: map[[32]byte]*openedNote{}}
 }
 
 // open verifies a checkpoint, or remembers that it did.
 func (l *LogVerifier) open(c Checkpoint) *openedNote {
+	// Not by the bytes themselves: notes that anyone may send are 128 KiB long.
+	id := sha256.Sum256(c.Note)
 	l.mu.Lock()
-	o, ok := l.opened[string(c.Note)]
+	o, ok := l.opened[id]
 	l.mu.Unlock()
 	if ok {
 		return o
@@ -69,7 +76,7 @@ func (l *LogVerifier) open(c Checkpoint) *openedNote {
 	if len(l.opened) >= maxRemembered {
 		clear(l.opened)
 	}
-	l.opened[string(c.Note)] = o
+	l.opened[id] = o
 	return o
 }
 
