@@ -46,6 +46,8 @@ type testNotary struct {
 	// checkpoint replaces the newest checkpoint.
 	checkpoint []byte
 	arrived    int
+	// window bounds the statements in work on one stream; 0 is no bound.
+	window int
 
 	sponsor, recovery *testKey
 	trust             *receipt.Trust
@@ -265,6 +267,7 @@ func (n *testNotary) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServ
 	defer wg.Wait()
 	var mu sync.Mutex
 	cut := make(chan struct{}, 1)
+	window := make(chan struct{}, max(n.window, 1))
 	in := make(chan *notaryv1.SubmitStreamRequest)
 	go func() {
 		defer close(in)
@@ -288,7 +291,15 @@ func (n *testNotary) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServ
 			if !ok {
 				return nil
 			}
+			if n.window > 0 {
+				window <- struct{}{}
+			}
 			wg.Go(func() {
+				defer func() {
+					if n.window > 0 {
+						<-window
+					}
+				}()
 				r, err := n.take(stream.Context(), req.GetEnvelope())
 				if errors.Is(err, errCut) {
 					cut <- struct{}{}

@@ -192,18 +192,30 @@ type streamAnswer struct {
 func (r *round) run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(workers)
-	streamCtx, cancel := context.WithCancel(ctx)
+	streamCtx, cancel := context.WithCancelCause(ctx)
+	// Silence ends the stream, whatever waits on it: sending waits too, while
+	// the notary reads nothing.
+	silence := time.AfterFunc(r.c.opts.AttemptTimeout, func() { cancel(errSilent) })
 	stream, err := r.c.api.SubmitStream(streamCtx)
 	if err == nil {
-		err = r.converse(ctx, stream, receive(streamCtx, stream), work)
+		err = r.converse(ctx, stream, receive(streamCtx, stream, r.c.opts.MaxInFlight), silence, work)
 	}
-	cancel()
+	silence.Stop()
+	if err != nil && errors.Is(context.Cause(streamCtx), errSilent) {
+		err = status.Errorf(codes.Unavailable, "no answer for %s", r.c.opts.AttemptTimeout)
+	}
+	cancel(nil)
 	r.fatal = work.Wait()
 	return err
 }
 
-// receive hands on what the stream brings until it ends.
-func receive(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClient) <-chan streamAnswer {
+// errSilent ends a stream that brings no answer.
+var errSilent = errors.New("no answer")
+
+// receive hands on what the stream brings until it ends. The channel holds an
+// answer for every statement in flight, so that answers are always read: a
+// notary that cannot answer reads no more, and sending to it would wait for ever.
+func receive(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClient, inFlight int) <-chan streamAnswer {
 	answers := make(chan streamAnswer)
 	go func() {
 		for {
@@ -221,9 +233,7 @@ func receive(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClie
 	return answers
 }
 
-func (r *round) converse(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClient, answers <-chan streamAnswer, work *errgroup.Group) error {
-	silence := time.NewTimer(r.c.opts.AttemptTimeout)
-	defer silence.Stop()
+func (r *round) converse(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClient, answers <-chan streamAnswer, silence *time.Timer, work *errgroup.Group) error {
 	for {
 		for len(r.queue) > 0 && len(r.open) < r.limit && r.pushedBack == nil {
 			if err := r.send(stream); err != nil {
@@ -241,12 +251,12 @@ func (r *round) converse(ctx context.Context, stream notaryv1.NotaryService_Subm
 			if a.err != nil {
 				return streamError(a.err)
 			}
+			// Checking and writing receipts is our own time.
+			silence.Stop()
 			if err := r.take(ctx, a.resp, work); err != nil {
 				return err
 			}
 			silence.Reset(r.c.opts.AttemptTimeout)
-		case <-silence.C:
-			return status.Errorf(codes.Unavailable, "no answer for %s", r.c.opts.AttemptTimeout)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -272,6 +272,8 @@ func TestSubmitMany(t *testing.T) {
 				return r, nil
 			}
 		},
+		// It reads no more until its answers are read.
+		"narrow window": func(n *testNotary) { n.window = 8 },
 		"streams cut": func(n *testNotary) {
 			n.after = func(k int, r *notaryv1.Receipt) (*notaryv1.Receipt, error) {
 				if k == 20 || k == 90 {
@@ -371,5 +373,27 @@ func TestSubmitManyCancelled(t *testing.T) {
 	}
 	if left := pendingItems(t, s); len(left) != 3 {
 		t.Errorf("got %d statements left, want 3", len(left))
+	}
+}
+
+// A notary that takes statements and says nothing is not waited for for ever.
+func TestSubmitManyToASilentNotary(t *testing.T) {
+	n := newTestNotary(t)
+	c := n.dial(Options{MaxInFlight: 64, Attempts: 2, AttemptTimeout: time.Second})
+	key := n.open(c)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	n.window = 1
+	n.before = func(int) error {
+		<-release
+		return status.Error(codes.Unavailable, "late")
+	}
+	var items []Item
+	for i := range 64 {
+		items = append(items, Item{Envelope: n.dataset(key, fmt.Sprint(i))})
+	}
+	err := c.SubmitMany(context.Background(), n.trust, items, func(Item, *Receipt, error) error { return nil })
+	if !errors.Is(err, ErrUnanswered) {
+		t.Errorf("got %v, want ErrUnanswered", err)
 	}
 }
