@@ -216,7 +216,7 @@ var errSilent = errors.New("no answer")
 // answer for every statement in flight, so that answers are always read: a
 // notary that cannot answer reads no more, and sending to it would wait for ever.
 func receive(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClient, inFlight int) <-chan streamAnswer {
-	answers := make(chan streamAnswer)
+	answers := make(chan streamAnswer, inFlight+1)
 	go func() {
 		for {
 			resp, err := stream.Recv()
