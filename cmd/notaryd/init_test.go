@@ -100,6 +100,18 @@ func TestUsers(t *testing.T) {
 			t.Errorf("user list does not say %q:\n%s", want, stdout)
 		}
 	}
+	other := strings.Repeat("cd", 32)
+	for range 2 { // twice is once
+		if code, _, stderr := notaryd(t, "user", "grant", "--config", config, "auditor", "--role", "auditor", "--trial", other); code != exitOK {
+			t.Errorf("user grant: %s", stderr)
+		}
+	}
+	if code, _, _ := notaryd(t, "user", "grant", "--config", config, "nobody", "--role", "auditor", "--trial", other); code != exitRefused {
+		t.Errorf("a grant to nobody: got exit status %d, want %d", code, exitRefused)
+	}
+	if _, stdout, _ = notaryd(t, "user", "list", "--config", config); strings.Count(stdout, "auditor  trial") != 2 || !strings.Contains(stdout, other) {
+		t.Errorf("user list after a grant:\n%s", stdout)
+	}
 	if code, _, stderr := notaryd(t, "user", "remove", "--config", config, "auditor"); code != exitOK {
 		t.Errorf("user remove: %s", stderr)
 	}

@@ -42,14 +42,29 @@ func userCommand(stdout io.Writer) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return addUser(cmd.Context(), o, args[0], stdout) },
 	}
+	grant := &cobra.Command{
+		Use:   "grant NAME",
+		Short: "give a user one more grant, such as another trial or site",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			g, err := o.grant()
+			if err != nil {
+				return usageError{err}
+			}
+			return withStore(o.config, func(_ *Config, s *store.Store) error {
+				if err := s.AddGrant(cmd.Context(), args[0], g); err != nil {
+					return fmt.Errorf("user %s: %w", args[0], err)
+				}
+				return nil
+			})
+		},
+	}
+	for _, c := range []*cobra.Command{add, grant} {
+		o.grantFlags(c)
+	}
 	f := add.Flags()
-	f.StringVar(&o.role, "role", "", "sponsor, site, auditor or operator (required)")
-	f.StringVar(&o.organisation, "organisation", "", "the sponsor organisation, as charters spell it")
-	f.StringVar(&o.trial, "trial", "", "the trial: its charter's id")
-	f.StringSliceVar(&o.sites, "site", nil, "a site of the trial; may be repeated")
 	f.StringVar(&o.tokenOut, "token-out", "", "write the token to this new file of mode 0600")
 	f.StringVar(&o.certOut, "cert-out", "", "folder for a client certificate NAME.crt and NAME.key, instead of a token; - for standard output")
-	must(add.MarkFlagRequired("role"))
 	remove := &cobra.Command{
 		Use: "remove NAME", Short: "remove a user", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,8 +80,18 @@ func userCommand(stdout io.Writer) *cobra.Command {
 		Use: "list", Short: "list users and what they may do", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return listUsers(cmd.Context(), o.config, stdout) },
 	}
-	cmd.AddCommand(add, remove, list)
+	cmd.AddCommand(add, grant, remove, list)
 	return cmd
+}
+
+// grantFlags are the flags that make one grant.
+func (o *userOptions) grantFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.role, "role", "", "sponsor, site, auditor or operator (required)")
+	f.StringVar(&o.organisation, "organisation", "", "the sponsor organisation, as charters spell it")
+	f.StringVar(&o.trial, "trial", "", "the trial: its charter's id")
+	f.StringSliceVar(&o.sites, "site", nil, "a site of the trial; may be repeated")
+	must(cmd.MarkFlagRequired("role"))
 }
 
 // checkUserName takes what is safe as a file name and a certificate's common

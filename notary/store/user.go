@@ -210,29 +210,50 @@ func (s *Store) RemoveUser(ctx context.Context, name string) error {
 	})
 }
 
-// GrantTrial makes a user a sponsor of a trial. Granting twice is no error; it
-// fails with notary.ErrNotFound where there is no such user.
+// GrantTrial makes a user a sponsor of a trial: see AddGrant.
 func (s *Store) GrantTrial(ctx context.Context, user string, charter trial.ID) error {
-	what := fmt.Sprintf("granting trial %s to user %q", charter, user)
 	if charter.IsZero() {
-		return s.failed(what, errors.New("invalid charter: got none"))
+		return s.failed(fmt.Sprintf("granting a trial to user %q", user), errors.New("invalid charter: got none"))
+	}
+	return s.AddGrant(ctx, user, Grant{Role: RoleSponsor, Trial: charter})
+}
+
+// AddGrant gives a user one more grant. A grant that the user has already is no
+// error; it fails with notary.ErrNotFound where there is no such user.
+func (s *Store) AddGrant(ctx context.Context, user string, g Grant) error {
+	what := fmt.Sprintf("granting role %s to user %q", g.Role, user)
+	if err := g.check(); err != nil {
+		return s.failed(what, err)
 	}
 	return s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
-		var users, held, next int
-		err := tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM users WHERE name = ?1),
-			(SELECT count(*) FROM grants WHERE user = ?1 AND role = ?2 AND trial = ?3),
-			(SELECT coalesce(max(pos) + 1, 0) FROM grants WHERE user = ?1)`,
-			user, string(RoleSponsor), charter[:]).Scan(&users, &held, &next)
-		switch {
-		case err != nil:
+		held, next, err := heldGrants(ctx, tx, user)
+		if err != nil {
 			return err
-		case users == 0:
-			return notary.ErrNotFound
-		case held > 0:
+		}
+		if slices.ContainsFunc(held, g.equal) {
 			return nil
 		}
-		return putGrant(ctx, tx, user, next, Grant{Role: RoleSponsor, Trial: charter})
+		return putGrant(ctx, tx, user, next, g)
 	})
+}
+
+// equal compares grants; the order of sites means nothing.
+func (g Grant) equal(o Grant) bool {
+	return g.Role == o.Role && g.Organisation == o.Organisation && g.Trial == o.Trial &&
+		slices.Equal(slices.Sorted(slices.Values(g.Sites)), slices.Sorted(slices.Values(o.Sites)))
+}
+
+// heldGrants returns a user's grants and the position of the next one.
+func heldGrants(ctx context.Context, tx *sql.Tx, user string) (held []Grant, next int, err error) {
+	u, err := scanUser(tx.QueryRowContext(ctx, userColumns+" WHERE u.name = ?", user))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = notary.ErrNotFound
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	err = tx.QueryRowContext(ctx, "SELECT coalesce(max(pos) + 1, 0) FROM grants WHERE user = ?", user).Scan(&next)
+	return u.Grants, next, err
 }
 
 // ListUsers returns every user, by name.

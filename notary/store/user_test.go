@@ -185,3 +185,30 @@ func TestRefusalsAreBounded(t *testing.T) {
 		t.Errorf("got %+v, %v, want texts cut to 256 bytes", got, err)
 	}
 }
+
+// TestAddGrant gives a user further grants: the same one twice is once, and what
+// means nothing is refused and leaves nothing.
+func TestAddGrant(t *testing.T) {
+	s := newStore(t)
+	u := User{Name: "monitor", TokenHash: [32]byte{1}, Grants: []Grant{{Role: RoleAuditor, Trial: trial.ID{1}}}}
+	if err := s.AddUser(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	more := Grant{Role: RoleSite, Trial: trial.ID{2}, Sites: []string{"701", "704"}}
+	again := Grant{Role: RoleSite, Trial: trial.ID{2}, Sites: []string{"704", "701"}}
+	for _, g := range []Grant{more, again, u.Grants[0]} {
+		if err := s.AddGrant(t.Context(), "monitor", g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.AddGrant(t.Context(), "monitor", Grant{Role: RoleSite}); err == nil {
+		t.Error("a site grant without a trial was taken")
+	}
+	if err := s.AddGrant(t.Context(), "nobody", more); !errors.Is(err, notary.ErrNotFound) {
+		t.Errorf("a grant to nobody: got %v, want ErrNotFound", err)
+	}
+	got, err := s.UserByToken(t.Context(), u.TokenHash)
+	if err != nil || !reflect.DeepEqual(got.Grants, append(u.Grants, more)) {
+		t.Errorf("got %v, %v, want two grants", got, err)
+	}
+}
