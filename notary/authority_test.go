@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/receipt"
@@ -241,5 +242,30 @@ func TestReads(t *testing.T) {
 	must(t, err)
 	if mark.Record.Kind != trial.KindTimeMark || mark.Record.Index != 0 {
 		t.Errorf("got %s at %d, want the first time mark", mark.Record.Kind, mark.Record.Index)
+	}
+}
+
+// TestAReceiptBeforeTheEffect: between the moment when an authority statement has
+// its index in the store and the one when it takes effect, a reader waits.
+func TestAReceiptBeforeTheEffect(t *testing.T) {
+	w := newWorld(t, func(c *notary.Config) { c.MarkInterval = time.Hour })
+	s := newStudy(t, nil)
+	w.submit(s.charter)
+	_, env := s.enrol("dm", trial.HolderPerson, trial.OrganisationSponsor, trial.RoleDataManager)
+	read := make(chan error, 1)
+	w.db.onPlaced(func() {
+		go func() {
+			_, err := w.Receipt(t.Context(), idOf(env))
+			read <- err
+		}()
+		select {
+		case err := <-read:
+			read <- err
+		case <-time.After(50 * time.Millisecond):
+		}
+	})
+	w.submit(env)
+	if err := <-read; err != nil {
+		t.Errorf("got %v, want the receipt", err)
 	}
 }

@@ -49,7 +49,17 @@ func (s *Service) evidence(ctx context.Context, rec *Record) ([]byte, error) {
 		return nil, err
 	}
 	if rec.Authority {
-		i := slices.IndexFunc(now.facts, func(f *fact) bool { return f.record.ID == rec.ID })
+		i := indexOf(now.facts, rec.ID)
+		if i < 0 && s.placedUpTo.wait(ctx, s.stopped, rec.Index+1) {
+			// The store knew its index a moment before the fold did.
+			if _, now, err = s.trials.get(ctx, rec.Charter); err != nil {
+				return nil, err
+			}
+			i = indexOf(now.facts, rec.ID)
+		}
+		if i < 0 && ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if i < 0 {
 			return nil, fmt.Errorf("%w: statement %s is not among its trial's authority statements", ErrDamaged, rec.ID)
 		}
@@ -69,6 +79,10 @@ func (s *Service) evidence(ctx context.Context, rec *Record) ([]byte, error) {
 	}
 	t.evidence.byKey[rec.KeyID] = evidenceFile{now: now, mark: mark.at(), text: text}
 	return text, nil
+}
+
+func indexOf(facts []*fact, id trial.ID) int {
+	return slices.IndexFunc(facts, func(f *fact) bool { return f.record.ID == id })
 }
 
 // maxEvidenceFiles bounds a trial's cache, which is emptied when full.

@@ -201,6 +201,7 @@ type faultyStore struct {
 	mu         sync.Mutex
 	put, place fault
 	stored     func()
+	placed     func()
 	markReads  int
 	altered    trial.ID
 	change     func(*notary.Record) error
@@ -243,9 +244,20 @@ func (f *faultyStore) onStored(fn func()) {
 
 func (f *faultyStore) Place(ctx context.Context, placed []notary.Placed) error {
 	f.mu.Lock()
-	fail := f.place
+	fail, done := f.place, f.placed
+	f.placed = nil
 	f.mu.Unlock()
+	if done != nil {
+		defer done()
+	}
 	return fail.run(func() error { return f.Store.Place(ctx, placed) })
+}
+
+// onPlaced calls fn once, after the next Place.
+func (f *faultyStore) onPlaced(fn func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.placed = fn
 }
 
 // alter changes what is read of one statement by its entry.
