@@ -64,17 +64,17 @@ func (a *Authority) checkEnrolment(st *Statement, b *EnrolmentBody, index uint64
 // checkReenrolment judges a key that has a place in the trial already. It may be
 // enrolled again for the same holder: for another site, or a longer period.
 func (a *Authority) checkReenrolment(b *EnrolmentBody, index uint64) *Refusal {
+	for _, r := range a.revocations[b.Key.ID] {
+		if r.index < index {
+			return refuse(ReasonKeyRevoked, "predicate.body.key", "the key was revoked at index %d: a revoked key never comes back", r.index)
+		}
+	}
 	list := a.enrolments[b.Key.ID]
 	if len(list) == 0 || list[0].index >= index {
 		return a.unused(b.Key, "predicate.body.key", index)
 	}
 	if list[0].body.HolderID != b.HolderID {
 		return refuse(ReasonKeyInUse, "predicate.body.key", "the key was enrolled at index %d for another holder", list[0].index)
-	}
-	for _, r := range a.revocations[b.Key.ID] {
-		if r.index < index {
-			return refuse(ReasonKeyRevoked, "predicate.body.key", "the key was revoked at index %d: a revoked key never comes back", r.index)
-		}
 	}
 	return nil
 }
@@ -99,10 +99,19 @@ func (a *Authority) checkRevocation(b *RevocationBody, index uint64) *Refusal {
 	if b.Key == a.body.RecoveryKey.ID || slices.ContainsFunc(a.sponsors, func(s sponsorKey) bool { return s.key.ID == b.Key }) {
 		return refuse(ReasonKeyNotRevocable, "predicate.body.key", "the sponsor's key is replaced by a key recovery; the recovery key is the charter's")
 	}
-	if list := a.enrolments[b.Key]; len(list) == 0 || list[0].index >= index {
+	if list := a.enrolments[b.Key]; (len(list) == 0 || list[0].index >= index) && !a.wasEnrolled(b.Key, index) {
 		return refuse(ReasonUnknownKey, "predicate.body.key", "no such key was enrolled before")
 	}
 	return nil
+}
+
+// wasEnrolled tells whether an enrolment of the key took effect before index,
+// also one that a recovery made void since: what revoked it stays in force.
+func (a *Authority) wasEnrolled(key KeyID, index uint64) bool {
+	return slices.ContainsFunc(a.log, func(e entry) bool {
+		b, ok := e.st.Predicate.Body.(*EnrolmentBody)
+		return ok && e.refusal == nil && e.index < index && b.Key.ID == key
+	})
 }
 
 // proven checks proofs of possession, once for each statement: they do not

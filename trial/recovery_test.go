@@ -105,3 +105,18 @@ func TestRecoveryRefused(t *testing.T) {
 	}
 	w.judge(e, 11, ReasonVoidByRecovery) // the second recovery does not undo the first
 }
+
+// A revocation that the recovery confirms stands, also where the enrolment of its
+// key does not: a revoked key never comes back.
+func TestConfirmedRevocationOfVoidKey(t *testing.T) {
+	w := newWorld(t)
+	last := w.log(w.enrolment("dm"), "")
+	w.log(w.enrolment("fake"), "")
+	rev := w.revocation("fake", nil)
+	revAt := w.log(rev, "")
+	w.log(w.recovery("sponsor2", last, rev.ID), "")
+	w.judge(rev, revAt, "")
+	again := w.enrolment("fake")
+	again.Predicate.Signer.KeyID = publicKey(t, "sponsor2").ID
+	w.log(marshal(t, again), ReasonKeyRevoked)
+}
