@@ -81,7 +81,7 @@ func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string)
 		return err
 	}
 	results := make([]submitResult, len(inputs))
-	s := &submission{app: a, c: c, results: results}
+	s := &submission{app: a, c: c, results: results, verifier: receipt.NewVerifier(c.trust)}
 	if err := s.sign(base, key, flags.zoneName(), inputs); err != nil {
 		return err
 	}
@@ -123,6 +123,8 @@ type submission struct {
 	mu      sync.Mutex
 	results []submitResult
 	batch   *client.Batch
+	// verifier checks the receipts of earlier submissions.
+	verifier *receipt.Verifier
 	// index finds the result of a statement.
 	index map[trial.ID]int
 }
@@ -206,7 +208,7 @@ func (s *submission) already(d *client.Draft, in *input, r *submitResult) (bool,
 	if !d.Same(old.Envelope) {
 		return false, fmt.Errorf("cannot write %s: it exists and is the receipt of another statement; move it away or use --receipts", path)
 	}
-	v := receipt.Verify(old, ev, s.c.trust, nil)
+	v := s.verifier.Verify(old, ev, nil)
 	if !v.Verified {
 		return false, fmt.Errorf("%w: %s: %s", client.ErrReceipt, path, v.Summary)
 	}
