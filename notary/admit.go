@@ -47,6 +47,8 @@ func (s *Service) admit(a *act) (authority bool, err error) {
 // knows that before the trial's fold does.
 func (s *Service) relies(st *trial.Statement) (authority bool, err error) {
 	switch b := st.Predicate.Body.(type) {
+	case *trial.EnrolmentBody:
+		return true, s.inNoOtherTrial(st, b.Key.ID)
 	case *trial.EndorsementBody:
 		target, err := s.inTrial(st, b.Statement, "predicate.body.statement")
 		if err != nil {
@@ -68,6 +70,30 @@ func (s *Service) relies(st *trial.Statement) (authority bool, err error) {
 	}
 	return false, nil
 }
+
+// inNoOtherTrial refuses to enrol a key that another trial has enrolled. With keys
+// for one trial only, whoever scans the log for a trial's keys finds every entry
+// that is the trial's. Nobody learns of another trial by it but the key's holder,
+// who has signed the enrolment.
+func (s *Service) inNoOtherTrial(st *trial.Statement, key trial.KeyID) error {
+	enrolments, err := s.store.List(s.ctx, Query{
+		Digest: key.String(), Kind: trial.KindKeyEnrolment, After: -1, Limit: maxEnrolments,
+	})
+	if err != nil {
+		return unavailable(fmt.Errorf("looking a key's enrolments up: %w", err))
+	}
+	for _, rec := range enrolments {
+		if rec.Charter != st.Predicate.Charter {
+			return &trial.Refusal{Reason: trial.ReasonKeyInUse, Path: "predicate.body.key",
+				Detail: "the key is enrolled in another trial; make one for this trial"}
+		}
+	}
+	return nil
+}
+
+// maxEnrolments bounds the look-up of a key's enrolments: all of a key that has
+// so many are of one trial, since the second trial's first was refused.
+const maxEnrolments = 16
 
 // inTrial returns a logged statement of the same trial, or refuses. That it is
 // another trial's is not told.

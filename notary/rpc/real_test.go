@@ -72,6 +72,17 @@ func newRealStudy(t *testing.T) *realStudy {
 	return r
 }
 
+// enrolled is an enrolment of a key that another trial has enrolled, with the
+// key's own proof for this trial.
+func (r *realStudy) enrolled(h *holder) *trial.EnrolmentBody {
+	r.t.Helper()
+	body := *h.body
+	var err error
+	body.Proof, err = trial.SignPossession(h.key, r.id, &body)
+	must(r.t, err)
+	return &body
+}
+
 func (r *realStudy) logged(user string, env *trial.Envelope) *notaryv1.Receipt {
 	r.t.Helper()
 	got, st := r.both(r.t, user, env)
@@ -98,6 +109,10 @@ func TestRealRefusals(t *testing.T) {
 	wrong := *unsigned
 	wrong.Payload = []byte(`{"_type":1}`)
 	absent := newStudy(t, "Acme", nil)
+	second := newStudy(t, "Acme", trial.Registry{"nct": "NCT07654322"}) // the same sponsor's
+	r.logged("sponsor", second.charter)
+	elsewhere, enrolment := second.enrol("dm2", trial.RoleDataManager, trial.OrganisationSponsor)
+	r.logged("sponsor", enrolment)
 	tests := []struct {
 		name, user string
 		env        *trial.Envelope
@@ -105,6 +120,9 @@ func TestRealRefusals(t *testing.T) {
 		reason     string
 	}{
 		{"unknown key", "sponsor", r.dataset(stranger, "DE-01", "x.json"), codes.PermissionDenied, "UNKNOWN_KEY"},
+		{"key of another trial of the caller", "sponsor", r.dataset(elsewhere, "DE-01", "x.json"), codes.FailedPrecondition, "OTHER_TRIAL"},
+		{"the same for a caller who does not see that trial", "site", r.dataset(elsewhere, "DE-01", "x.json"), codes.PermissionDenied, "UNKNOWN_KEY"},
+		{"enrolment of another trial's key", "sponsor", r.sign(r.sponsor, trial.KindKeyEnrolment, trial.RoleSponsor, "", "", r.enrolled(elsewhere)), codes.FailedPrecondition, "KEY_IN_USE"},
 		{"revoked key", "sponsor", r.dataset(revoked, "DE-01", "x.json"), codes.PermissionDenied, "KEY_REVOKED"},
 		{"key that is not active", "site", r.dataset(waiting, "DE-01", "x.json"), codes.PermissionDenied, "KEY_NOT_ACTIVE"},
 		{"key of another site", "sponsor", r.dataset(r.inv1, "DE-02", "x.json"), codes.PermissionDenied, "KEY_OTHER_SITE"},

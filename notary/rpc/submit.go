@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -52,9 +53,10 @@ func (a *api) submit(ctx context.Context, m *notaryv1.Envelope) (*submitted, err
 	user := callOf(ctx).user
 	var id trial.ID
 	var charter bool
+	var signed trial.Predicate
 	var warnings []string
 	res, err := a.cfg.Service.Submit(ctx, env, func(st *trial.Statement) error {
-		id, charter = st.ID, st.Predicate.Kind == trial.KindCharter
+		id, charter, signed = st.ID, st.Predicate.Kind == trial.KindCharter, st.Predicate
 		if err := maySubmit(user, st); err != nil {
 			return err
 		}
@@ -62,7 +64,7 @@ func (a *api) submit(ctx context.Context, m *notaryv1.Envelope) (*submitted, err
 		return nil
 	})
 	if err != nil {
-		return nil, &statementError{id: id, err: err}
+		return nil, &statementError{id: id, err: a.otherTrials(ctx, err, signed)}
 	}
 	done := &submitted{receipt: receiptMessage(res), created: charter && !user.sponsors(res.Record.ID)}
 	if done.receipt.Warnings = warnings; len(warnings) > 0 {
@@ -79,6 +81,24 @@ func (a *api) submit(ctx context.Context, m *notaryv1.Envelope) (*submitted, err
 		}
 	}
 	return done, nil
+}
+
+// otherTrials says of a key that this trial does not know that it is another's,
+// if the caller may see that trial. To everybody else it is unknown.
+func (a *api) otherTrials(ctx context.Context, err error, signed trial.Predicate) error {
+	refusal := new(trial.Refusal)
+	if !errors.As(err, &refusal) || refusal.Reason != trial.ReasonUnknownKey {
+		return err
+	}
+	found, findErr := a.cfg.Service.FindSubject(ctx, notary.Query{
+		Digest: signed.Signer.KeyID.String(), Kind: trial.KindKeyEnrolment, Visible: callOf(ctx).user.visible(), After: -1, Limit: 16,
+	})
+	other := slices.IndexFunc(found, func(r *notary.Record) bool { return r.Charter != signed.Charter })
+	if findErr != nil || other < 0 {
+		return err
+	}
+	return &trial.Refusal{Reason: trial.ReasonOtherTrial, Path: refusal.Path,
+		Detail: fmt.Sprintf("the key is enrolled in trial %s, not in this one", found[other].Charter)}
 }
 
 // sponsorKinds are the kinds that only a sponsor's caller hands in: they are
