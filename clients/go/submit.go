@@ -198,7 +198,7 @@ func (r *round) run(ctx context.Context) error {
 	silence := time.AfterFunc(r.c.opts.AttemptTimeout, func() { cancel(errSilent) })
 	stream, err := r.c.api.SubmitStream(streamCtx)
 	if err == nil {
-		err = r.converse(ctx, stream, receive(streamCtx, stream, r.c.opts.MaxInFlight), silence, work)
+		err = r.converse(ctx, stream, receive(streamCtx, stream, r.c.opts.MaxInFlight), streamCtx.Done(), silence, work)
 	}
 	silence.Stop()
 	if err != nil && errors.Is(context.Cause(streamCtx), errSilent) {
@@ -233,7 +233,7 @@ func receive(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClie
 	return answers
 }
 
-func (r *round) converse(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClient, answers <-chan streamAnswer, silence *time.Timer, work *errgroup.Group) error {
+func (r *round) converse(ctx context.Context, stream notaryv1.NotaryService_SubmitStreamClient, answers <-chan streamAnswer, ended <-chan struct{}, silence *time.Timer, work *errgroup.Group) error {
 	for {
 		for len(r.queue) > 0 && len(r.open) < r.limit && r.pushedBack == nil {
 			if err := r.send(stream); err != nil {
@@ -257,8 +257,10 @@ func (r *round) converse(ctx context.Context, stream notaryv1.NotaryService_Subm
 				return err
 			}
 			silence.Reset(r.c.opts.AttemptTimeout)
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-ended:
+			// Silence, the caller or a worker ended it; receive may have seen that
+			// first and hand on nothing.
+			return context.Canceled
 		}
 	}
 }

@@ -81,7 +81,7 @@ func (r *verifyResult) print(w io.Writer, checks bool) {
 		fmt.Fprintf(w, "  %s\n", what)
 	}
 	if s := r.Signer; s != nil {
-		fmt.Fprintf(w, "  signed by %s (%s), %s; key %s\n", s.Name, strings.Join(roleNames(s.Roles), ", "), s.Organisation, short(s.KeyID.String()))
+		fmt.Fprintf(w, "  signed by %s (%s), %s; key %s\n", s.Name, strings.Join(roleNames(s.Roles), ", "), s.Of(), short(s.KeyID.String()))
 	}
 	if r.LogIndex != nil {
 		fmt.Fprintf(w, "  %s\n", r.when())
