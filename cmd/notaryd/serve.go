@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -169,11 +170,31 @@ func listen(ctx context.Context, c *Config) (l rpc.Listeners, err error) {
 		if one.addr == "" {
 			continue
 		}
-		if *one.to, err = new(net.ListenConfig).Listen(ctx, "tcp", one.addr); err != nil {
+		if *one.to, err = listenSoon(ctx, one.addr); err != nil {
 			return l, errors.Join(fmt.Errorf("listening for %s: %w", one.name, err), closeListeners(l))
 		}
 	}
 	return l, nil
+}
+
+// listenPatience is how long an address may still belong to a server that ended,
+// or to a connection that took its port meanwhile.
+const listenPatience = 5 * time.Second
+
+func listenSoon(ctx context.Context, addr string) (net.Listener, error) {
+	ctx, cancel := context.WithTimeout(ctx, listenPatience)
+	defer cancel()
+	for {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 func closeListeners(l rpc.Listeners) error {

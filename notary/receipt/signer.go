@@ -80,13 +80,13 @@ func (j *judgement) refused(err error) {
 func (j *judgement) enrolled(s trial.Standing) {
 	j.verdict.Signer = &Signer{
 		KeyID: j.st.Predicate.Signer.KeyID, HolderID: s.HolderID, Name: s.Name, Organisation: s.Organisation,
-		Roles: s.Roles, Since: s.Since,
+		OrganisationType: s.OrganisationType, Roles: s.Roles, Since: s.Since,
 	}
 	where := "trial-wide"
 	if j.st.Predicate.Site != "" {
 		where = "site " + j.st.Predicate.Site
 	}
-	j.passf(CheckKeyEnrolled, "%s, %s, may sign %s (%s) since index %d", s.Name, s.Organisation, j.st.Predicate.Kind, where, s.Since)
+	j.passf(CheckKeyEnrolled, "%s, %s, may sign %s (%s) since index %d", s.Name, j.verdict.Signer.Of(), j.st.Predicate.Kind, where, s.Since)
 }
 
 // revocations reports up to where revocations are known. Without the notary's
@@ -132,7 +132,8 @@ func (j *judgement) charter() {
 		j.failf(CheckKeyEnrolled, "signer unproven: the charter is not signed by the sponsor's key of the trust folder")
 	default:
 		j.passf(CheckKeyEnrolled, "the sponsor's key of the trust folder")
-		j.verdict.Signer = &Signer{KeyID: j.v.trust.Sponsor.ID, Name: a.SponsorName(), Organisation: a.SponsorName(), Since: j.r.Index}
+		j.verdict.Signer = &Signer{KeyID: j.v.trust.Sponsor.ID, Name: a.SponsorName(), Organisation: a.SponsorName(),
+			OrganisationType: trial.OrganisationSponsor, Since: j.r.Index}
 	}
 	j.skipf(CheckKeyNotRevoked, "not checked: the charter begins the trial")
 	j.skipf(CheckValidityPeriod, "not checked: the charter begins the trial")

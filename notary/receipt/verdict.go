@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -92,13 +93,24 @@ type FileResult struct {
 
 // Signer is who signed, as the enrolment says, never as the statement says.
 type Signer struct {
-	KeyID        trial.KeyID  `json:"keyId"`
-	HolderID     string       `json:"holderId,omitzero"`
-	Name         string       `json:"name,omitzero"`
-	Organisation string       `json:"organisation,omitzero"`
-	Roles        []trial.Role `json:"roles,omitzero"`
+	KeyID        trial.KeyID `json:"keyId"`
+	HolderID     string      `json:"holderId,omitzero"`
+	Name         string      `json:"name,omitzero"`
+	Organisation string      `json:"organisation,omitzero"`
+	// OrganisationType tells a site's own people from a sponsor's or a vendor's,
+	// whatever the organisation is called.
+	OrganisationType trial.OrganisationType `json:"organisationType,omitzero"`
+	Roles            []trial.Role           `json:"roles,omitzero"`
 	// Since is the log index from which the key may sign.
 	Since uint64 `json:"since"`
+}
+
+// Of returns the organisation with its type, such as "North Clinic (site)".
+func (s *Signer) Of() string {
+	if s.OrganisationType == "" {
+		return s.Organisation
+	}
+	return fmt.Sprintf("%s (%s)", s.Organisation, s.OrganisationType)
 }
 
 // Verdict is the outcome of a verification.

@@ -223,7 +223,7 @@ func (j *judgement) conclude() *Verdict {
 func (j *judgement) verifiedSummary() string {
 	s := fmt.Sprintf("Verified: %s, entry %d of %s", j.st.Predicate.Kind, j.r.Index, j.r.Checkpoint.Origin)
 	if who := j.verdict.Signer; who != nil && who.Name != "" {
-		s += fmt.Sprintf(", signed by %s (%s)", who.Name, who.Organisation)
+		s += fmt.Sprintf(", signed by %s, %s", who.Name, who.Of())
 	}
 	if j.at != nil {
 		s += ", logged at or after " + formatTime(*j.at)

@@ -52,6 +52,7 @@ func verdictMessage(v *receipt.Verdict) *notaryv1.VerifyResponse {
 	if s := v.Signer; s != nil {
 		m.Signer = &notaryv1.Signer{
 			KeyId: s.KeyID.String(), HolderId: s.HolderID, Name: s.Name, Organisation: s.Organisation, Since: s.Since,
+			OrganisationType: string(s.OrganisationType),
 		}
 		for _, role := range s.Roles {
 			m.Signer.Roles = append(m.Signer.Roles, string(role))

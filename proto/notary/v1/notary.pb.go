@@ -1847,9 +1847,12 @@ type Signer struct {
 	// roles are the roles that the key was enrolled for.
 	Roles []string `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
 	// since is the log index from which the key may sign.
-	Since         uint64 `protobuf:"varint,6,opt,name=since,proto3" json:"since,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Since uint64 `protobuf:"varint,6,opt,name=since,proto3" json:"since,omitempty"`
+	// organisation_type is sponsor, site, cro or vendor: it tells a site's own
+	// people from others, whatever the organisation is called.
+	OrganisationType string `protobuf:"bytes,7,opt,name=organisation_type,json=organisationType,proto3" json:"organisation_type,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Signer) Reset() {
@@ -1922,6 +1925,13 @@ func (x *Signer) GetSince() uint64 {
 		return x.Since
 	}
 	return 0
+}
+
+func (x *Signer) GetOrganisationType() string {
+	if x != nil {
+		return x.OrganisationType
+	}
+	return ""
 }
 
 // Check is one check of a verification.
@@ -2116,14 +2126,15 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"FileResult\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xa0\x01\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xcd\x01\n" +
 	"\x06Signer\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x1b\n" +
 	"\tholder_id\x18\x02 \x01(\tR\bholderId\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\"\n" +
 	"\forganisation\x18\x04 \x01(\tR\forganisation\x12\x14\n" +
 	"\x05roles\x18\x05 \x03(\tR\x05roles\x12\x14\n" +
-	"\x05since\x18\x06 \x01(\x04R\x05since\"\xde\x01\n" +
+	"\x05since\x18\x06 \x01(\x04R\x05since\x12+\n" +
+	"\x11organisation_type\x18\a \x01(\tR\x10organisationType\"\xde\x01\n" +
 	"\x05Check\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x18.notary.v1.Check.OutcomeR\aoutcome\x12\x16\n" +
