@@ -141,6 +141,35 @@ func TestCA(t *testing.T) {
 	}
 }
 
+// TestSecondMark keeps the mark on another volume: made with a new notary, on
+// purpose for an old one, and never in place of a lost one.
+func TestSecondMark(t *testing.T) {
+	config := newNotary(t)
+	mark := filepath.Join(t.TempDir(), "mark")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, append(text, "store: {markPath: "+mark+"}\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := notaryd(t, "check", "--config", config); code != exitRefused || !strings.Contains(stderr, "mark") {
+		t.Errorf("check without the second mark: got exit status %d and %q", code, stderr)
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("check made the second mark")
+	}
+	if code, _, stderr := notaryd(t, "mark", "create", "--config", config); code != exitOK {
+		t.Errorf("mark create: %s", stderr)
+	}
+	if code, _, stderr := notaryd(t, "mark", "create", "--config", config); code != exitRefused || !strings.Contains(stderr, "exist") {
+		t.Errorf("mark create twice: got exit status %d and %q", code, stderr)
+	}
+	if code, _, stderr := notaryd(t, "check", "--config", config); code != exitOK {
+		t.Errorf("check with both marks: %s", stderr)
+	}
+}
+
 func TestUserRefusals(t *testing.T) {
 	config := newNotary(t)
 	charter := strings.Repeat("ab", 32)

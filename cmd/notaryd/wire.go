@@ -97,7 +97,7 @@ func (p *parts) openLog(ctx context.Context, log tesseralog.Config) error {
 	log.Dir, log.Marks = p.config.Log.Dir, p.store
 	log.CheckpointInterval = p.config.Times.Checkpoint
 	if path := p.config.Store.MarkPath; path != "" {
-		second, err := openSecondMark(ctx, p.store, path)
+		second, err := openSecondMark(ctx, p.store, path, !log.ReadOnly)
 		if err != nil {
 			return err
 		}
@@ -113,12 +113,12 @@ func (p *parts) openLog(ctx context.Context, log tesseralog.Config) error {
 // openSecondMark opens the mark on the other volume. It is created with the
 // first mark: once the log has entries, a missing file is an error, because a
 // lost file must not be replaced unseen. `notaryd mark create` makes it later.
-func openSecondMark(ctx context.Context, s *store.Store, path string) (*store.FileMark, error) {
+func openSecondMark(ctx context.Context, s *store.Store, path string, create bool) (*store.FileMark, error) {
 	_, marked, err := s.LoadMark(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(path); create && errors.Is(err, os.ErrNotExist) {
 		if marked {
 			return nil, fmt.Errorf("the second high-water mark %s is missing: restore it, or run notaryd mark create if it never existed", path)
 		}
