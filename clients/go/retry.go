@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -47,6 +48,16 @@ var ErrUnanswered = errors.New("no answer from the notary")
 // ErrNotSignedIn means that the token or client certificate was not accepted.
 var ErrNotSignedIn = errors.New("token or client certificate not accepted")
 
+// ErrUntrusted means that nobody trusted vouches for the server's certificate, or
+// that it is another server's. Trying again does not help.
+var ErrUntrusted = errors.New("the server's certificate is not trusted")
+
+// untrusted recognises a refused certificate by its text: gRPC gives an
+// unavailable connection and keeps nothing of the error's type.
+func untrusted(s *status.Status) bool {
+	return s.Code() == codes.Unavailable && strings.Contains(s.Message(), "x509: ")
+}
+
 // asError turns a status into a Refused or an ErrUnanswered.
 func asError(err error) error {
 	if err == nil {
@@ -55,6 +66,9 @@ func asError(err error) error {
 	s, ok := status.FromError(err)
 	if !ok {
 		return err
+	}
+	if untrusted(s) {
+		return fmt.Errorf("%w: %s; name the authority that vouches for it, or the server's name", ErrUntrusted, s.Message())
 	}
 	switch s.Code() {
 	case codes.InvalidArgument, codes.PermissionDenied, codes.NotFound, codes.FailedPrecondition,
@@ -77,7 +91,7 @@ func asError(err error) error {
 // at least.
 func retryable(err error) (time.Duration, bool) {
 	s, ok := status.FromError(err)
-	if !ok {
+	if !ok || untrusted(s) {
 		return 0, false
 	}
 	switch s.Code() {

@@ -238,7 +238,7 @@ func (s *Store) AddGrant(ctx context.Context, user string, g Grant) error {
 }
 
 // equal compares grants; the order of sites means nothing.
-func (g Grant) equal(o Grant) bool {
+func (g *Grant) equal(o Grant) bool {
 	return g.Role == o.Role && g.Organisation == o.Organisation && g.Trial == o.Trial &&
 		slices.Equal(slices.Sorted(slices.Values(g.Sites)), slices.Sorted(slices.Values(o.Sites)))
 }
