@@ -204,15 +204,18 @@ const (
 // fs.ErrExist.
 func (r *Receipt) WriteFiles(name string) error {
 	path := name + ReceiptSuffix
-	if err := mayReplace(path, r.StatementID); err != nil {
-		return err
-	}
-	if len(r.Evidence) > 0 {
-		if err := WriteFile(name+EvidenceSuffix, r.Evidence, 0o644); err != nil {
-			return err
+	// The receipt first, and never in place of another: of two processes that
+	// submit one file at the same time the second is told.
+	err := WriteNew(path, r.Bundle, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		if err = mayReplace(path, r.StatementID); err == nil {
+			err = WriteFile(path, r.Bundle, 0o644)
 		}
 	}
-	return WriteFile(path, r.Bundle, 0o644)
+	if err != nil || len(r.Evidence) == 0 {
+		return err
+	}
+	return WriteFile(name+EvidenceSuffix, r.Evidence, 0o644)
 }
 
 func mayReplace(path string, id trial.ID) error {

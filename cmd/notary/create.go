@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -98,6 +100,12 @@ func (a *app) createTrial(ctx context.Context, o *createOptions) error {
 		return err
 	}
 	name := a.actName(trial.KindCharter, env)
+	// Before anything is sent: a second charter is a second trial.
+	for _, path := range []string{name + client.ReceiptSuffix, filepath.Join(a.cfg.Trust, "charter")} {
+		if _, err := os.Stat(path); err == nil {
+			return fmt.Errorf("%s exists, of a trial that was opened before; a second charter would open a second trial, and its registry numbers would name neither; nothing was submitted", path)
+		}
+	}
 	batch, err := c.state.Begin([]client.Item{{Envelope: env, Note: name}})
 	if err != nil {
 		return err

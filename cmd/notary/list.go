@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"text/tabwriter"
 	"time"
@@ -76,7 +77,31 @@ func (a *app) list(ctx context.Context, q client.Query) error {
 		return err
 	}
 	defer c.Close()
+	if err := a.stillGrows(ctx, c); err != nil {
+		return err
+	}
 	return a.printList(c.List(ctx, q))
+}
+
+// stillGrows refuses a log that lost entries since it was last seen. Without a
+// trust folder at hand nothing tells whose checkpoint it is.
+func (a *app) stillGrows(ctx context.Context, c *connection) error {
+	dir := a.cfg.Trust
+	if id, err := trial.ParseID(a.cfg.Trial); dir == "" && err == nil {
+		dir = pinnedTrust(c.state, id)
+	}
+	if dir == "" {
+		return nil
+	}
+	t, err := client.ReadTrust(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, _, err = c.Checkpoint(ctx, t)
+	return err
 }
 
 func (a *app) listFile(ctx context.Context, path string) error {

@@ -74,7 +74,7 @@ func TestVerifyOutput(t *testing.T) {
 	folder.Path = "data"
 	folder.Files = append(folder.Files, receipt.FileResult{Name: "new.csv", Outcome: receipt.NotNotarized, Detail: "not listed"})
 	folder.Verified, folder.Verdict = false, receipt.NotNotarized
-	folder.wholeFolder([]string{"gone.csv"})
+	folder.wholeFolder([]string{"gone.csv"}, nil)
 	results := []*verifyResult{
 		same, differs, unproven, folder,
 		{Path: "other.csv", Verdict: receipt.NotNotarized, Summary: "not notarized: there is no receipt other.csv.receipt.json"},

@@ -89,6 +89,10 @@ func (a *app) trustFetch(ctx context.Context, fingerprint string) error {
 	if want := strings.ToLower(strings.TrimSpace(fingerprint)); want != "" && want != t.Fingerprint() {
 		return fmt.Errorf("%w: got fingerprint %s, want %s; nothing was written", client.ErrOtherAnchors, t.Fingerprint(), want)
 	}
+	// A log that lost entries may have lost revocations.
+	if _, _, err := c.Checkpoint(ctx, t); err != nil {
+		return err
+	}
 	if err := client.WriteTrust(a.cfg.Trust, t); err != nil {
 		return err
 	}

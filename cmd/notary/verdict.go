@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,9 +30,18 @@ func newVerifyResult(path, receiptPath string, v *receipt.Verdict) *verifyResult
 
 // wholeFolder judges a folder as a whole: a file that was notarized and is gone
 // counts, and a folder with one more file is another folder.
-func (r *verifyResult) wholeFolder(gone []string) {
+func (r *verifyResult) wholeFolder(gone, extra []string) {
 	r.hasManyInside, r.Missing = true, gone
 	known := len(gone)
+	for i, f := range r.Files {
+		// A copy of a listed file is a file that was not notarized all the same.
+		if f.Outcome == receipt.Identical && slices.Contains(extra, f.Name) {
+			r.Files[i].Outcome = receipt.NotNotarized
+			r.Files[i].Detail = "a copy of a notarized file, under a name that was not notarized"
+			r.Verified, r.Verdict = false, receipt.NotNotarized
+			r.Summary = fmt.Sprintf("Not verified: %s is %s", f.Name, r.Files[i].Detail)
+		}
+	}
 	for _, f := range r.Files {
 		if f.Outcome != receipt.NotNotarized {
 			known++
@@ -39,7 +49,11 @@ func (r *verifyResult) wholeFolder(gone []string) {
 	}
 	if len(gone) > 0 {
 		r.Verified = false
-		r.Summary = fmt.Sprintf("%d notarized files are missing, such as %s", len(gone), gone[0])
+		was, negative := strings.CutPrefix(r.Summary, "Not verified: ")
+		if was += "; "; !negative {
+			was = ""
+		}
+		r.Summary = fmt.Sprintf("Not verified: %smissing of the notarized files: %d, such as %s", was, len(gone), gone[0])
 	}
 	if known > 0 && (len(gone) > 0 || r.Verdict == receipt.NotNotarized) {
 		r.Verdict = receipt.NotComparable

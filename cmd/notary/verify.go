@@ -188,13 +188,13 @@ func (v *verification) path(ctx context.Context, path string, progress client.Pr
 	if err != nil {
 		return &verifyResult{Path: path, Receipt: receiptPath, Summary: err.Error(), Unreadable: true}
 	}
-	files, gone, err := v.files(ctx, path, info.IsDir(), r, receiptPath, progress)
+	files, gone, extra, err := v.files(ctx, path, info.IsDir(), r, receiptPath, progress)
 	if err != nil {
 		return &verifyResult{Path: path, Receipt: receiptPath, Summary: err.Error(), Unreadable: true}
 	}
 	res := newVerifyResult(path, receiptPath, v.verifier.Verify(r, ev, files))
 	if info.IsDir() {
-		res.wholeFolder(gone)
+		res.wholeFolder(gone, extra)
 	}
 	return res
 }
@@ -209,19 +209,20 @@ func (a *app) receiptName(path string) string {
 }
 
 // files hashes what path holds and names it as the statement does; gone is what
-// the statement lists of a folder and the folder no longer has.
-func (v *verification) files(ctx context.Context, path string, isDir bool, r *receipt.Receipt, receiptPath string, progress client.Progress) (files []receipt.File, gone []string, err error) {
+// the statement lists of a folder and the folder no longer has, extra what the
+// folder has and the statement does not list.
+func (v *verification) files(ctx context.Context, path string, isDir bool, r *receipt.Receipt, receiptPath string, progress client.Progress) (files []receipt.File, gone, extra []string, err error) {
 	st, err := r.Statement()
 	if err != nil {
 		st = nil // the verdict says so
 	}
 	hashes, err := hashNow(ctx, path, isDir, progress)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	m, err := v.findManifest(st, receiptPath)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var listed []string
 	switch {
@@ -238,14 +239,19 @@ func (v *verification) files(ctx context.Context, path string, isDir bool, r *re
 	for _, h := range hashes {
 		f, err := v.file(path, isDir, h, st, m)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		files = append(files, f)
 	}
 	if !isDir {
-		return files, nil, nil
+		return files, nil, nil, nil
 	}
-	return files, missing(listed, files), nil
+	for _, f := range files {
+		if st != nil && !slices.Contains(listed, f.Name) {
+			extra = append(extra, f.Name)
+		}
+	}
+	return files, missing(listed, files), extra, nil
 }
 
 func hashNow(ctx context.Context, path string, isDir bool, progress client.Progress) ([]client.FileHash, error) {
@@ -310,7 +316,8 @@ func (v *verification) findManifest(st *trial.Statement, receiptPath string) (*t
 		}
 		path = name + client.ManifestSuffix
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil //nolint:nilnil // as above: the verdict says what is missing
+			return nil, fmt.Errorf("it was notarized as one manifest of %d files, and %s is not there: name the manifest with --manifest, or one file's proof with --proof",
+				st.Predicate.Manifest.Files, path)
 		}
 	}
 	text, err := os.ReadFile(path)

@@ -230,6 +230,9 @@ func (j *judgement) verifiedSummary() string {
 	} else if j.st.Predicate.Kind != trial.KindTimeMark {
 		s += "; validity period not checked"
 	}
+	if c := j.verdict.Check(CheckKeyNotRevoked); c.Outcome == NotChecked && j.st.Predicate.Kind != trial.KindCharter && j.st.Predicate.Kind != trial.KindTimeMark {
+		s += "; later revocations not known"
+	}
 	return s
 }
 

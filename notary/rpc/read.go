@@ -120,6 +120,9 @@ func (a *api) ListStatements(ctx context.Context, req *notaryv1.ListStatementsRe
 	if err != nil {
 		return nil, err
 	}
+	if kind := trial.Kind(req.GetKind()); kind != "" && !kind.Known() {
+		return nil, &trial.Refusal{Reason: trial.ReasonBadValue, Path: "kind", Detail: fmt.Sprintf("got %q, want a kind of statement such as dataset", kind)}
+	}
 	charter, err := a.trialOf(ctx, req.GetTrial())
 	if err != nil {
 		return nil, err
