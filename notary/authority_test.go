@@ -202,7 +202,7 @@ func TestTrustAndVerify(t *testing.T) {
 	_, err = w.Verify(t.Context(), s.id, []byte("{}"), nil, nil)
 	wantError(t, err, notary.ErrNotReceipt)
 	_, err = w.Verify(t.Context(), s.id, res.Bundle, []byte("{}"), nil)
-	wantError(t, err, notary.ErrNotReceipt)
+	wantError(t, err, notary.ErrNotEvidence)
 	_, err = w.Verify(t.Context(), trial.ID{1}, res.Bundle, nil, nil)
 	wantError(t, err, notary.ErrNotFound)
 	_, err = w.Trust(t.Context(), trial.ID{1})

@@ -37,6 +37,8 @@ var (
 	ErrDamaged = errors.New("log and database contradict each other")
 	// ErrNotReceipt means that what was to be verified is no receipt at all.
 	ErrNotReceipt = errors.New("not a receipt")
+	// ErrNotEvidence means that what came beside a receipt is no evidence file.
+	ErrNotEvidence = errors.New("not an evidence file")
 )
 
 // Config is what a Service is made of. Log, Store, Key, LogKey and Policy are

@@ -107,9 +107,9 @@ func (s *Service) settledTrial(ctx context.Context, charter trial.ID) (
 }
 
 // Verify judges a receipt against the trial's trust folder as it is now. A bad
-// receipt is a negative verdict. It fails with ErrNotReceipt where bundle or
-// evidence (which may be nil) cannot be read, and with ErrNotFound where there
-// is no such trial.
+// receipt is a negative verdict. It fails with ErrNotReceipt or ErrNotEvidence
+// where the bundle or the evidence (which may be nil) cannot be read, and with
+// ErrNotFound where there is no such trial.
 func (s *Service) Verify(ctx context.Context, charter trial.ID, bundle, evidence []byte, files []receipt.File) (*receipt.Verdict, error) {
 	r, err := receipt.Parse(bundle)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Service) Verify(ctx context.Context, charter trial.ID, bundle, evidence
 	var ev *receipt.Evidence
 	if evidence != nil {
 		if ev, err = receipt.ParseEvidence(evidence); err != nil {
-			return nil, fmt.Errorf("%w: evidence: %w", ErrNotReceipt, err)
+			return nil, fmt.Errorf("%w: %w", ErrNotEvidence, err)
 		}
 	}
 	v, err := s.trialVerifier(ctx, charter, r.Index)

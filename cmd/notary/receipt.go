@@ -115,8 +115,10 @@ func (a *app) receiptExport(format, out, path string) error {
 	}
 	text := receipt.ExportTlogProof(r)
 	if out == "" {
-		_, err := a.stdout.Write(text)
-		return err
+		return a.print(struct {
+			Format string `json:"format"`
+			Text   string `json:"text"`
+		}{format, string(text)}, func(w io.Writer) { fmt.Fprintf(w, "%s", text) })
 	}
 	if err := client.WriteFile(out, text, 0o644); err != nil {
 		return err

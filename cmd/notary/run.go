@@ -29,6 +29,10 @@ const (
 // printed already.
 var errNegative = errors.New("negative")
 
+// errUnreadable means that inputs could not be read; which ones and why was
+// printed already.
+var errUnreadable = errors.New("unreadable")
+
 // app is one run of the command.
 type app struct {
 	stdin          io.Reader
@@ -66,6 +70,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	}
 	if errors.Is(err, errNegative) {
 		return exitNegative
+	}
+	if errors.Is(err, errUnreadable) {
+		return exitUsage
 	}
 	a.printError(err)
 	return exitStatus(err)

@@ -112,7 +112,7 @@ func verifyStatus(results []*verifyResult) error {
 		}
 	}
 	if unreadable > 0 {
-		return fmt.Errorf("%d of %d inputs could not be read", unreadable, len(results))
+		return errUnreadable
 	}
 	return nil
 }

@@ -80,6 +80,8 @@ func toStatus(err error, requestID string) *status.Status {
 		return statusOf(reasonNotFound, "", detailNotFound)
 	case errors.Is(err, notary.ErrNotReceipt):
 		return statusOf(reasonNotReceipt, "receipt", err.Error())
+	case errors.Is(err, notary.ErrNotEvidence):
+		return statusOf(reasonNotReceipt, "evidence", err.Error())
 	case errors.Is(err, notary.ErrOverloaded):
 		return statusOf(reasonOverloaded, "", "too many submissions in flight: send the same bytes again", retryAfter(retryOverloaded))
 	case errors.Is(err, notary.ErrLogStopped):

@@ -68,7 +68,7 @@ var reasonTable = []ReasonInfo{
 	{Reason: reasonReservedMetadata, Code: codes.InvalidArgument, Meaning: "A header or metadata key that only the notary itself may use."},
 	{Reason: reasonBadRequest, Code: codes.InvalidArgument, Meaning: "A field, parameter or body that cannot be read."},
 	{Reason: reasonBadPageToken, Code: codes.InvalidArgument, Meaning: "Not a page token of this query and caller, or an old one: start again without."},
-	{Reason: reasonNotReceipt, Code: codes.InvalidArgument, Meaning: "What was to be verified is no receipt at all."},
+	{Reason: reasonNotReceipt, Code: codes.InvalidArgument, Meaning: "What was to be verified is no receipt, or no evidence file, at all."},
 	{Reason: reasonMessageTooLarge, Code: codes.ResourceExhausted, Meaning: "A gRPC message above the limit."},
 	{Reason: reasonNoSuchPath, Code: codes.NotFound, Meaning: "No such HTTP path, or not in its one spelling."},
 	{Reason: reasonMethod, Code: codes.Unimplemented, Meaning: "The HTTP path takes another method; Allow names it."},
