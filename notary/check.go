@@ -18,19 +18,9 @@ import (
 // under ErrDamaged, ErrDatabaseBehind or ErrLogBehind. It may run beside
 // submissions: it covers what was placed when it began.
 func (s *Service) Check(ctx context.Context) (CheckReport, error) {
-	var report CheckReport
 	// First, so that everything below it is in the log and in the store.
 	size := s.placedUpTo.known()
-	if _, err := s.log.Check(ctx); err != nil {
-		return report, fmt.Errorf("%w: the log: %w", ErrDamaged, err)
-	}
-	if err := s.store.Check(ctx); err != nil {
-		return report, fmt.Errorf("%w: the database: %w", ErrDamaged, err)
-	}
-	if held := s.log.Size(); held < size {
-		return report, fmt.Errorf("%w: got %d entries, want %d", ErrLogBehind, held, size)
-	}
-	return s.compare(ctx, &checker{s: s, size: size, placed: size, report: &report, trials: make(map[trial.ID]*snapshot)})
+	return s.readBack(ctx, size, size)
 }
 
 // Examine is Check for a notary that does not run: a copy, or a folder that a
@@ -38,32 +28,37 @@ func (s *Service) Check(ctx context.Context) (CheckReport, error) {
 // never becomes a second history. What the next start would place or log is
 // counted as pending. The log should be opened for reading only.
 func Examine(ctx context.Context, c Config) (CheckReport, error) {
-	var report CheckReport
 	s, err := newService(c)
 	if err != nil {
-		return report, err
+		return CheckReport{}, err
 	}
 	defer s.cancel()
 	placed, err := s.store.PlacedUpTo(ctx)
 	if err != nil {
-		return report, fmt.Errorf("reading how far the database is: %w", err)
+		return CheckReport{}, fmt.Errorf("reading how far the database is: %w", err)
 	}
 	size := s.log.Size()
 	if err := s.refuseLogBehind(ctx, placed, size); err != nil {
-		return report, err
+		return CheckReport{}, err
 	}
-	if _, err := s.log.Check(ctx); err != nil {
-		return report, fmt.Errorf("%w: the log: %w", ErrDamaged, err)
-	}
-	if err := s.store.Check(ctx); err != nil {
-		return report, fmt.Errorf("%w: the database: %w", ErrDamaged, err)
-	}
-	return s.compare(ctx, &checker{s: s, size: size, placed: placed, report: &report, trials: make(map[trial.ID]*snapshot)})
+	return s.readBack(ctx, size, placed)
 }
 
-// compare walks the log and compares it with the statements.
-func (s *Service) compare(ctx context.Context, c *checker) (CheckReport, error) {
-	report, size := c.report, c.size
+// readBack reads the log and the database back, each by itself and then against
+// each other, up to size. From placed on, an entry without an index in the
+// database is no damage.
+func (s *Service) readBack(ctx context.Context, size, placed uint64) (CheckReport, error) {
+	report := &CheckReport{}
+	if _, err := s.log.Check(ctx); err != nil {
+		return *report, fmt.Errorf("%w: the log: %w", ErrDamaged, err)
+	}
+	if err := s.store.Check(ctx); err != nil {
+		return *report, fmt.Errorf("%w: the database: %w", ErrDamaged, err)
+	}
+	if held := s.log.Size(); held < size {
+		return *report, fmt.Errorf("%w: got %d entries, want %d", ErrLogBehind, held, size)
+	}
+	c := &checker{s: s, size: size, placed: placed, report: report, trials: make(map[trial.ID]*snapshot)}
 	err := s.log.Scan(ctx, 0, func(index uint64, entry []byte) error {
 		if index >= size {
 			return errChecked
