@@ -21,45 +21,53 @@ type proof struct {
 
 // answer builds, checks and returns the receipt of a logged statement.
 func (s *Service) answer(ctx context.Context, rec *Record, key *trial.PublicKey) (*Result, error) {
+	bundle, err := s.prove(ctx, rec, key)
+	if err != nil {
+		return nil, err
+	}
 	began := time.Now()
-	inc, err := s.inclusion(ctx, rec)
-	if err != nil {
-		return nil, err
-	}
-	s.observe(StageProve, began)
-	began = time.Now()
-	bundle, err := s.build(rec, key, inc)
-	if err != nil {
-		return nil, err
-	}
 	evidence, err := s.evidence(ctx, rec)
 	if err != nil {
 		return nil, err
 	}
-	s.observe(StageBuild, began)
+	s.observe(ctx, StageEvidence, began)
 	return &Result{Record: rec, Bundle: bundle, Evidence: evidence}, nil
 }
 
-func (s *Service) inclusion(ctx context.Context, rec *Record) (receipt.Inclusion, error) {
-	inc, err := s.log.Prove(ctx, rec.Index)
-	if err == nil {
-		return inc, nil
+// prove waits until a checkpoint covers a logged statement, and makes and checks
+// its receipt.
+func (s *Service) prove(ctx context.Context, rec *Record, key *trial.PublicKey) ([]byte, error) {
+	began := time.Now()
+	if err := s.log.Await(ctx, rec.Index); err != nil {
+		return nil, s.unproven(ctx, rec, err)
 	}
+	began = s.observe(ctx, StagePublish, began)
+	inc, err := s.log.Prove(ctx, rec.Index)
+	if err != nil {
+		return nil, s.unproven(ctx, rec, err)
+	}
+	return s.build(ctx, rec, key, inc, began)
+}
+
+// unproven says why there is no proof.
+func (s *Service) unproven(ctx context.Context, rec *Record, err error) error {
 	if ctx.Err() != nil {
-		return receipt.Inclusion{}, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	if errors.Is(err, ErrLogStopped) {
 		s.halt(err) // the log stopped by itself
 	}
-	return receipt.Inclusion{}, unavailable(fmt.Errorf("proving entry %d: %w", rec.Index, err))
+	return unavailable(fmt.Errorf("proving entry %d: %w", rec.Index, err))
 }
 
 // build makes a receipt and verifies it: none is handed out that does not.
-func (s *Service) build(rec *Record, key *trial.PublicKey, inc receipt.Inclusion) ([]byte, error) {
+func (s *Service) build(ctx context.Context, rec *Record, key *trial.PublicKey, inc receipt.Inclusion, began time.Time) ([]byte, error) {
 	entry := receipt.Entry(&rec.Envelope, key)
 	bundle, err := receipt.Build(&rec.Envelope, key, inc, entry, s.cfg.LogKey)
 	if err == nil {
+		began = s.observe(ctx, StageProve, began)
 		err = s.verifier.SelfCheck(bundle, &rec.Envelope, key)
+		s.observe(ctx, StageSelfCheck, began)
 	}
 	if err != nil {
 		s.badReceipts.Add(1)
@@ -75,11 +83,7 @@ func (s *Service) receiptOf(ctx context.Context, rec *Record) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: stored statement %s: %w", ErrDamaged, rec.ID, err)
 	}
-	inc, err := s.inclusion(ctx, rec)
-	if err != nil {
-		return nil, err
-	}
-	return s.build(rec, key, inc)
+	return s.prove(ctx, rec, key)
 }
 
 // get returns the receipt of the proof's statement and the mark that governs it.

@@ -79,6 +79,7 @@ func (s *Service) commit(acts []*act) {
 		s.finishAll(acts, unavailable(fmt.Errorf("making a time mark: %w", err)))
 		return
 	}
+	s.observeBatch(acts, StageQueue, acts[0].admitted)
 	began := time.Now()
 	if err := s.put(mark, acts); err != nil {
 		// On an error nothing was stored, and if it was all the same, the
@@ -87,7 +88,7 @@ func (s *Service) commit(acts []*act) {
 		s.finishAll(acts, unavailable(fmt.Errorf("storing statements: %w", err)))
 		return
 	}
-	s.observe(StagePut, began)
+	s.observeBatch(acts, StageStore, began)
 	if due {
 		if err := s.addMark(mark); err != nil {
 			if !errors.Is(err, ErrOverloaded) {
@@ -103,7 +104,6 @@ func (s *Service) commit(acts []*act) {
 	}
 	s.awaiting.Add(1)
 	s.added.Add(int64(len(acts)))
-	s.observeDepth()
 	s.awaits <- b
 }
 
@@ -182,7 +182,7 @@ func (s *Service) awaitLoop() {
 		}
 		s.added.Add(-int64(len(b.acts)))
 		s.awaiting.Done()
-		s.observe(StageAdd, b.added)
+		s.observeBatch(b.acts, StageAdd, b.added)
 		if len(known) > 0 {
 			s.places <- known
 		}
@@ -220,7 +220,7 @@ func (s *Service) place(acts []*act) {
 		s.finishAll(acts, unavailable(err))
 		return
 	}
-	s.observe(StagePlace, began)
+	s.observeBatch(acts, StagePlace, began)
 	for _, a := range acts {
 		a.record.Logged = true
 		var err error

@@ -343,7 +343,7 @@ func (s *stageTimes) reset() {
 	s.total, s.count = make(map[notary.Stage]time.Duration), make(map[notary.Stage]int)
 }
 
-func (s *stageTimes) Stage(stage notary.Stage, d time.Duration) {
+func (s *stageTimes) Stage(_ context.Context, stage notary.Stage, _ time.Time, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.count != nil {
@@ -352,6 +352,10 @@ func (s *stageTimes) Stage(stage notary.Stage, d time.Duration) {
 	}
 }
 
-func (s *stageTimes) Depth(int, int, int) {}
+func (s *stageTimes) Batch(_ []context.Context, stage notary.Stage, began time.Time, d time.Duration) {
+	s.Stage(context.Background(), stage, began, d)
+}
+
+func (s *stageTimes) Traced(context.Context) bool { return false }
 
 func (s *stageTimes) Outcome(notary.Outcome) {}

@@ -2,7 +2,6 @@ package notary
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -98,38 +97,4 @@ func (s *Service) spaceCondition() Condition {
 	}
 	return Condition{Name: ConditionDiskSpace, OK: free >= s.cfg.MinFree,
 		Detail: fmt.Sprintf("%d MiB free, %d MiB wanted", free>>20, s.cfg.MinFree>>20)}
-}
-
-func (s *Service) observe(stage Stage, began time.Time) {
-	if s.cfg.Observer != nil {
-		s.cfg.Observer.Stage(stage, time.Since(began))
-	}
-}
-
-func (s *Service) observeDepth() {
-	if s.cfg.Observer != nil {
-		s.cfg.Observer.Depth(s.acts.count(), len(s.queue), int(s.added.Load()))
-	}
-}
-
-// observeOutcome classifies how a submission ended. An error that is none of
-// the service's own is a refusal by the transport's authorisation.
-func (s *Service) observeOutcome(ctx context.Context, repeated bool, err error) {
-	if s.cfg.Observer == nil {
-		return
-	}
-	outcome := OutcomeRefused
-	switch {
-	case err == nil && repeated:
-		outcome = OutcomeRepeated
-	case err == nil:
-		outcome = OutcomeLogged
-	case errors.Is(err, ErrOverloaded):
-		outcome = OutcomeOverloaded
-	case errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDamaged):
-		outcome = OutcomeUnavailable
-	case ctx.Err() != nil:
-		outcome = OutcomeCancelled
-	}
-	s.cfg.Observer.Outcome(outcome)
 }

@@ -49,9 +49,10 @@ type Log interface {
 	// the second was added. Once the future returns an index, the entry is
 	// durable in the log's folder and a later checkpoint will cover it.
 	Add(ctx context.Context, entry []byte) Future
-	// Prove waits until a published checkpoint covers index, and proves the
-	// entry under the newest one. It fails with ErrLogStopped if that will not
-	// happen any more.
+	// Await waits until a published checkpoint covers index. It fails with
+	// ErrLogStopped if that will not happen any more.
+	Await(ctx context.Context, index uint64) error
+	// Prove awaits the same and proves the entry under the newest checkpoint.
 	Prove(ctx context.Context, index uint64) (receipt.Inclusion, error)
 	// Checkpoint returns the newest published checkpoint.
 	Checkpoint() receipt.Checkpoint

@@ -191,7 +191,7 @@ func (s *Service) addPending(ctx context.Context, pending []*Record) error {
 		if err != nil {
 			return err
 		}
-		a := &act{id: rec.ID, st: st, done: make(chan struct{})}
+		a := &act{id: rec.ID, st: st, begun: time.Now(), done: make(chan struct{})}
 		if err := s.acts.enter(); err != nil {
 			// More than fit at once: let the first ones go ahead.
 			if err := waitActs(ctx, acts); err != nil {

@@ -12,6 +12,7 @@
 package notary
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"time"
@@ -84,11 +85,15 @@ type Config struct {
 // Observer receives measurements. Its methods are called on the hot path, by
 // many goroutines, and must return at once.
 type Observer interface {
-	// Stage tells how long one stage of a submission took.
-	Stage(s Stage, d time.Duration)
-	// Depth tells how many statements are in flight, waiting for the committer
-	// and waiting for their index.
-	Depth(inFlight, queued, awaiting int)
+	// Stage tells how long a stage of one submission or one receipt took; ctx is
+	// its caller's, or one without values.
+	Stage(ctx context.Context, s Stage, began time.Time, took time.Duration)
+	// Traced is asked once a submission whether its context is to be among those
+	// that Batch is told.
+	Traced(ctx context.Context) bool
+	// Batch tells how long a stage took that a batch went through at once. traced
+	// are the contexts of those of its submissions that are traced.
+	Batch(traced []context.Context, s Stage, began time.Time, took time.Duration)
 	// Outcome tells how a submission ended.
 	Outcome(o Outcome)
 }
@@ -98,13 +103,26 @@ type Stage string
 
 // The stages of a submission, in order.
 const (
-	StageAdmit Stage = "admit" // parse, authorise, verify the signature
-	StagePut   Stage = "put"   // one store transaction for a batch
-	StageAdd   Stage = "add"   // from adding a batch to its last index
-	StagePlace Stage = "place" // one store transaction for a batch
-	StageProve Stage = "prove" // until a checkpoint covers the entry
-	StageBuild Stage = "build" // bundle, evidence and the check of both
+	StageParse     Stage = "parse"
+	StageVerify    Stage = "verify"     // find the key, verify the signature
+	StageAdmit     Stage = "admit"      // look the statement up, judge it
+	StageQueue     Stage = "queue"      // of a batch's first: until the batch is taken
+	StageStore     Stage = "store"      // one transaction for a batch
+	StageAdd       Stage = "add"        // from adding a batch to its last index
+	StagePlace     Stage = "place"      // one transaction for a batch
+	StagePublish   Stage = "publish"    // until a checkpoint covers the entry
+	StageProve     Stage = "prove"      // inclusion proof and receipt
+	StageSelfCheck Stage = "self-check" // verify the receipt
+	StageEvidence  Stage = "evidence"   // what goes beside the receipt
 )
+
+// Stages returns every stage, in order.
+func Stages() []Stage {
+	return []Stage{
+		StageParse, StageVerify, StageAdmit, StageQueue, StageStore, StageAdd, StagePlace,
+		StagePublish, StageProve, StageSelfCheck, StageEvidence,
+	}
+}
 
 // Outcome is how a submission ended.
 type Outcome string
@@ -118,6 +136,13 @@ const (
 	OutcomeUnavailable Outcome = "unavailable"
 	OutcomeCancelled   Outcome = "cancelled" // the caller went away; the act did not
 )
+
+// Outcomes returns every outcome.
+func Outcomes() []Outcome {
+	return []Outcome{
+		OutcomeLogged, OutcomeRepeated, OutcomeRefused, OutcomeOverloaded, OutcomeUnavailable, OutcomeCancelled,
+	}
+}
 
 // Result is a logged statement with its receipt.
 type Result struct {

@@ -329,9 +329,12 @@ func TestTheObserverIsTold(t *testing.T) {
 			t.Errorf("outcome %s: got %d, want %d", outcome, got, want)
 		}
 	}
-	for _, stage := range []notary.Stage{
-		notary.StageAdmit, notary.StagePut, notary.StageAdd, notary.StagePlace, notary.StageProve, notary.StageBuild,
-	} {
+	if got, want := w.Gauges(), (notary.Gauges{
+		Entries: w.log.Size(), Published: w.log.Checkpoint().Size, Placed: w.log.Size(), LastMark: w.Gauges().LastMark,
+	}); got != want || got.LastMark.IsZero() || got.Published == 0 {
+		t.Errorf("got %+v, want %+v and the time of a mark", got, want)
+	}
+	for _, stage := range notary.Stages() {
 		if o.count[stage] == 0 {
 			t.Errorf("stage %s was never observed", stage)
 		}

@@ -23,8 +23,10 @@ type act struct {
 	// trial is set, pinned and locked from admission to the end for a
 	// statement that changes its trial's authority.
 	trial *trialState
-	// admitted is when the act was queued.
-	admitted time.Time
+	// begun is when the act began, admitted when it was queued.
+	begun, admitted time.Time
+	// traced is the context of the caller who began it, if that is traced.
+	traced context.Context
 
 	done     chan struct{}
 	repeated bool
@@ -58,6 +60,7 @@ func (s *Service) submit(ctx context.Context, env *trial.Envelope, allow Allow) 
 	if err != nil {
 		return nil, false, err
 	}
+	began = s.observe(ctx, StageParse, began)
 	if allow != nil {
 		if err := allow(st); err != nil {
 			return nil, false, err
@@ -67,11 +70,11 @@ func (s *Service) submit(ctx context.Context, env *trial.Envelope, allow Allow) 
 	if err != nil {
 		return nil, false, err
 	}
-	a, err := s.join(env, st, key)
+	began = s.observe(ctx, StageVerify, began)
+	a, err := s.join(ctx, env, st, key, began)
 	if err != nil {
 		return nil, false, err
 	}
-	s.observe(StageAdmit, began)
 	select {
 	case <-a.done:
 	case <-ctx.Done():
@@ -128,7 +131,7 @@ func (s *Service) findKey(ctx context.Context, st *trial.Statement) (*trial.Publ
 // join returns the act of this id that is in flight, or starts it. Everybody in
 // the table has shown a valid signature, so nobody's bad one can refuse
 // another's act.
-func (s *Service) join(env *trial.Envelope, st *trial.Statement, key *trial.PublicKey) (*act, error) {
+func (s *Service) join(ctx context.Context, env *trial.Envelope, st *trial.Statement, key *trial.PublicKey, now time.Time) (*act, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a, ok := s.inFlight[st.ID]; ok {
@@ -137,7 +140,10 @@ func (s *Service) join(env *trial.Envelope, st *trial.Statement, key *trial.Publ
 	if err := s.acts.enter(); err != nil {
 		return nil, err
 	}
-	a := &act{id: st.ID, st: st, key: key, done: make(chan struct{})}
+	a := &act{id: st.ID, st: st, key: key, begun: now, done: make(chan struct{})}
+	if s.cfg.Observer != nil && s.cfg.Observer.Traced(ctx) {
+		a.traced = ctx
+	}
 	s.inFlight[st.ID] = a
 	// In a goroutine of its own, because the act outlives its first caller.
 	go s.carry(a, env)
@@ -166,8 +172,16 @@ func (s *Service) carry(a *act, env *trial.Envelope) {
 		s.finish(a, err)
 		return
 	}
-	a.admitted = time.Now()
+	a.admitted = s.observe(a.context(), StageAdmit, a.begun)
 	s.queue <- a
+}
+
+// context returns the context of the caller who began the act, if that is traced.
+func (a *act) context() context.Context {
+	if a.traced != nil {
+		return a.traced
+	}
+	return context.Background()
 }
 
 // begin admits a new statement and makes its record.

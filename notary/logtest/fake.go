@@ -166,29 +166,39 @@ func (f *Fake) stop(cause error) {
 	f.broadcast()
 }
 
-// Prove implements notary.Log.
-func (f *Fake) Prove(ctx context.Context, index uint64) (receipt.Inclusion, error) {
+// Await implements notary.Log.
+func (f *Fake) Await(ctx context.Context, index uint64) error {
 	for {
 		f.mu.Lock()
 		if index < f.published.Size {
-			defer f.mu.Unlock()
-			return f.prove(index)
+			f.mu.Unlock()
+			return nil
 		}
 		wake, stopped := f.wake, f.stopped
 		known := uint64(len(f.entries) + len(f.queue))
 		f.mu.Unlock()
 		switch {
 		case stopped != nil:
-			return receipt.Inclusion{}, stopped
+			return stopped
 		case index >= known:
-			return receipt.Inclusion{}, fmt.Errorf("%w: index %d of %d", notary.ErrNoEntry, index, known)
+			return fmt.Errorf("%w: index %d of %d", notary.ErrNoEntry, index, known)
 		}
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return receipt.Inclusion{}, ctx.Err()
+			return ctx.Err()
 		}
 	}
+}
+
+// Prove implements notary.Log.
+func (f *Fake) Prove(ctx context.Context, index uint64) (receipt.Inclusion, error) {
+	if err := f.Await(ctx, index); err != nil {
+		return receipt.Inclusion{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.prove(index)
 }
 
 // prove needs f.mu.

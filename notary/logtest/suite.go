@@ -285,6 +285,9 @@ func tryNoEntry(t *testing.T, s *Subject) {
 		if _, err := s.Log.Prove(s.ctx, index); !errors.Is(err, notary.ErrNoEntry) {
 			t.Errorf("Prove %d: got %v, want ErrNoEntry", index, err)
 		}
+		if err := s.Log.Await(s.ctx, index); !errors.Is(err, notary.ErrNoEntry) {
+			t.Errorf("Await %d: got %v, want ErrNoEntry", index, err)
+		}
 	}
 }
 

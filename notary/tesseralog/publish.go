@@ -123,6 +123,12 @@ func (f folder) resetFutureTime(name string) error {
 	return nil
 }
 
+// Await implements notary.Log.
+func (l *Log) Await(ctx context.Context, index uint64) error {
+	_, err := l.covering(ctx, index)
+	return err
+}
+
 // Prove implements notary.Log.
 func (l *Log) Prove(ctx context.Context, index uint64) (receipt.Inclusion, error) {
 	s, err := l.covering(ctx, index)
