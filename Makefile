@@ -14,10 +14,11 @@ PACKAGES := git=git gcc=gcc gcc=libc6-dev node=nodejs npm=npm curl=curl systemd-
 BUF := go tool -modfile=tools/buf/go.mod buf
 LINT := go tool -modfile=$(CURDIR)/tools/lint/go.mod golangci-lint
 KO := go tool -modfile=$(CURDIR)/tools/ko/go.mod ko
+VULN := go tool -modfile=$(CURDIR)/tools/vuln/go.mod govulncheck
 
 # Modules whose go.mod must be tidy. The modules in e2e/tools hold one program each and no code of ours; to tidy
 # them would fetch the test dependencies of hundreds of others; nor is tools/ko tidied, for the same reason.
-MODULES := . e2e tools tools/buf tools/lint
+MODULES := . e2e tools tools/buf tools/lint tools/vuln
 GENERATED = 'proto/notary/v1/*.go' notary/rpc/openapi
 
 # What `buf breaking` compares with: the newest release, before the first one the main branch.
@@ -25,6 +26,9 @@ BREAKING_BASE = $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null 
 
 # Where `make image` writes: a relative path in lower case, for ko takes it for the name of an image.
 IMAGE ?= .cache/image
+
+# Where `make vulncheck` reads the Go vulnerability database.
+VULNDB ?= https://vuln.go.dev
 
 BENCH ?= .
 BENCHTIME ?= 1s
@@ -44,6 +48,7 @@ test: packages ## Test everything: vet, race detector, stock tools end to end
 unit: ## Test the main module, with the race detector
 	go vet ./...
 	go test -race -timeout 15m ./...
+	cd tools && go vet ./... && go test ./...
 
 .PHONY: e2e
 e2e: ## Test against stock tools (cosign, sigstore-js, ko), built by e2etools
@@ -82,6 +87,7 @@ lint: gocheck protocheck tidycheck ## Check layout, style, architecture, API and
 gocheck:
 	$(LINT) run ./...
 	cd e2e && $(LINT) run ./...
+	cd tools && $(LINT) run ./...
 
 .PHONY: tidycheck
 tidycheck:
@@ -110,6 +116,7 @@ protocheck:
 fmt: ## Format Go and proto files
 	$(LINT) fmt ./...
 	cd e2e && $(LINT) fmt ./...
+	cd tools && $(LINT) fmt ./...
 	$(BUF) format --write --path proto/notary
 
 ##
@@ -137,17 +144,39 @@ image: ## Make the container image, amd64 and arm64, as an OCI layout (IMAGE=.ca
 	rm -rf "$(IMAGE)"
 	KO_DOCKER_REPO="$${KO_DOCKER_REPO:-notaryd}" $(KO) build --bare --push=false --sbom=none --oci-layout-path="$(IMAGE)" ./cmd/notaryd
 
+.PHONY: sbom
+sbom: ## Write the bill of materials of both programs (.cache/sbom.cdx.json, CycloneDX)
+	@mkdir -p .cache/sbom
+	go build -trimpath -o .cache/sbom/ ./cmd/notary ./cmd/notaryd
+	cd tools && go run ./sbom ../.cache/sbom/notary ../.cache/sbom/notaryd >../.cache/sbom.cdx.json.new
+	@mv .cache/sbom.cdx.json.new .cache/sbom.cdx.json
+
+# Only what our code calls is reported. Where the database cannot be reached, nothing is said about the dependencies,
+# and that is printed.
+.PHONY: vulncheck
+vulncheck: ## Look the dependencies up in the Go vulnerability database (VULNDB=https://vuln.go.dev)
+	@if curl -fsS --max-time 20 -o /dev/null "$(VULNDB)/index/db.json"; then \
+		$(VULN) -db "$(VULNDB)" ./...; \
+	else \
+		echo "vulncheck: NOT CHECKED: the vulnerability database $(VULNDB) cannot be reached from here"; \
+	fi
+
 .PHONY: bench
 bench: ## Run the benchmarks (BENCH=regexp BENCHTIME=1s)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m ./...
 
+# Go's fuzzer may report the end of its own time as a failure ("context deadline exceeded", without an input that
+# fails): that alone is none.
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a while each (FUZZTIME=10s)
 	@mkdir -p .cache; \
 	go test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, f[i]; n = 0 }' >.cache/fuzz; \
 	while read -r pkg name; do \
 		echo "== $$pkg $$name"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
+		if ! go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null 2>&1 | tee .cache/fuzz.out; then \
+			if grep -q 'Failing input' .cache/fuzz.out || ! grep -q 'context deadline exceeded' .cache/fuzz.out; then exit 1; fi; \
+			echo "the fuzzer's time ran out while it was stopping: no input failed"; \
+		fi; \
 	done <.cache/fuzz
 
 .PHONY: clean
