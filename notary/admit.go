@@ -36,7 +36,11 @@ func (s *Service) admit(a *act) (authority bool, err error) {
 		}
 		now = a.trial.now.Load()
 	}
-	return authority, now.auth.Admit(a.st, s.marks.expected())
+	at, err := s.marks.expected()
+	if err != nil {
+		return false, unavailable(err)
+	}
+	return authority, now.auth.Admit(a.st, at)
 }
 
 // relies checks what an act must find logged in its trial: an endorsement its

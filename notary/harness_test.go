@@ -169,10 +169,24 @@ func (w *world) entries() int {
 	return n
 }
 
-// testClock is a clock that tests set.
+// testClock is a clock that tests set, and the one beside it that nobody sets.
 type testClock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu     sync.Mutex
+	now    time.Time
+	passed time.Duration
+}
+
+func (c *testClock) Elapsed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.passed
+}
+
+// Pass lets time go by.
+func (c *testClock) Pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now, c.passed = c.now.Add(d), c.passed+d
 }
 
 func (c *testClock) Now() time.Time {

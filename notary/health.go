@@ -73,7 +73,7 @@ func (s *Service) storeCondition(ctx context.Context) Condition {
 
 func (s *Service) markConditions() []Condition {
 	last, err := s.marks.state()
-	now := s.marks.now()
+	now, clockErr := s.marks.clock.read()
 	mark := Condition{Name: ConditionTimeMark, OK: err == nil, Detail: "none yet"}
 	clock := Condition{Name: ConditionClock, OK: true, Detail: "not behind the last time mark"}
 	if last != nil {
@@ -84,7 +84,13 @@ func (s *Service) markConditions() []Condition {
 			clock.Detail = fmt.Sprintf("%s behind the last time mark: until it has caught up, every time mark repeats the last one's time", behind.Round(time.Second))
 		}
 	}
-	if err != nil {
+	if clockErr != nil {
+		clock.OK, clock.Detail = false, clockErr.Error()+"; no statement is taken until then"
+	}
+	switch {
+	case errors.Is(err, ErrClock) && clockErr == nil:
+		mark.OK = true // the clock is right again, and the next statement makes one
+	case err != nil:
 		mark.Detail = fmt.Sprintf("making one failed: %v", err)
 	}
 	return []Condition{mark, clock}

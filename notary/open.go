@@ -20,6 +20,8 @@ const (
 	defaultLinger       = 5 * time.Millisecond
 	defaultCachedTrials = 1024
 	defaultMinFree      = 256 << 20 // bytes
+	defaultClockJump    = time.Hour
+	defaultClockGap     = 30 * 24 * time.Hour
 )
 
 var errClosing = errors.New("the service is shutting down")
@@ -86,6 +88,7 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 		s.cancel()
 		return nil, err
 	}
+	s.believeClock()
 	s.running.Go(s.commitLoop)
 	s.running.Go(s.awaitLoop)
 	s.running.Go(s.placeLoop)
@@ -95,6 +98,14 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 		return nil, errors.Join(fmt.Errorf("logging statements that a crash left behind: %w", err), s.Close(closeCtx))
 	}
 	return s, nil
+}
+
+// believeClock begins to measure the clock, from the newest time mark or from
+// what an operator confirmed. A clock that is refused keeps no one from reading.
+func (s *Service) believeClock() {
+	s.marks.clock.knows(s.marks.logged())
+	s.marks.clock.knows(s.cfg.Confirmed)
+	_, _ = s.marks.clock.read() // Health and Submit tell
 }
 
 func newService(c Config) (*Service, error) {
@@ -121,7 +132,8 @@ func newService(c Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: c, log: c.Log, store: c.Store, self: self, verifier: verifier,
-		marks:      &marks{key: c.Key, self: self, clock: c.Clock, interval: c.MarkInterval},
+		marks: &marks{key: c.Key, self: self, interval: c.MarkInterval,
+			clock: newClockGuard(c.Clock, c.Elapsed, c.ClockJump, c.ClockGap)},
 		markProofs: &markProofs{store: c.Store},
 		callers:    newGate(c.MaxInFlight),
 		acts:       newGate(c.MaxInFlight),
@@ -146,6 +158,8 @@ func withDefaults(c Config) Config {
 	setDefault(&c.Linger, defaultLinger)
 	setDefault(&c.CachedTrials, defaultCachedTrials)
 	setDefault(&c.MinFree, defaultMinFree)
+	setDefault(&c.ClockJump, defaultClockJump)
+	setDefault(&c.ClockGap, defaultClockGap)
 	return c
 }
 

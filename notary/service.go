@@ -57,6 +57,19 @@ type Config struct {
 
 	// Clock returns the time of time marks; nil is time.Now.
 	Clock func() time.Time
+	// Elapsed returns the time that passed since some moment, by a clock that
+	// nobody sets and that does not stand still while the machine sleeps; nil is
+	// what Clock says has passed, which for time.Now is such a clock but for the
+	// sleep.
+	Elapsed func() time.Duration
+	// ClockJump is how far Clock may run ahead of Elapsed before no statement is
+	// taken (ErrClock); 0 is one hour, negative is no bound.
+	ClockJump time.Duration
+	// ClockGap is how far Clock may be ahead of the newest time mark, or of
+	// Confirmed, when the service is opened; 0 is 30 days, negative is no bound.
+	ClockGap time.Duration
+	// Confirmed is a time that an operator confirmed to have come; zero is none.
+	Confirmed time.Time
 	// MarkInterval is the age at which a time mark is followed by another, as
 	// soon as there is something to log; 0 is one minute.
 	MarkInterval time.Duration

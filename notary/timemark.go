@@ -24,7 +24,7 @@ type timeMark struct {
 type marks struct {
 	key      crypto.Signer
 	self     *trial.PublicKey
-	clock    func() time.Time
+	clock    *clockGuard
 	interval time.Duration
 
 	mu   sync.Mutex
@@ -44,19 +44,20 @@ func (m *marks) logged() time.Time {
 }
 
 // expected returns the log time that a statement admitted now will have: what a
-// key's validity is judged by.
-func (m *marks) expected() time.Time {
+// key's validity is judged by. It fails with ErrClock, for a key must not be
+// refused as expired because the clock is wrong.
+func (m *marks) expected() (time.Time, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := m.now()
-	if m.last != nil && (!m.due(now) || now.Before(m.last.time)) {
-		return m.last.time
+	now, err := m.clock.read()
+	if err != nil {
+		return time.Time{}, err
 	}
-	return now
+	if m.last != nil && (!m.due(now) || now.Before(m.last.time)) {
+		return m.last.time, nil
+	}
+	return now, nil
 }
-
-// now reads the clock at the precision of a statement.
-func (m *marks) now() time.Time { return m.clock().UTC().Truncate(time.Millisecond) }
 
 // due tells whether a mark must come before the next entry. A clock that was set
 // back by the interval or more makes one due as well: the interval counts from
@@ -70,8 +71,13 @@ func (m *marks) due(now time.Time) bool {
 func (m *marks) next(c receipt.Checkpoint) (mark *timeMark, due bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := m.now()
+	now, err := m.clock.read()
+	if err != nil {
+		m.err = err
+		return nil, true, err
+	}
 	if !m.due(now) {
+		m.err = nil
 		return nil, false, nil
 	}
 	at := now

@@ -106,6 +106,14 @@ type TimesConfig struct {
 	// Mark is the age of the last time mark at which a new one is logged.
 	// Default: "1m".
 	Mark time.Duration `yaml:"mark"`
+	// ClockJump is how far the machine's clock may run ahead of the time that
+	// passed since the start before no statement is taken. Default: "1h"; a
+	// negative value is no bound.
+	ClockJump time.Duration `yaml:"clockJump"`
+	// ClockGap is how far the clock may be ahead of the newest time mark at a
+	// start. Beyond it `notaryd clock confirm` is needed. Default: "720h", 30
+	// days; a negative value is no bound.
+	ClockGap time.Duration `yaml:"clockGap"`
 	// Shutdown is how long calls in flight may take once the server stops.
 	// Default: "30s".
 	Shutdown time.Duration `yaml:"shutdown"`
@@ -163,6 +171,7 @@ func (c *Config) setDefaults() {
 		value time.Duration
 	}{
 		{&c.Times.Checkpoint, 100 * time.Millisecond}, {&c.Times.Mark, time.Minute},
+		{&c.Times.ClockJump, time.Hour}, {&c.Times.ClockGap, 30 * 24 * time.Hour},
 		{&c.Times.Shutdown, 30 * time.Second}, {&c.Times.FullCheck, 24 * time.Hour},
 	} {
 		if *d.field == 0 {

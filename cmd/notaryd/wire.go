@@ -36,7 +36,10 @@ func openParts(ctx context.Context, c *Config, logger *zap.Logger, clock func() 
 		Warn: func(message string) { logger.Warn("log", zap.String("message", message)) },
 	})
 	if err == nil {
-		settings.Clock = clock
+		settings.Clock, settings.Elapsed = clock, sinceBoot
+		settings.Confirmed, err = p.store.ConfirmedTime(ctx)
+	}
+	if err == nil {
 		p.service, err = notary.Open(ctx, settings)
 	}
 	if err != nil {
@@ -78,7 +81,7 @@ func (p *parts) openStorage(ctx context.Context, log tesseralog.Config) (notary.
 // readSettings reads what the service needs besides database and log.
 func readSettings(c *Config) (notary.Config, error) {
 	settings := notary.Config{
-		MarkInterval: c.Times.Mark, MaxInFlight: c.Limits.InFlight,
+		MarkInterval: c.Times.Mark, ClockJump: c.Times.ClockJump, ClockGap: c.Times.ClockGap, MaxInFlight: c.Limits.InFlight,
 		FreeSpace: func() (uint64, error) { return freeSpace(c.Log.Dir, filepath.Dir(c.Store.Path)) },
 		MinFree:   uint64(c.Limits.MinFreeBytes), // validated to be positive
 	}

@@ -1,0 +1,21 @@
+package store
+
+import (
+	"testing"
+	"time"
+)
+
+func TestConfirmedTime(t *testing.T) {
+	s := newStore(t)
+	if at, err := s.ConfirmedTime(t.Context()); err != nil || !at.IsZero() {
+		t.Errorf("new store: got %s, %v, want none", at, err)
+	}
+	for _, want := range []time.Time{time.Date(2036, 1, 2, 3, 4, 5, 6000, time.UTC), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} {
+		if err := s.ConfirmTime(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		if at, err := s.ConfirmedTime(t.Context()); err != nil || !at.Equal(want) {
+			t.Errorf("got %s, %v, want %s", at, err, want)
+		}
+	}
+}
