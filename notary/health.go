@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"errors"
 	"context"
 	"fmt"
 	"sync"
