@@ -117,6 +117,11 @@ type TimesConfig struct {
 	// Shutdown is how long calls in flight may take once the server stops.
 	// Default: "30s".
 	Shutdown time.Duration `yaml:"shutdown"`
+	// Users is how long it is remembered who a token or client certificate
+	// belongs to. A user that another process removes goes on for at most this
+	// long, or 10s where it holds a stream open. Default: "2s"; a negative value
+	// asks the database at every call.
+	Users time.Duration `yaml:"users"`
 	// FullCheck is the interval between full checks of log and store while the
 	// server runs. Default: "24h"; a negative value turns them off.
 	FullCheck time.Duration `yaml:"fullCheck"`
@@ -172,7 +177,7 @@ func (c *Config) setDefaults() {
 	}{
 		{&c.Times.Checkpoint, 100 * time.Millisecond}, {&c.Times.Mark, time.Minute},
 		{&c.Times.ClockJump, time.Hour}, {&c.Times.ClockGap, 30 * 24 * time.Hour},
-		{&c.Times.Shutdown, 30 * time.Second}, {&c.Times.FullCheck, 24 * time.Hour},
+		{&c.Times.Shutdown, 30 * time.Second}, {&c.Times.Users, 2 * time.Second}, {&c.Times.FullCheck, 24 * time.Hour},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -216,6 +221,9 @@ func (c *Config) validateLimits() error {
 	}
 	if c.Times.Mark < time.Second {
 		return fmt.Errorf("times.mark: got %v, want at least 1s", c.Times.Mark)
+	}
+	if c.Times.Users > 10*time.Second {
+		return fmt.Errorf("times.users: got %v, want at most 10s", c.Times.Users)
 	}
 	if c.Times.Shutdown < 0 {
 		return fmt.Errorf("times.shutdown: got %v, want a positive time", c.Times.Shutdown)

@@ -34,6 +34,7 @@ func TestConfigRefusals(t *testing.T) {
 		"upper case":       {"origin: Log.example\n", "want a lowercase host name"},
 		"short interval":   {"origin: log.example\ntimes: {checkpoint: 50ms}\n", "at least 100ms"},
 		"short mark":       {"origin: log.example\ntimes: {mark: 10ms}\n", "at least 1s"},
+		"long memory":      {"origin: log.example\ntimes: {users: 1m}\n", "at most 10s"},
 		"negative limit":   {"origin: log.example\nlimits: {inFlight: -1}\n", "at least 1"},
 		"open plaintext":   {"origin: log.example\ntls: {insecure: true}\nlisten: {grpc: \"0.0.0.0:7443\"}\n", "not a loopback address"},
 		"no port":          {"origin: log.example\nlisten: {grpc: localhost}\n", "listen.grpc"},

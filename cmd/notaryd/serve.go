@@ -78,6 +78,7 @@ func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time
 	config := rpc.Config{
 		Service: p.service, Users: users{p.store}, Refusals: refusals{p.store}, Tiles: p.log,
 		Logger: logger, TilesClosed: c.TilesClosed, Clock: clock,
+		Limits: rpc.Limits{UserAge: c.Times.Users},
 	}
 	if !c.TLS.Insecure {
 		certs, err := rpc.LoadCertificates(c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA)

@@ -90,6 +90,10 @@ type Limits struct {
 	ReadTimeout time.Duration
 	// IdleTimeout closes an idle connection: five minutes.
 	IdleTimeout time.Duration
+	// UserAge is how long it is remembered who a credential belongs to: two
+	// seconds. A user that another process removed, or gave a grant to, is
+	// known as it was until then. Negative asks Users at every call.
+	UserAge time.Duration
 }
 
 func orDefault[T int | int64 | time.Duration](v, def T) T {
@@ -110,6 +114,7 @@ func (l Limits) withDefaults() Limits {
 	l.CallTimeout = orDefault(l.CallTimeout, time.Minute)
 	l.ReadTimeout = orDefault(l.ReadTimeout, time.Minute)
 	l.IdleTimeout = orDefault(l.IdleTimeout, 5*time.Minute)
+	l.UserAge = orDefault(l.UserAge, 2*time.Second)
 	return l
 }
 

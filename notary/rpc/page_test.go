@@ -95,7 +95,7 @@ func TestPageTokenBinds(t *testing.T) {
 	if _, err := client.FindSubject(w.asCtx("sponsor"), &notaryv1.FindSubjectRequest{Sha256: fileDigest, PageToken: token}); reasonIn(status.Convert(err)) != "BAD_PAGE_TOKEN" {
 		t.Errorf("another call: got %v", err)
 	}
-	if err := w.users.GrantTrial(t.Context(), "sponsor", w.trialB); err != nil {
+	if err := w.srv.cfg.Users.GrantTrial(t.Context(), "sponsor", w.trialB); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.ListStatements(w.asCtx("sponsor"), change(func(*notaryv1.ListStatementsRequest) {})); reasonIn(status.Convert(err)) != "BAD_PAGE_TOKEN" {

@@ -78,11 +78,13 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, now: cfg.Clock, secret: newSecret(),
-		batches:    make(chan struct{}, cfg.Limits.MaxBatches),
-		reauth:     reauthenticate,
+		batches: make(chan struct{}, cfg.Limits.MaxBatches),
+		// What is remembered of a caller may be as old as UserAge.
+		reauth:     reauthenticate - max(0, min(cfg.Limits.UserAge, reauthenticate)),
 		pipe:       bufconn.Listen(1 << 20),
 		notServing: make(chan struct{}), draining: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	s.cfg.Users = newUserCache(cfg.Users, cfg.Limits.UserAge)
 	s.probe = &health{service: cfg.Service, draining: s.notServing}
 	var creds []grpc.ServerOption
 	if t := cfg.tlsConfig("h2"); t != nil {

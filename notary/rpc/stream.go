@@ -12,7 +12,8 @@ import (
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 )
 
-// reauthenticate is how long a stream trusts what it knows of its caller.
+// reauthenticate is how long a stream trusts what it knows of its caller, with
+// the age of what is remembered.
 const reauthenticate = 10 * time.Second
 
 // submitStream is one SubmitStream call. Its loop alone reads caller, asked and

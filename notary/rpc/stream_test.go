@@ -303,6 +303,7 @@ func TestStreamCaller(t *testing.T) {
 		t.Fatalf("got %v (%v), want a receipt", resp, err)
 	}
 	w.users.remove("site")
+	w.forgetUsers()
 	if resp, err := submit("after", mine); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("got %v (%v), want Unauthenticated", resp, err)
 	}
