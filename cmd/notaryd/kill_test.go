@@ -28,6 +28,13 @@ func TestMain(m *testing.M) {
 	if args := os.Getenv(asServer); args != "" {
 		os.Exit(run(context.Background(), strings.Split(args, "\n"), os.Stdout, os.Stderr))
 	}
+	if order := os.Getenv(asLoad); order != "" {
+		if err := runLoad(order, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

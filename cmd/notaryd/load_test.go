@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// asLoad makes the test binary be a load generator: its value is a load.
+const asLoad = "NOTARYD_TEST_LOAD"
+
+// loadReady is what a load generator prints when it waits to be started.
+const loadReady = "ready\n"
+
+// load is what a load generator is told, as JSON.
+type load struct {
+	Address, CA, Token string
+	Key                []byte // PEM
+	Template           []byte // a payload: each statement gets other digests and another salt
+	Count, InFlight    int
+	Subjects           int  // in each statement, at least one
+	Stream             bool // SubmitStream, one on each connection
+}
+
+// loadResult is what a load generator prints at the end.
+type loadResult struct {
+	Took      time.Duration
+	CPU       time.Duration
+	Latencies []time.Duration
+}
+
+// callsPerConnection bounds the load on one connection as the server does.
+const callsPerConnection = 1000
+
+// runLoad is the load generator. It signs, says that it is ready, and sends when
+// it is told to. It dials without the client library, whose checks are a site's
+// work and not the server's.
+func runLoad(order string, in io.Reader, out io.Writer) error {
+	var l load
+	if err := json.Unmarshal([]byte(order), &l); err != nil {
+		return err
+	}
+	envs, err := l.sign()
+	if err != nil {
+		return err
+	}
+	apis, err := l.dial()
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(out, loadReady); err != nil {
+		return err
+	}
+	if _, err := bufio.NewReader(in).ReadString('\n'); err != nil {
+		return err
+	}
+	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+l.Token)
+	send := l.unary
+	if l.Stream {
+		send = l.stream
+	}
+	r := loadResult{Latencies: make([]time.Duration, len(envs))}
+	cpu, err := cpuUsed()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := send(ctx, apis, envs, r.Latencies); err != nil {
+		return err
+	}
+	r.Took = time.Since(began)
+	after, err := cpuUsed()
+	if err != nil {
+		return err
+	}
+	r.CPU = after - cpu
+	return json.NewEncoder(out).Encode(r)
+}
+
+func (l *load) sign() ([]*notaryv1.Envelope, error) {
+	key, err := trial.ParsePrivateKeyPEM(l.Key)
+	if err != nil {
+		return nil, err
+	}
+	envs := make([]*notaryv1.Envelope, l.Count)
+	errs := make([]error, 2)
+	var wait sync.WaitGroup
+	for part := range errs {
+		wait.Go(func() {
+			for i := part; i < l.Count && errs[part] == nil; i += len(errs) {
+				envs[i], errs[part] = l.signOne(key)
+			}
+		})
+	}
+	wait.Wait()
+	return envs, errors.Join(errs...)
+}
+
+func (l *load) signOne(key *ecdsa.PrivateKey) (*notaryv1.Envelope, error) {
+	st, err := trial.ParseStatement(l.Template)
+	if err != nil {
+		return nil, err
+	}
+	st.Subjects = make([]trial.Subject, max(l.Subjects, 1))
+	for i := range st.Subjects {
+		var digest [32]byte
+		_, _ = rand.Read(digest[:]) // never fails
+		st.Subjects[i] = trial.Subject{
+			Name: fmt.Sprintf("vs-%d.json", i), Digests: map[string]string{trial.DigestSHA256: hex.EncodeToString(digest[:])},
+		}
+	}
+	st.Predicate.Salt = [32]byte{}
+	payload, err := trial.MarshalStatement(st)
+	if err != nil {
+		return nil, err
+	}
+	env, err := trial.Sign(key, payload)
+	if err != nil {
+		return nil, err
+	}
+	return &notaryv1.Envelope{
+		Payload: env.Payload, PayloadType: env.PayloadType, Signatures: []*notaryv1.Signature{{Sig: env.Sig, Keyid: env.KeyID}},
+	}, nil
+}
+
+// dial returns enough connections for the load, the same number for each kind.
+func (l *load) dial() ([]notaryv1.NotaryServiceClient, error) {
+	ca, err := os.ReadFile(l.CA)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	creds := credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13, RootCAs: pool})
+	apis := make([]notaryv1.NotaryServiceClient, (l.InFlight+callsPerConnection-1)/callsPerConnection)
+	for i := range apis {
+		conn, err := grpc.NewClient(l.Address, grpc.WithTransportCredentials(creds))
+		if err != nil {
+			return nil, err
+		}
+		apis[i] = notaryv1.NewNotaryServiceClient(conn)
+	}
+	return apis, nil
+}
+
+func (l *load) unary(ctx context.Context, apis []notaryv1.NotaryServiceClient, envs []*notaryv1.Envelope, took []time.Duration) error {
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	errs := make([]error, l.InFlight)
+	for worker := range l.InFlight {
+		wait.Go(func() {
+			api := apis[worker%len(apis)]
+			for errs[worker] == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(envs) {
+					return
+				}
+				began := time.Now()
+				_, errs[worker] = api.Submit(ctx, &notaryv1.SubmitRequest{Envelope: envs[i]})
+				took[i] = time.Since(began)
+			}
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func (l *load) stream(ctx context.Context, apis []notaryv1.NotaryServiceClient, envs []*notaryv1.Envelope, took []time.Duration) error {
+	var wait sync.WaitGroup
+	errs := make([]error, len(apis))
+	for n, api := range apis {
+		from, to := n*len(envs)/len(apis), (n+1)*len(envs)/len(apis)
+		wait.Go(func() { errs[n] = oneStream(ctx, api, envs[from:to], took[from:to], l.InFlight/len(apis)) })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func oneStream(ctx context.Context, api notaryv1.NotaryServiceClient, envs []*notaryv1.Envelope, took []time.Duration, inFlight int) error {
+	st, err := api.SubmitStream(ctx)
+	if err != nil {
+		return err
+	}
+	began := make([]time.Time, len(envs))
+	places := make(chan struct{}, inFlight)
+	go func() {
+		for i, env := range envs {
+			places <- struct{}{}
+			began[i] = time.Now()
+			if st.Send(&notaryv1.SubmitStreamRequest{Id: strconv.Itoa(i), Envelope: env}) != nil {
+				return // Recv says why
+			}
+		}
+		_ = st.CloseSend()
+	}()
+	for range envs {
+		answer, err := st.Recv()
+		if err != nil {
+			return err
+		}
+		if answer.GetReceipt() == nil {
+			return fmt.Errorf("refused: %v", answer.GetError())
+		}
+		i, err := strconv.Atoi(answer.GetId())
+		if err != nil {
+			return err
+		}
+		took[i] = time.Since(began[i])
+		<-places
+	}
+	return nil
+}
