@@ -73,10 +73,11 @@ func TestCheckFindsABackwardMark(t *testing.T) {
 	must(t, err)
 	key := public(t, w.key)
 	entry := receipt.Entry(env, key)
-	must(t, w.db.Put(t.Context(), []*notary.Record{{
+	_, err = w.db.Put(t.Context(), []*notary.Record{{
 		ID: st.ID, Envelope: *env, SignerDER: key.DER, LeafHash: receipt.LeafHash(entry),
 		Kind: trial.KindTimeMark, KeyID: key.ID, Subjects: st.Subjects,
-	}}))
+	}})
+	must(t, err)
 	if _, err := w.log.Add(t.Context(), entry)(t.Context()); err != nil {
 		t.Fatal(err)
 	}

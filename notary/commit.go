@@ -3,6 +3,7 @@ package notary
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -71,22 +72,29 @@ func (s *Service) gather(first *act) []*act {
 func (s *Service) commit(acts []*act) {
 	if err := s.Err(); err != nil {
 		s.halt(err)
-		s.finishAll(acts, unavailable(err))
+		go s.settleAll(acts, unavailable(err))
 		return
 	}
 	mark, due, err := s.marks.next(s.log.Checkpoint())
 	if err != nil {
-		s.finishAll(acts, unavailable(fmt.Errorf("making a time mark: %w", err)))
+		go s.settleAll(acts, unavailable(fmt.Errorf("making a time mark: %w", err)))
 		return
 	}
 	s.observeBatch(acts, StageQueue, acts[0].admitted)
 	began := time.Now()
-	if err := s.put(mark, acts); err != nil {
+	held, err := s.put(mark, acts)
+	if err != nil {
 		// On an error nothing was stored, and if it was all the same, the
 		// statement is found when it is sent again.
 		s.dropMark(mark)
-		s.finishAll(acts, unavailable(fmt.Errorf("storing statements: %w", err)))
+		go s.settleAll(acts, unavailable(fmt.Errorf("storing statements: %w", err)))
 		return
+	}
+	if len(held) > 0 {
+		if acts = s.without(acts, held); len(acts) == 0 {
+			s.dropMark(mark)
+			return
+		}
 	}
 	s.observeBatch(acts, StageStore, began)
 	if due {
@@ -107,19 +115,37 @@ func (s *Service) commit(acts []*act) {
 	s.awaits <- b
 }
 
-// put stores a batch in one transaction. A statement that is stored already, as
-// resumed ones are, is left as it is.
-func (s *Service) put(mark *timeMark, acts []*act) error {
+// put stores a batch in one transaction, but for what came from the store, and
+// returns the statements that were held already.
+func (s *Service) put(mark *timeMark, acts []*act) ([]trial.ID, error) {
 	records := make([]*Record, 0, len(acts)+1)
 	if mark != nil {
 		records = append(records, mark.record)
 	}
 	for _, a := range acts {
-		records = append(records, a.record)
+		if !a.stored {
+			records = append(records, a.record)
+		}
 	}
-	err := s.store.Put(s.ctx, records)
+	held, err := s.store.Put(s.ctx, records)
 	s.storeErr.set(err)
-	return err
+	return held, err
+}
+
+// without takes the acts out of a batch whose statements were held before. They
+// go on in goroutines of their own: to resume one may mean waiting for others
+// that the committer has still to take.
+func (s *Service) without(acts []*act, held []trial.ID) []*act {
+	known := make(map[trial.ID]bool, len(held))
+	for _, id := range held {
+		known[id] = true
+	}
+	return slices.DeleteFunc(acts, func(a *act) bool {
+		if known[a.id] {
+			go s.settle(a, nil)
+		}
+		return known[a.id]
+	})
 }
 
 // addMark logs a time mark alone: every entry added before it has its index,

@@ -238,7 +238,7 @@ func (f *faultyStore) failPlace(err error, written bool) {
 	f.place = fault{err, written}
 }
 
-func (f *faultyStore) Put(ctx context.Context, records []*notary.Record) error {
+func (f *faultyStore) Put(ctx context.Context, records []*notary.Record) (held []trial.ID, err error) {
 	f.mu.Lock()
 	fail, stored := f.put, f.stored
 	f.stored = nil
@@ -246,7 +246,8 @@ func (f *faultyStore) Put(ctx context.Context, records []*notary.Record) error {
 	if stored != nil {
 		defer stored()
 	}
-	return fail.run(func() error { return f.Store.Put(ctx, records) })
+	err = fail.run(func() (err error) { held, err = f.Store.Put(ctx, records); return err })
+	return held, err
 }
 
 // onStored calls fn once, after the next Put.

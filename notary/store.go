@@ -90,10 +90,10 @@ type VisibleGrant struct {
 type Store interface {
 	MarkStore
 	// Put stores new statements durably in one transaction before it returns. A
-	// statement whose ID is held already is left as it is: the first envelope
-	// counts. On an error nothing was stored; ErrStoreFull tells that there was
-	// no room for it.
-	Put(ctx context.Context, records []*Record) error
+	// statement whose ID is held already is left as it is, since the first
+	// envelope counts, and its ID is returned. On an error nothing was stored;
+	// ErrStoreFull tells that there was no room for it.
+	Put(ctx context.Context, records []*Record) (held []trial.ID, err error)
 	// Place records indexes in one transaction. Placing the same index again is
 	// no error; of two indexes for one ID the lower counts, and of two log times
 	// for one index the last.

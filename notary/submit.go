@@ -20,6 +20,8 @@ type act struct {
 	st     *trial.Statement
 	key    *trial.PublicKey
 	entry  []byte
+	// stored tells that the record was read from the store.
+	stored bool
 	// trial is set, pinned and locked from admission to the end for a
 	// statement that changes its trial's authority.
 	trial *trialState
@@ -150,30 +152,53 @@ func (s *Service) join(ctx context.Context, env *trial.Envelope, st *trial.State
 	return a, nil
 }
 
-// carry brings an act to the committer, or ends it.
+// carry brings an act to the committer, or ends it. It does not look first
+// whether the statement is stored: the store tells when it is to keep it, and
+// nearly every statement is new.
 func (s *Service) carry(a *act, env *trial.Envelope) {
-	rec, err := s.store.Get(s.ctx, a.id)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		err = s.begin(a, env)
-	case err != nil:
-		err = unavailable(fmt.Errorf("looking a statement up: %w", err))
-	case rec.Logged:
-		a.record, a.repeated = rec, true
-		s.finish(a, nil)
-		return
-	default:
-		// Stored, not logged and not in flight: a Put reported an error and
-		// stored it all the same, or the log had no room. Its entry was never
-		// added, or the service would have stopped; so it goes on from here.
-		err = s.resume(a, rec)
-	}
+	err := s.begin(a, env)
 	if err != nil {
-		s.finish(a, err)
+		s.settle(a, err)
 		return
 	}
+	s.enqueue(a)
+}
+
+func (s *Service) enqueue(a *act) {
 	a.admitted = s.observe(a.context(), StageAdmit, a.begun)
 	s.queue <- a
+}
+
+// settle ends an act that was refused or could not be stored, or whose statement
+// is held already, for which failed is nil. What is in the log has its receipt
+// whatever became of this try.
+func (s *Service) settle(a *act, failed error) {
+	refused := errors.As(failed, new(*trial.Refusal))
+	rec, err := s.store.Get(s.ctx, a.id)
+	switch {
+	case err == nil && rec.Logged:
+		a.record, a.repeated = rec, true
+	case err == nil && (failed == nil || refused):
+		// Stored, not logged and not in flight: a Put reported an error and
+		// stored it all the same, or the log had no room. Its entry was never
+		// added, or the service would have stopped; so it goes on from here. It
+		// was admitted when it was stored, whatever is thought of it now.
+		if err = s.resume(a, rec); err == nil {
+			s.enqueue(a)
+			return
+		}
+	case failed == nil || refused && !errors.Is(err, ErrNotFound):
+		err = unavailable(fmt.Errorf("looking a statement up: %w", err))
+	default:
+		err = failed
+	}
+	s.finish(a, err)
+}
+
+func (s *Service) settleAll(acts []*act, failed error) {
+	for _, a := range acts {
+		s.settle(a, failed)
+	}
 }
 
 // context returns the context of the caller who began the act, if that is traced.
@@ -197,8 +222,8 @@ func (s *Service) begin(a *act, env *trial.Envelope) error {
 	return nil
 }
 
-// resume takes up a statement that is stored and not logged. It was admitted
-// when it was stored, and is not judged again.
+// resume takes up a statement that is stored and not logged. It is not judged
+// again.
 func (s *Service) resume(a *act, rec *Record) error {
 	if err := s.Err(); err != nil {
 		return unavailable(err)
@@ -207,12 +232,12 @@ func (s *Service) resume(a *act, rec *Record) error {
 	if err != nil {
 		return fmt.Errorf("%w: statement %s: %w", ErrDamaged, rec.ID, err)
 	}
-	if rec.Authority && rec.Kind != trial.KindCharter {
+	if locks := rec.Authority && rec.Kind != trial.KindCharter; locks && a.trial == nil {
 		if a.trial, err = s.trials.lock(s.ctx, rec.Charter); err != nil {
 			return err
 		}
 	}
-	a.record, a.key, a.entry = rec, key, receipt.Entry(&rec.Envelope, key)
+	a.record, a.key, a.entry, a.stored = rec, key, receipt.Entry(&rec.Envelope, key), true
 	return nil
 }
 

@@ -55,6 +55,7 @@ func BenchmarkSubmit(b *testing.B) {
 
 func benchmarkSubmit(b *testing.B, l load) {
 	b.Helper()
+	collectLess()
 	s := runningTrial(b)
 	l.Count = b.N
 	s.fill(b, &l)

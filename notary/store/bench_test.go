@@ -36,7 +36,7 @@ func BenchmarkPut(b *testing.B) {
 				records := benchRecords(from, size)
 				from += size
 				b.StartTimer()
-				if err := s.Put(b.Context(), records); err != nil {
+				if _, err := s.Put(b.Context(), records); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -54,7 +54,7 @@ func BenchmarkPlace(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				records := benchRecords(from, size)
-				if err := s.Put(b.Context(), records); err != nil {
+				if _, err := s.Put(b.Context(), records); err != nil {
 					b.Fatal(err)
 				}
 				var placed []notary.Placed

@@ -27,7 +27,7 @@ func filled(t *testing.T) func(*testing.T) string {
 		}))
 	}
 	putPlaced(t, s, 0, records...)
-	if err := s.Put(t.Context(), []*notary.Record{newRecord("pending 1"), newRecord("pending 2")}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{newRecord("pending 1"), newRecord("pending 2")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.AdvanceMark(t.Context(), notary.Mark{}, mark(40)); err != nil {

@@ -32,7 +32,7 @@ func TestConcurrent(t *testing.T) {
 					records = append(records, r)
 					placed = append(placed, notary.Placed{ID: r.ID, Index: from + i})
 				}
-				if err := s.Put(t.Context(), records); err != nil {
+				if _, err := s.Put(t.Context(), records); err != nil {
 					t.Error(err)
 				}
 				if err := s.Place(t.Context(), placed); err != nil {

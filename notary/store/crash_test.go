@@ -70,7 +70,7 @@ func writeForEver(s *Store) error {
 				r.Envelope.Payload = fmt.Appendf(nil, "%d %d %d %d %s", os.Getpid(), worker, i, j, strings.Repeat("x", 3000))
 			}))
 		}
-		if err := s.Put(ctx, records); err != nil {
+		if _, err := s.Put(ctx, records); err != nil {
 			return err
 		}
 		for _, r := range records {
@@ -201,7 +201,7 @@ func TestUserOfAnotherProcess(t *testing.T) {
 	if u, err := s.UserByToken(t.Context(), token("new")); err != nil || u.Name != "new" {
 		t.Errorf("got %v, %v, want the new user", u, err)
 	}
-	if err := s.Put(t.Context(), []*notary.Record{newRecord("after")}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{newRecord("after")}); err != nil {
 		t.Error(err)
 	}
 }

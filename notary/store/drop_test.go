@@ -23,7 +23,7 @@ func TestPending(t *testing.T) {
 		want = append(want, r.ID)
 	}
 	for i := 0; i < 20; i += 5 {
-		if err := s.Put(t.Context(), records[i:i+5]); err != nil {
+		if _, err := s.Put(t.Context(), records[i:i+5]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -51,7 +51,7 @@ func TestPending(t *testing.T) {
 func TestDropRefusesPlaced(t *testing.T) {
 	s := newStore(t)
 	a, b := newRecord("a"), newRecord("b")
-	if err := s.Put(t.Context(), []*notary.Record{a}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{a}); err != nil {
 		t.Fatal(err)
 	}
 	putPlaced(t, s, 3, b)
@@ -79,7 +79,7 @@ func TestDropLeavesNoBytes(t *testing.T) {
 		r.Envelope.Payload = append([]byte("small "), secret...)
 		r.Registry = []string{string(secret)}
 	})
-	if err := s.Put(t.Context(), []*notary.Record{newRecord("before"), big, small, newRecord("after")}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{newRecord("before"), big, small, newRecord("after")}); err != nil {
 		t.Fatal(err)
 	}
 	found := func() bool {

@@ -66,7 +66,7 @@ func (m *model) Put(t *rapid.T) {
 	if broken {
 		batch = append(batch, newRecord("broken", func(r *notary.Record) { r.Site = "\x00" }))
 	}
-	if err := m.s.Put(m.t.Context(), batch); (err != nil) != broken {
+	if _, err := m.s.Put(m.t.Context(), batch); (err != nil) != broken {
 		t.Fatal(err)
 	}
 	if broken {

@@ -21,17 +21,17 @@ var ErrPlaced = errors.New("statement is in the log")
 // Put implements notary.Store. An error at the very end of the write leaves the
 // statements invisible here; should the machine then crash, they may be found
 // pending at the next start.
-func (s *Store) Put(ctx context.Context, records []*notary.Record) error {
+func (s *Store) Put(ctx context.Context, records []*notary.Record) (held []trial.ID, err error) {
 	for i, r := range records {
 		if err := checkRecord(r); err != nil {
-			return fmt.Errorf("storing statement %d of %d: %w", i+1, len(records), err)
+			return nil, fmt.Errorf("storing statement %d of %d: %w", i+1, len(records), err)
 		}
 	}
 	if len(records) == 0 {
-		return nil
+		return nil, nil
 	}
 	what := fmt.Sprintf("storing %d statements", len(records))
-	return s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
 		var last int64
 		if err := tx.StmtContext(ctx, s.write.lastNumber).QueryRowContext(ctx).Scan(&last); err != nil {
 			return err
@@ -42,50 +42,59 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) error {
 			registry:  tx.StmtContext(ctx, s.write.putRegistry),
 		}
 		for _, r := range records {
-			if err := p.put(ctx, r); err != nil {
+			fresh, err := p.put(ctx, r)
+			if err != nil {
 				return fmt.Errorf("statement %s: %w", r.ID, err)
+			}
+			if !fresh {
+				held = append(held, r.ID)
 			}
 		}
 		_, err := tx.StmtContext(ctx, s.write.putPending).ExecContext(ctx, last)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return held, nil
 }
 
 // putter holds the statements of one transaction.
 type putter struct{ statement, subject, registry *sql.Stmt }
 
-func (p *putter) put(ctx context.Context, r *notary.Record) error {
+// put returns false where the statement is held already.
+func (p *putter) put(ctx context.Context, r *notary.Record) (bool, error) {
 	res, err := p.statement.ExecContext(ctx, r.ID[:], r.LeafHash[:], r.KeyID[:], blob(r.Charter), r.Site, string(r.Kind),
 		r.Version, blob(r.Supersedes), r.Authority, present(r.SignerDER), r.Envelope.KeyID, present(r.Envelope.Sig),
 		r.Envelope.PayloadType, present(r.Envelope.Payload))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return err // held already: the first envelope counts
+		return false, err
 	}
 	n, err := res.LastInsertId()
 	if err != nil {
-		return err
+		return false, err
 	}
 	for pos, subject := range r.Subjects {
 		// Sorted, so that equal statements make equal files.
 		for _, algorithm := range slices.Sorted(maps.Keys(subject.Digests)) {
 			digest, err := hex.DecodeString(subject.Digests[algorithm])
 			if err != nil {
-				return err
+				return false, err
 			}
 			if _, err := p.subject.ExecContext(ctx, n, pos, algorithm, subject.Name, digest); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 	for pos, number := range r.Registry {
 		if _, err := p.registry.ExecContext(ctx, n, pos, number); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // checkRecord refuses what could not be read back as it was written. Whether the

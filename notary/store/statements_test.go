@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestRoundTrip(t *testing.T) {
 			r.Charter, r.Kind, r.Subjects = trial.ID{}, trial.KindTimeMark, nil
 		}),
 	} {
-		if err := s.Put(t.Context(), []*notary.Record{want}); err != nil {
+		if _, err := s.Put(t.Context(), []*notary.Record{want}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 2 {
@@ -90,13 +91,14 @@ func TestNotFound(t *testing.T) {
 func TestPutAgain(t *testing.T) {
 	s := newStore(t)
 	first := newRecord("one")
-	if err := s.Put(t.Context(), []*notary.Record{first}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{first}); err != nil {
 		t.Fatal(err)
 	}
 	// The same payload under another valid signature, between two new ones.
 	second := newRecord("one", func(r *notary.Record) { r.Envelope.Sig = []byte("another signature") })
-	if err := s.Put(t.Context(), []*notary.Record{newRecord("two"), second, newRecord("three"), second}); err != nil {
-		t.Fatal(err)
+	held, err := s.Put(t.Context(), []*notary.Record{newRecord("two"), second, newRecord("three"), second})
+	if err != nil || !slices.Equal(held, []trial.ID{first.ID, first.ID}) {
+		t.Fatalf("got %v, %v held already, want the first statement twice", held, err)
 	}
 	if got, err := s.Get(t.Context(), first.ID); err != nil || !reflect.DeepEqual(got, first) {
 		t.Errorf("got %+v, %v, want the first envelope", got, err)
@@ -109,7 +111,7 @@ func TestPutAgain(t *testing.T) {
 	}
 	// Placed and then put again: it stays placed.
 	putPlaced(t, s, 5, first)
-	if err := s.Put(t.Context(), []*notary.Record{second}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{second}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.Get(t.Context(), first.ID); err != nil || !got.Logged || got.Index != 5 {
@@ -146,7 +148,7 @@ func TestPutRefuses(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			good, bad := newRecord("good "+tc.name), newRecord("bad")
 			tc.change(bad)
-			err := s.Put(t.Context(), []*notary.Record{good, bad})
+			_, err := s.Put(t.Context(), []*notary.Record{good, bad})
 			if err == nil || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), "statement 2 of 2") {
 				t.Errorf("got %v, want an error saying %q of statement 2", err, tc.says)
 			}
@@ -161,18 +163,18 @@ func TestPutRefuses(t *testing.T) {
 func TestPutFailsWhole(t *testing.T) {
 	s := newStore(t)
 	held := newRecord("held")
-	if err := s.Put(t.Context(), []*notary.Record{held}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{held}); err != nil {
 		t.Fatal(err)
 	}
 	good, clash := newRecord("good"), newRecord("clash")
 	clash.LeafHash = held.LeafHash
-	if err := s.Put(t.Context(), []*notary.Record{good, clash}); err == nil || !strings.Contains(err.Error(), clash.ID.String()) {
+	if _, err := s.Put(t.Context(), []*notary.Record{good, clash}); err == nil || !strings.Contains(err.Error(), clash.ID.String()) {
 		t.Fatalf("got %v, want an error naming the statement", err)
 	}
 	if _, err := s.Get(t.Context(), good.ID); !errors.Is(err, notary.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
-	if err := s.Put(t.Context(), []*notary.Record{good}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{good}); err != nil {
 		t.Errorf("the writer is stuck: %v", err)
 	}
 }
@@ -180,14 +182,14 @@ func TestPutFailsWhole(t *testing.T) {
 func TestPutFull(t *testing.T) {
 	s := newStore(t)
 	held := newRecord("held")
-	if err := s.Put(t.Context(), []*notary.Record{held}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{held}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.w.Exec("PRAGMA max_page_count = 1"); err != nil { // SQLite makes it the present size
 		t.Fatal(err)
 	}
 	small, big := newRecord("small"), newRecord("big", func(r *notary.Record) { r.Envelope.Payload = make([]byte, 400<<10) })
-	if err := s.Put(t.Context(), []*notary.Record{small, big}); !errors.Is(err, notary.ErrStoreFull) || !strings.Contains(err.Error(), s.Path()) {
+	if _, err := s.Put(t.Context(), []*notary.Record{small, big}); !errors.Is(err, notary.ErrStoreFull) || !strings.Contains(err.Error(), s.Path()) {
 		t.Fatalf("got %v, want ErrStoreFull naming the file", err)
 	}
 	if pending, err := s.Pending(t.Context()); err != nil || len(pending) != 1 || pending[0].ID != held.ID {
@@ -196,7 +198,7 @@ func TestPutFull(t *testing.T) {
 	if _, err := s.w.Exec("PRAGMA max_page_count = 100000"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Put(t.Context(), []*notary.Record{small, big}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{small, big}); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
 	if err := s.Check(t.Context()); err != nil {
@@ -210,7 +212,7 @@ func TestContext(t *testing.T) {
 	cancel()
 	r := newRecord("one")
 	for name, call := range map[string]func() error{
-		"Put":         func() error { return s.Put(ended, []*notary.Record{r}) },
+		"Put":         func() error { _, err := s.Put(ended, []*notary.Record{r}); return err },
 		"Place":       func() error { return s.Place(ended, []notary.Placed{{ID: r.ID}}) },
 		"List":        func() error { _, err := s.List(ended, notary.Query{After: -1, Limit: 1}); return err },
 		"Get":         func() error { _, err := s.Get(ended, r.ID); return err },
@@ -253,7 +255,7 @@ func TestPlace(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newStore(t)
-			if err := s.Put(t.Context(), []*notary.Record{a, b}); err != nil {
+			if _, err := s.Put(t.Context(), []*notary.Record{a, b}); err != nil {
 				t.Fatal(err)
 			}
 			for i, p := range tc.placed {
@@ -286,7 +288,7 @@ func TestPlace(t *testing.T) {
 func TestPlaceFailsWhole(t *testing.T) {
 	s := newStore(t)
 	a := newRecord("a")
-	if err := s.Put(t.Context(), []*notary.Record{a}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{a}); err != nil {
 		t.Fatal(err)
 	}
 	err := s.Place(t.Context(), []notary.Placed{{ID: a.ID, Index: 1}, {ID: trial.ID{9}, Index: 2}})
@@ -314,7 +316,7 @@ func TestAuthorityAndTrials(t *testing.T) {
 	early := of(c1, "early", true) // stands before its charter
 	putPlaced(t, s, 0, early, c2, c1, of(c1, "data", false), of(c2, "enrol", true), of(c1, "enrol1", true),
 		of(c2, "registration", false, "nct:1"), of(c1, "registration1", false, "nct:1"))
-	if err := s.Put(t.Context(), []*notary.Record{c3, of(c1, "not yet", true)}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{c3, of(c1, "not yet", true)}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Authority(t.Context(), c1.ID)
@@ -349,7 +351,7 @@ func TestMarkBefore(t *testing.T) {
 	}
 	m1, m2 := mark("m1"), mark("m2")
 	putPlaced(t, s, 0, newRecord("a"), m1, newRecord("b"), newRecord("c"), m2)
-	if err := s.Put(t.Context(), []*notary.Record{mark("pending")}); err != nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{mark("pending")}); err != nil {
 		t.Fatal(err)
 	}
 	for index, want := range map[uint64]*notary.Record{2: m1, 3: m1, 4: m1, 5: m2, math.MaxUint64: m2} {

@@ -80,7 +80,7 @@ func logTime(index uint64) time.Time {
 // putPlaced stores records and places them from an index on.
 func putPlaced(tb testing.TB, s *Store, from uint64, records ...*notary.Record) {
 	tb.Helper()
-	if err := s.Put(tb.Context(), records); err != nil {
+	if _, err := s.Put(tb.Context(), records); err != nil {
 		tb.Fatal(err)
 	}
 	var placed []notary.Placed
@@ -353,7 +353,7 @@ func TestCloseTwiceAndAfter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Put(t.Context(), []*notary.Record{newRecord("late")}); err == nil {
+	if _, err := s.Put(t.Context(), []*notary.Record{newRecord("late")}); err == nil {
 		t.Error("Put after Close succeeded")
 	}
 	if _, err := s.Get(t.Context(), trial.ID{1}); err == nil || errors.Is(err, notary.ErrNotFound) {
@@ -371,7 +371,7 @@ func TestPathsWithOddNames(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		s := openStore(t, path)
-		if err := s.Put(t.Context(), []*notary.Record{newRecord(name)}); err != nil {
+		if _, err := s.Put(t.Context(), []*notary.Record{newRecord(name)}); err != nil {
 			t.Fatal(name, err)
 		}
 		if err := s.Close(); err != nil {
