@@ -1,8 +1,8 @@
 package notary
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"

@@ -41,6 +41,8 @@ type Config struct {
 	Tiles Tiles
 	// Logger gets one line a call, without content of trials; nil logs nothing.
 	Logger *zap.Logger
+	// Observer is told of calls and refusals; nil observes nothing.
+	Observer Observer
 
 	// TLS holds the server's certificate and, for callers with certificates,
 	// ClientCAs; Certificates.Config makes one from files. TLS 1.3 is demanded

@@ -41,6 +41,13 @@ func (notYours) Unwrap() error { return notary.ErrNotFound }
 func (s *Server) refuse(ctx context.Context, err error) *status.Status {
 	c := callOf(ctx)
 	st := toStatus(err, c.id)
+	reason := trial.Reason(reasonIn(st))
+	if errors.As(err, new(notYours)) {
+		reason = reasonNotPermitted
+	}
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.Refused(reason)
+	}
 	switch st.Code() {
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		s.log.Error("internal error", zap.String("request_id", c.id), zap.String("method", c.method), zap.Error(err))
@@ -49,10 +56,6 @@ func (s *Server) refuse(ctx context.Context, err error) *status.Status {
 		s.log.Warn("unavailable", zap.String("request_id", c.id), zap.String("method", c.method), zap.Error(err))
 	case codes.Canceled, codes.DeadlineExceeded:
 	default:
-		reason := trial.Reason(reasonIn(st))
-		if errors.As(err, new(notYours)) {
-			reason = reasonNotPermitted
-		}
 		s.refusals.record(Refused{
 			Time: s.now(), RequestID: c.id, User: c.name(), Address: c.address, Method: c.method,
 			Reason: reason, Statement: statementOf(err),

@@ -38,7 +38,12 @@ type front struct {
 // refusal.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	c := &call{id: requestID(r.Header.Values(requestIDHeader)), method: "HTTP", address: r.RemoteAddr}
+	c := &call{
+		id: requestID(r.Header.Values(requestIDHeader)), method: "HTTP", address: r.RemoteAddr, http: true, began: began,
+	}
+	if values := r.Header.Values(traceparentHeader); len(values) == 1 {
+		c.traceparent = values[0]
+	}
 	ctx := withCall(r.Context(), c)
 	r = r.WithContext(ctx)
 	f.headers(w, r, c.id)
@@ -48,7 +53,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.logPanic(c.id, c.method, p)
 			f.refuseHTTP(logged, r, errPanic)
 		}
-		if !logged.forwarded { // the interceptor has logged it
+		if !logged.forwarded { // the interceptor has logged and observed it
+			f.end(ctx, c, logged.outcome(), time.Since(began))
 			f.log.Info("answered by HTTP alone", zap.String("request_id", c.id), zap.String("method", c.method),
 				zap.String("address", c.address), zap.String("user", c.name()), zap.Int("status", logged.code()),
 				zap.Duration("took", time.Since(began)))
@@ -64,6 +70,7 @@ type statusWriter struct {
 	http.ResponseWriter
 	status    int
 	forwarded bool
+	refused   *status.Status // nil unless the answer is a refusal
 }
 
 func (w *statusWriter) WriteHeader(code int) {
@@ -78,6 +85,18 @@ func (w *statusWriter) code() int {
 		return http.StatusOK
 	}
 	return w.status
+}
+
+// outcome is what the Observer is told. An answer that is no refusal and still
+// bad is that of a notary that is not ready.
+func (w *statusWriter) outcome() *status.Status {
+	switch {
+	case w.refused != nil:
+		return w.refused
+	case w.code() >= http.StatusBadRequest:
+		return status.New(codes.Unavailable, "")
+	}
+	return status.New(codes.OK, "")
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -237,6 +256,7 @@ func (f *front) writeStatus(w *statusWriter, st *status.Status) {
 	if w.status != 0 {
 		return // too late: the answer has begun
 	}
+	w.refused = st
 	body, err := protojson.Marshal(st.Proto())
 	if err != nil {
 		body = []byte(`{"code":13,"message":"internal error"}`)
@@ -258,6 +278,6 @@ func (f *front) writeStatus(w *statusWriter, st *status.Status) {
 // outgoing is the metadata of a call to the in-process listener.
 func (f *front) outgoing(ctx context.Context) metadata.MD {
 	c := callOf(ctx)
-	h := handover{Secret: f.secret, Address: c.address, Cert: c.cert}
+	h := handover{Secret: f.secret, Address: c.address, Cert: c.cert, Began: c.began, Traceparent: c.traceparent}
 	return metadata.Pairs(requestIDKey, c.id, handoverKey, h.encode())
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/metadata"
 )
@@ -25,6 +26,9 @@ type handover struct {
 	Secret  []byte `json:"secret"`
 	Address string `json:"address"`
 	Cert    string `json:"cert"` // common name of the verified client certificate, "" is none
+
+	Began       time.Time `json:"began"`                 // when the request came
+	Traceparent string    `json:"traceparent,omitempty"` // as the caller sent it
 }
 
 // newSecret returns the process's secret.

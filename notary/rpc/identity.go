@@ -35,30 +35,33 @@ const (
 	detailReserved    = "metadata " + handoverKey + " is reserved"
 )
 
-// peerOf returns the caller's address and certificate name, from the connection
+// peerOf finds out the caller's address and certificate name, from the connection
 // or, on the in-process listener, from the HTTP front.
-func (s *Server) peerOf(ctx context.Context, inProcess bool) (address, cert string, err error) {
+func (s *Server) peerOf(ctx context.Context, c *call, inProcess bool) error {
 	if inProcess {
 		h, err := readHandover(ctx, s.secret)
 		if err != nil {
-			return "", "", err
+			return err
 		}
-		return h.Address, h.Cert, nil
+		c.address, c.cert, c.http, c.began, c.traceparent = h.Address, h.Cert, true, h.Began, h.Traceparent
+		return nil
 	}
+	c.traceparent = traceparentOf(ctx)
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return "", "", errors.New("a call without a peer")
+		return errors.New("a call without a peer")
 	}
 	if p.Addr != nil {
-		address = p.Addr.String()
+		c.address = p.Addr.String()
 	}
 	if forgesHandover(ctx) {
-		return address, "", &trial.Refusal{Reason: reasonReservedMetadata, Path: handoverKey, Detail: detailReserved}
+		return &trial.Refusal{Reason: reasonReservedMetadata, Path: handoverKey, Detail: detailReserved}
 	}
+	var err error
 	if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
-		cert, err = certName(&info.State, s.now())
+		c.cert, err = certName(&info.State, s.now())
 	}
-	return address, cert, err
+	return err
 }
 
 // certName returns the common name of the verified client certificate, or "" if

@@ -104,13 +104,15 @@ func refuseUnknown(req any) error {
 // trial.
 func (s *Server) observe(ctx context.Context, method string, next func(context.Context) error) error {
 	began := time.Now()
-	c := &call{id: requestID(metadata.ValueFromIncomingContext(ctx, requestIDKey)), method: method}
+	c := &call{id: requestID(metadata.ValueFromIncomingContext(ctx, requestIDKey)), method: method, began: began}
 	ctx = withCall(ctx, c)
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only if the connection is gone
 
 	err := next(ctx)
 
 	st, _ := status.FromError(err)
+	took := time.Since(began)
+	s.end(ctx, c, st, time.Since(c.began))
 	fields := []zap.Field{
 		zap.String("request_id", c.id),
 		zap.String("method", method),
@@ -118,7 +120,10 @@ func (s *Server) observe(ctx context.Context, method string, next func(context.C
 		zap.String("user", c.name()),
 		zap.Stringer("code", st.Code()),
 		zap.String("reason", reasonIn(st)),
-		zap.Duration("took", time.Since(began)),
+		zap.Duration("took", took),
+	}
+	if c.trace != "" {
+		fields = append(fields, zap.String("trace_id", c.trace))
 	}
 	if err == nil {
 		s.log.Info("answered", fields...)
@@ -165,11 +170,13 @@ func (s *Server) logPanic(id, method string, p any) {
 func (s *Server) admit(inProcess bool) around {
 	return func(ctx context.Context, method string, next func(context.Context) error) error {
 		c := callOf(ctx)
-		var err error
-		if c.address, c.cert, err = s.peerOf(ctx, inProcess); err != nil {
+		if err := s.peerOf(ctx, c, inProcess); err != nil {
 			return err
 		}
-		if c.user, err = s.caller(ctx, c); err != nil {
+		var err error
+		c.user, err = s.caller(ctx, c)
+		ctx = s.begin(ctx, c)
+		if err != nil {
 			return err
 		}
 		return next(ctx)

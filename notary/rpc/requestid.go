@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"time"
 )
 
 // The metadata key and the HTTP header of the request id, in and out.
@@ -47,6 +48,12 @@ type call struct {
 	address string
 	cert    string // common name of the verified client certificate
 	user    *User  // nil until authenticated, and for anonymous callers
+
+	http        bool // it came over HTTP
+	began       time.Time
+	traceparent string          // what the caller sent
+	trace       string          // id of the call's trace, "" without one
+	traced      context.Context // that the Observer gave; nil before
 }
 
 type callKey struct{}

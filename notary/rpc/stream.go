@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 )
@@ -159,12 +160,17 @@ func (s *submitStream) begin(id string) error {
 // answer submits one statement and sends what Submit would have answered.
 func (s *submitStream) answer(ctx context.Context, req *notaryv1.SubmitStreamRequest) {
 	resp := &notaryv1.SubmitStreamResponse{Id: req.GetId()}
-	done, err := s.guarded(ctx, req)
-	if err != nil {
-		resp.Result = &notaryv1.SubmitStreamResponse_Error{Error: s.refuse(ctx, err).Proto()}
-	} else {
+	var done *submitted
+	s.observed(ctx, func(ctx context.Context) *status.Status {
+		var err error
+		if done, err = s.guarded(ctx, req); err != nil {
+			st := s.refuse(ctx, err)
+			resp.Result = &notaryv1.SubmitStreamResponse_Error{Error: st.Proto()}
+			return st
+		}
 		resp.Result = &notaryv1.SubmitStreamResponse_Receipt{Receipt: done.receipt}
-	}
+		return nil
+	})
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
