@@ -32,6 +32,8 @@ VULNDB ?= https://vuln.go.dev
 
 BENCH ?= .
 BENCHTIME ?= 1s
+BENCHFLAGS ?=
+QUICK ?=
 FUZZTIME ?= 10s
 
 .PHONY: help
@@ -56,10 +58,16 @@ e2e: ## Test against stock tools (cosign, sigstore-js, ko), built by e2etools
 
 # `go install tool` builds what the module's `tool` lines name; a second run finds all of it in the build cache.
 .PHONY: e2etools
-e2etools: e2e/js/node_modules/.package-lock.json ## Build and fetch the stock tools of the end-to-end tests
-	@for mod in e2e/tools/*/ tools/ko/; do \
+e2etools: e2e/js/node_modules/.package-lock.json rekorserver ## Build and fetch the stock tools of the end-to-end tests
+	@for mod in $(filter-out e2e/tools/rekor/,$(wildcard e2e/tools/*/)) tools/ko/; do \
 		(cd "$$mod" && GOBIN="$(CURDIR)/.cache/bin" nice go install tool); \
 	done
+
+# Rekor's package is called after its storage, posix, and `go install` cannot name a program.
+.PHONY: rekorserver
+rekorserver:
+	@cd e2e/tools/rekor && nice go build -o "$(CURDIR)/.cache/bin/rekor-server" \
+		github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix
 
 # npm writes this file last; it is the record of what is installed.
 e2e/js/node_modules/.package-lock.json: e2e/js/package-lock.json
@@ -161,8 +169,16 @@ vulncheck: ## Look the dependencies up in the Go vulnerability database (VULNDB=
 		echo "vulncheck: NOT CHECKED: the vulnerability database $(VULNDB) cannot be reached from here"; \
 	fi
 
+# Everything is built before anything is measured. Flags of the program: `BENCHFLAGS=-help`.
 .PHONY: bench
-bench: ## Run the benchmarks (BENCH=regexp BENCHTIME=1s)
+bench: rekorserver ## Measure the server beside Rekor v2, then microbench (QUICK=1 is short and measures only the first)
+	go build -o .cache/bin/notaryd ./cmd/notaryd
+	cd e2e && go build -o "$(CURDIR)/.cache/bin/bench" ./bench
+	.cache/bin/bench -notaryd .cache/bin/notaryd -rekor .cache/bin/rekor-server -dir .cache/bench $(if $(QUICK),-quick) $(BENCHFLAGS)
+	@$(if $(QUICK),true,$(MAKE) microbench)
+
+.PHONY: microbench
+microbench: ## Run the benchmarks of the packages (BENCH=regexp BENCHTIME=1s)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m ./...
 
 # Go's fuzzer may report the end of its own time as a failure ("context deadline exceeded", without an input that

@@ -1,0 +1,155 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// options are what a run is made of.
+type options struct {
+	notaryd, rekor string // programs
+	dir            string // of results and of what is kept
+	inFlight       []int
+	rounds         int
+	duration       time.Duration
+	quick          bool
+	only           *regexp.Regexp
+}
+
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.notaryd, "notaryd", "notaryd", "the notary's server")
+	f.StringVar(&o.rekor, "rekor", "rekor-server", "Rekor v2's POSIX server")
+	f.StringVar(&o.dir, "dir", ".cache/bench", "folder for logs while they are measured, and for the results")
+	f.BoolVar(&o.quick, "quick", false, "one short round of each, in about two minutes: an impression, not a measurement")
+	f.DurationVar(&o.duration, "time", 0, "how long each run is measured, after its warm-up (default 5s, quick 2s)")
+	f.IntVar(&o.rounds, "rounds", 0, "how often each run is repeated, the servers taking turns (default 3, quick 1)")
+	levels := f.String("inflight", "", "comma-separated numbers of statements in flight (default 1,16,256,1024,8192)")
+	only := f.String("only", ".", "run the sections whose names match: "+strings.Join(sectionNames(), ", "))
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	var err error
+	if o.only, err = regexp.Compile(*only); err != nil {
+		return o, fmt.Errorf("-only: %w", err)
+	}
+	o.defaults(levels)
+	for level := range strings.SplitSeq(*levels, ",") {
+		n, err := strconv.Atoi(level)
+		if err != nil || n < 1 {
+			return o, fmt.Errorf("-inflight: got %q, want positive numbers", level)
+		}
+		o.inFlight = append(o.inFlight, n)
+	}
+	return o, nil
+}
+
+func (o *options) defaults(levels *string) {
+	duration, rounds, all := 5*time.Second, 3, "1,16,256,1024,8192"
+	if o.quick {
+		duration, rounds, all = 2*time.Second, 1, "1,256,1024,8192"
+	}
+	if o.duration == 0 {
+		o.duration = duration
+	}
+	if o.rounds == 0 {
+		o.rounds = rounds
+	}
+	if *levels == "" {
+		*levels = all
+	}
+}
+
+// section is a part of the run that can be chosen by name.
+type section struct {
+	name string
+	long bool // is left out of a quick run
+	run  func(context.Context, *bench) error
+}
+
+func sections() []section {
+	return []section{
+		{"load", false, func(ctx context.Context, b *bench) error { return b.measureLoad(ctx) }},
+		{"rekor-defaults", true, func(ctx context.Context, b *bench) error { return b.measureDefaults(ctx) }},
+		{"subjects", false, func(ctx context.Context, b *bench) error { return b.measureSubjects(ctx) }},
+	}
+}
+
+func sectionNames() []string {
+	var names []string
+	for _, s := range sections() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// bench is one run.
+type bench struct {
+	options
+	out, progress io.Writer
+	scratch       string
+	id            *identity
+	began         time.Time
+	result        result
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	o, err := parseOptions(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b := &bench{options: o, out: stdout, progress: stderr, began: time.Now()}
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return err
+	}
+	if b.scratch, err = os.MkdirTemp(o.dir, "run-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.scratch)) }()
+	if b.id, err = newIdentity(b.began); err != nil {
+		return err
+	}
+	b.result.describe(b)
+	for _, s := range sections() {
+		if !o.only.MatchString(s.name) || (o.quick && s.long) {
+			continue
+		}
+		if err := s.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	b.result.Seconds = time.Since(b.began).Seconds()
+	b.result.print(stdout)
+	path := filepath.Join(o.dir, "bench-"+b.began.UTC().Format("20060102-150405")+".json")
+	if err := b.result.save(path); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "\nwritten to %s in %.0f s\n", path, b.result.Seconds)
+	return nil
+}
+
+// fresh makes an empty folder; remove takes it away with all that is in it.
+func (b *bench) fresh() (dir string, remove func() error, err error) {
+	dir, err = os.MkdirTemp(b.scratch, "")
+	return dir, func() error { return os.RemoveAll(dir) }, err
+}
+
+func (b *bench) logf(format string, args ...any) {
+	fmt.Fprintf(b.progress, "%6.0f s  "+format+"\n", append([]any{time.Since(b.began).Seconds()}, args...)...)
+}
