@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	client "github.com/trialnotary/trialnotary/clients/go"
-	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/trial"
 )
 
@@ -26,6 +24,9 @@ const asServer = "NOTARYD_TEST_ARGS"
 
 func TestMain(m *testing.M) {
 	if args := os.Getenv(asServer); args != "" {
+		if trap := os.Getenv(asTrapped); trap != "" {
+			os.Exit(serveTrapped(trap, strings.Split(args, "\n")))
+		}
 		os.Exit(run(context.Background(), strings.Split(args, "\n"), os.Stdout, os.Stderr))
 	}
 	if order := os.Getenv(asLoad); order != "" {
@@ -38,94 +39,48 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// kills is how often the server is killed under load.
-const kills = 5
+// kills is how often the server is killed under load at random moments; every
+// fifth time while it starts.
+const kills = 55
 
-// TestKillUnderLoad kills the server with SIGKILL while sites submit. Every
-// receipt that was acknowledged must verify after the restart, in the same
-// place; every statement that had no answer gets one when the same bytes are
-// sent again; no index is used twice; and the full check passes.
-func TestKillUnderLoad(t *testing.T) {
-	s := trialForLoad(t)
-	site := s.people["coordinator-"+siteNorth]
-	acknowledged := map[trial.ID]*client.Receipt{}
-	var unanswered []*trial.Envelope
+// TestKill kills the server with SIGKILL while sites submit, again and again on
+// one notary. What audit demands must hold afterwards.
+func TestKill(t *testing.T) {
+	o := newOrdeal(t)
+	t.Run("at random moments", o.killAtRandomMoments)
+	t.Run("at chosen points", o.killAtChosenPoints)
+	o.settle(t)
+	o.audit(t)
+	t.Logf("%d receipts, %d checkpoints", len(o.answered), len(o.checkpoints))
+}
+
+func (o *ordeal) killAtRandomMoments(t *testing.T) {
 	for round := range kills {
-		process := s.spawn(t)
-		got, lost := s.submitUntilKilled(t, process, site, 40+rand.IntN(120))
-		maps.Copy(acknowledged, got)
-		unanswered = append(unanswered, lost...)
-		t.Logf("kill %d: %d receipts, %d statements without an answer", round+1, len(got), len(lost))
-	}
-	process := s.spawn(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	if err := s.dial("site-" + siteNorth); err != nil {
-		t.Fatal(err)
-	}
-	c := s.clients["site-"+siteNorth]
-	for _, env := range unanswered {
-		r, err := c.Submit(ctx, s.trust, env)
-		if err != nil {
-			t.Fatalf("sending the same bytes again: %v", err)
-		}
-		acknowledged[r.StatementID] = r
-	}
-	indexes := s.listed(ctx, t, c)
-	used := map[uint64]trial.ID{}
-	fetched := 0
-	for id, old := range acknowledged {
-		if other, ok := used[old.Index]; ok {
-			t.Errorf("index %d stands on the receipts of %s and %s", old.Index, id, other)
-		}
-		used[old.Index] = id
-		if now, ok := indexes[id]; !ok || now != old.Index {
-			t.Errorf("statement %s of index %d: listed %v at index %d after the restart", id, old.Index, ok, now)
-		}
-		if v := offline(t, old, s.trust); !v.Verified {
-			t.Errorf("an acknowledged receipt does not verify: %s", v.Summary)
-		}
-		if fetched++; fetched > 20 { // each is checked like a submission's, which takes its time
+		if round%5 == 4 {
+			o.killWhileStarting(t, time.Duration(rand.IntN(300))*time.Millisecond)
 			continue
 		}
-		if now, err := c.Receipt(ctx, s.trust, id); err != nil || now.Index != old.Index {
-			t.Errorf("the receipt of index %d after the restart: %v", old.Index, err)
+		p := o.spawn(t)
+		o.load(t, func() {
+			time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond) // the moment is what varies
+			p.kill(t)
+		})
+		if round%10 == 0 {
+			o.check(t)
 		}
-	}
-	process.kill(t)
-	if code, stdout, stderr := notaryd(t, "check", "--config", s.path("notaryd.yaml")); code != exitOK {
-		t.Errorf("check after %d kills: exit status %d: %s%s", kills+1, code, stdout, stderr)
 	}
 }
 
-// listed returns the index of every statement of the trial.
-func (s *story) listed(ctx context.Context, t *testing.T, c *client.Client) map[trial.ID]uint64 {
+// killWhileStarting kills a server that has not said yet that it serves, or has
+// just done so.
+func (o *ordeal) killWhileStarting(t *testing.T, after time.Duration) {
 	t.Helper()
-	indexes := map[trial.ID]uint64{}
-	for st, err := range c.List(ctx, client.Query{Trial: s.charter.String()}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		id, err := trial.ParseID(st.GetStatementId())
-		if err != nil {
-			t.Fatal(err)
-		}
-		indexes[id] = st.GetLogIndex()
-	}
-	return indexes
-}
-
-func offline(t *testing.T, r *client.Receipt, trust *receipt.Trust) *receipt.Verdict {
-	t.Helper()
-	parsed, err := receipt.Parse(r.Bundle)
-	if err != nil {
+	p := o.command(t)
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ev, err := receipt.ParseEvidence(r.Evidence)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return receipt.Verify(parsed, ev, trust, nil)
+	time.Sleep(after)
+	p.kill(t)
 }
 
 // trialForLoad makes a notary with the demo's trial and stops it.
@@ -158,16 +113,9 @@ type process struct {
 
 // spawn starts the server as a process of its own, on the ports that the trial's
 // files name, and waits until it answers.
-func (s *story) spawn(t *testing.T) *process {
+func (s *story) spawn(t *testing.T, env ...string) *process {
 	t.Helper()
-	config := fmt.Sprintf(configTemplate, s.config.Origin, s.config.Listen.GRPC, s.config.Listen.HTTP) +
-		"limits: {minFreeBytes: 1048576}\ntimes: {mark: 1s}\n"
-	if err := os.WriteFile(s.path("notaryd.yaml"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := &process{cmd: exec.Command(os.Args[0]), stderr: &bytes.Buffer{}}
-	p.cmd.Env = append(os.Environ(), asServer+"="+strings.Join([]string{"serve", "--config", s.path("notaryd.yaml")}, "\n"))
-	p.cmd.Stderr = p.stderr
+	p := s.command(t, env...)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -184,6 +132,21 @@ func (s *story) spawn(t *testing.T) *process {
 	return p
 }
 
+// command is the server, not started yet.
+func (s *story) command(t *testing.T, env ...string) *process {
+	t.Helper()
+	config := fmt.Sprintf(configTemplate, s.config.Origin, s.config.Listen.GRPC, s.config.Listen.HTTP) +
+		"limits: {minFreeBytes: 1048576}\ntimes: {mark: 1s}\n"
+	if err := os.WriteFile(s.path("notaryd.yaml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(os.Args[0]), stderr: &bytes.Buffer{}}
+	p.cmd.Env = append(os.Environ(), asServer+"="+strings.Join([]string{"serve", "--config", s.path("notaryd.yaml")}, "\n"))
+	p.cmd.Env = append(p.cmd.Env, env...)
+	p.cmd.Stderr = p.stderr
+	return p
+}
+
 func (p *process) kill(t *testing.T) {
 	t.Helper()
 	p.once.Do(func() {
@@ -192,47 +155,6 @@ func (p *process) kill(t *testing.T) {
 		}
 		_ = p.cmd.Wait() // "signal: killed" is what was wanted
 	})
-}
-
-// submitUntilKilled submits from many goroutines and kills the server after so
-// many receipts. It returns what was acknowledged and what was not answered.
-func (s *story) submitUntilKilled(t *testing.T, p *process, who *person, after int) (map[trial.ID]*client.Receipt, []*trial.Envelope) {
-	t.Helper()
-	c, err := client.Dial(s.config.Listen.GRPC, client.Options{
-		TokenFile: s.path("tokens", "site-"+siteNorth), CAFile: s.path("tls/ca.crt"), Attempts: 1, AttemptTimeout: 5 * time.Second,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	var (
-		mu       sync.Mutex // guards what follows
-		receipts = map[trial.ID]*client.Receipt{}
-		lost     []*trial.Envelope
-		wait     sync.WaitGroup
-	)
-	for worker := range 32 {
-		wait.Go(func() {
-			for n := 0; ; n++ {
-				env := s.signDataset(t, who, fmt.Sprintf("%d/%d/%d", after, worker, n))
-				r, err := c.Submit(t.Context(), s.trust, env)
-				mu.Lock()
-				if err != nil {
-					lost = append(lost, env)
-					mu.Unlock()
-					return
-				}
-				receipts[r.StatementID] = r
-				if len(receipts) == after {
-					go p.kill(t)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wait.Wait()
-	p.kill(t)
-	return receipts, lost
 }
 
 // signDataset signs a statement about a dataset that nobody has.

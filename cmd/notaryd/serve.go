@@ -77,12 +77,25 @@ type server struct {
 }
 
 // start opens a notary and serves it. Whoever started it calls stop, or run.
-func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time.Time) (_ *server, err error) {
+func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time.Time) (*server, error) {
 	began := time.Now()
 	p, err := openParts(ctx, c, logger, clock)
 	if err != nil {
 		return nil, err
 	}
+	s, err := startParts(ctx, p, p.service, logger, clock)
+	if err != nil {
+		return nil, err
+	}
+	logger.Info("serving", zap.String("origin", c.Origin), zap.String("grpc", s.grpcAddr), zap.String("http", s.httpAddr),
+		zap.Uint64("entries", p.log.Size()), zap.Duration("took", time.Since(began)))
+	return s, nil
+}
+
+// startParts serves open parts, which it closes if it fails. The service is
+// theirs, or one around it.
+func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.Logger, clock func() time.Time) (_ *server, err error) {
+	c := p.config
 	s := &server{parts: p, logger: logger, served: make(chan error, 1), checks: make(chan struct{})}
 	defer func() {
 		if err != nil {
@@ -90,7 +103,7 @@ func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time
 		}
 	}()
 	config := rpc.Config{
-		Service: p.service, Users: users{p.store}, Refusals: refusals{p.store}, Tiles: p.log,
+		Service: service, Users: users{p.store}, Refusals: refusals{p.store}, Tiles: p.log,
 		Logger: logger, TilesClosed: c.TilesClosed, Clock: clock,
 		Limits: rpc.Limits{UserAge: c.Times.Users},
 	}
@@ -113,8 +126,6 @@ func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time
 	checkCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopChecks = cancel
 	go s.scheduledChecks(checkCtx, c.Times.FullCheck)
-	logger.Info("serving", zap.String("origin", c.Origin), zap.String("grpc", s.grpcAddr), zap.String("http", s.httpAddr),
-		zap.Uint64("entries", p.log.Size()), zap.Duration("took", time.Since(began)))
 	return s, nil
 }
 
