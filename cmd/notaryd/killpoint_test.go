@@ -149,10 +149,10 @@ type trappedStore struct {
 	trap *trap
 }
 
-func (s trappedStore) Put(ctx context.Context, records []*notary.Record) error {
-	err := s.Store.Put(ctx, records)
+func (s trappedStore) Put(ctx context.Context, records []*notary.Record) ([]trial.ID, error) {
+	held, err := s.Store.Put(ctx, records)
 	s.trap.pass("stored")
-	return err
+	return held, err
 }
 
 func (s trappedStore) Place(ctx context.Context, placed []notary.Placed) error {
