@@ -71,9 +71,18 @@ func parseAsOf(payload []byte) (*AsOf, error) {
 	if len(payload) > MaxPayload {
 		return nil, refuse(ReasonTooLarge, "", "got a list of %d bytes, want at most %d", len(payload), MaxPayload)
 	}
-	r := newReader(payload, ReasonMalformedList, "")
-	defer r.release()
-	list := new(AsOf)
+	var list *AsOf
+	refusal := readDocument(payload, ReasonMalformedList, func(r *reader) {
+		list = new(AsOf)
+		list.read(r)
+	})
+	if refusal != nil {
+		return nil, refusal
+	}
+	return list, nil
+}
+
+func (list *AsOf) read(r *reader) {
 	var size, root bool
 	r.begin('{')
 	for r.next() {
@@ -103,9 +112,4 @@ func parseAsOf(payload []byte) (*AsOf, error) {
 	if r.refusal == nil && uint64(len(list.Authority)) > list.Size {
 		r.failAtf("size", ReasonMalformedList, "got more statements than entries")
 	}
-	r.end()
-	if r.refusal != nil {
-		return nil, r.refusal
-	}
-	return list, nil
 }

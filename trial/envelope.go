@@ -4,11 +4,8 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 )
 
 // PayloadType is the DSSE payload type of every statement.
@@ -67,7 +64,8 @@ func parseHex32(s string) ([32]byte, error) {
 }
 
 // Envelope is a DSSE envelope with exactly one signature. The payload is kept
-// as it came: it is what was signed.
+// as it came: it is what was signed. Its bytes must not be changed; another
+// payload may be put in its place.
 type Envelope struct {
 	PayloadType string
 	Payload     []byte
@@ -75,6 +73,10 @@ type Envelope struct {
 	KeyID string
 	// Sig is an ECDSA signature in ASN.1 DER.
 	Sig []byte
+
+	// digest remembers the SHA-256 of the PAE, of an envelope that was parsed.
+	// Copies of the envelope share it. It is nil or complete.
+	digest *paeMemo
 }
 
 // ParseEnvelope reads a DSSE envelope of a statement: JSON in any spelling, of
@@ -106,9 +108,19 @@ func parseEnvelope(b []byte, payloadType string) (*Envelope, error) {
 	if len(b) > MaxEnvelope {
 		return nil, refuse(ReasonTooLarge, "", "got an envelope of %d bytes, want at most %d", len(b), MaxEnvelope)
 	}
-	r := newReader(b, ReasonMalformedEnvelope, "")
-	defer r.release()
-	e := new(Envelope)
+	var e *Envelope
+	refusal := readDocument(b, ReasonMalformedEnvelope, func(r *reader) {
+		e = new(Envelope)
+		e.read(r, payloadType)
+	})
+	if refusal != nil {
+		return nil, refusal
+	}
+	e.remember()
+	return e, nil
+}
+
+func (e *Envelope) read(r *reader, payloadType string) {
 	signed := false
 	r.begin('{')
 	for r.next() {
@@ -133,11 +145,6 @@ func parseEnvelope(b []byte, payloadType string) (*Envelope, error) {
 	case !signed:
 		r.failAtf("signatures", ReasonMissingField, "missing")
 	}
-	r.end()
-	if err := r.err(); err != nil {
-		return nil, err
-	}
-	return e, nil
 }
 
 func (e *Envelope) signatures(r *reader) {
@@ -176,72 +183,16 @@ func (e *Envelope) keyID(r *reader) {
 	if r.refusal != nil {
 		return
 	}
-	if r.dec.PeekKind() != '"' {
+	if r.peek() != '"' {
 		r.hash(ReasonMalformedEnvelope) // refuses
 		return
 	}
-	raw, err := r.dec.ReadValue()
-	if err != nil {
-		r.syntax(err)
-		return
-	}
-	hint := r.unquote(raw)
-	if len(hint) != 0 && (len(hint) != 64 || !lowerHex(hint)) {
+	hint, _ := r.readString()
+	if r.refusal == nil && len(hint) != 0 && (len(hint) != 64 || !lowerHex(hint)) {
 		r.failf(ReasonMalformedEnvelope, "want 64 lowercase hexadecimal characters, or an empty string")
 		return
 	}
 	e.KeyID = string(hint)
-}
-
-// Marshal returns the envelope's one spelling as JSON.
-func (e *Envelope) Marshal() []byte {
-	size := base64.StdEncoding.EncodedLen(len(e.Payload)) + base64.StdEncoding.EncodedLen(len(e.Sig))
-	b := make([]byte, 0, size+len(e.PayloadType)+len(e.KeyID)+80)
-	b = append(b, `{"payload":"`...)
-	b = base64.StdEncoding.AppendEncode(b, e.Payload)
-	b = append(b, `","payloadType":"`...)
-	b = append(b, e.PayloadType...)
-	b = append(b, `","signatures":[{`...)
-	if e.KeyID != "" {
-		b = append(b, `"keyid":"`...)
-		b = append(b, e.KeyID...)
-		b = append(b, `",`...)
-	}
-	b = append(b, `"sig":"`...)
-	b = base64.StdEncoding.AppendEncode(b, e.Sig)
-	return append(b, `"}]}`...)
-}
-
-// PAE returns the bytes that are signed.
-func (e *Envelope) PAE() []byte { return PAE(e.PayloadType, e.Payload) }
-
-// PAE is DSSE's pre-authentication encoding.
-//
-// SPEC: "DSSEv1" + SP + LEN(type) + SP + type + SP + LEN(body) + SP + body, with
-// lengths in ASCII decimal (DSSE v1.0.2, protocol.md).
-func PAE(payloadType string, payload []byte) []byte {
-	b := make([]byte, 0, len(payloadType)+len(payload)+48)
-	b = paeHead(b, payloadType, len(payload))
-	return append(b, payload...)
-}
-
-func paeHead(b []byte, payloadType string, size int) []byte {
-	b = append(b, "DSSEv1 "...)
-	b = strconv.AppendInt(b, int64(len(payloadType)), 10)
-	b = append(b, ' ')
-	b = append(b, payloadType...)
-	b = append(b, ' ')
-	b = strconv.AppendInt(b, int64(size), 10)
-	return append(b, ' ')
-}
-
-// paeDigest is the SHA-256 of the PAE, without a copy of the payload.
-func paeDigest(payloadType string, payload []byte) []byte {
-	var head [160]byte
-	h := sha256.New()
-	h.Write(paeHead(head[:0], payloadType, len(payload)))
-	h.Write(payload)
-	return h.Sum(nil)
 }
 
 // Verify checks the signature: ECDSA on P-256 with SHA-256 over the PAE. The
@@ -249,10 +200,11 @@ func paeDigest(payloadType string, payload []byte) []byte {
 // with the larger of its two S values is valid too: the identity of an act is
 // its payload, not its signature.
 func (e *Envelope) Verify(key *PublicKey) error {
+	digest := e.Digest()
 	if e.KeyID != "" && e.KeyID != key.ID.String() {
 		return refuse(ReasonBadSignature, "signatures[0].keyid", "not the id of the signer's key %s", key.ID)
 	}
-	if !ecdsa.VerifyASN1(key.Key, paeDigest(e.PayloadType, e.Payload), e.Sig) {
+	if !ecdsa.VerifyASN1(key.Key, digest[:], e.Sig) {
 		return refuse(ReasonBadSignature, "signatures[0].sig", "not a signature of the key %s over this payload", key.ID)
 	}
 	return nil
@@ -271,7 +223,8 @@ func signAs(priv crypto.Signer, payloadType string, payload []byte) (*Envelope, 
 	if err != nil {
 		return nil, err
 	}
-	sig, err := priv.Sign(rand.Reader, paeDigest(payloadType, payload), crypto.SHA256)
+	digest := paeDigest(payloadType, payload)
+	sig, err := priv.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}

@@ -229,9 +229,25 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if len(b) > MaxManifest {
 		return nil, refuse(ReasonTooLarge, "", "got a manifest of %d bytes, want at most %d", len(b), MaxManifest)
 	}
-	r := newReader(b, ReasonMalformedManifest, "")
-	defer r.release()
-	m := new(Manifest)
+	var m *Manifest
+	refusal := readDocument(b, ReasonMalformedManifest, func(r *reader) {
+		m = new(Manifest)
+		m.read(r)
+	})
+	if refusal != nil {
+		return nil, refusal
+	}
+	if bad := checkManifestFiles(m.files); bad != nil {
+		return nil, bad
+	}
+	if !bytes.Equal(m.Marshal(), b) {
+		return nil, refuse(ReasonMalformedManifest, "", "not in the one spelling of a manifest: was the file edited?")
+	}
+	m.build()
+	return m, nil
+}
+
+func (m *Manifest) read(r *reader) {
 	var secret bool
 	var typ string
 	r.begin('{')
@@ -251,18 +267,6 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if typ != ManifestType {
 		r.failAtf("type", ReasonMalformedManifest, "want %q", ManifestType)
 	}
-	r.end()
-	if r.refusal != nil {
-		return nil, r.refusal
-	}
-	if bad := checkManifestFiles(m.files); bad != nil {
-		return nil, bad
-	}
-	if !bytes.Equal(m.Marshal(), b) {
-		return nil, refuse(ReasonMalformedManifest, "", "not in the one spelling of a manifest: was the file edited?")
-	}
-	m.build()
-	return m, nil
 }
 
 func (r *reader) manifestFiles() []ManifestFile {

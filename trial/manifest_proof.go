@@ -122,9 +122,24 @@ func ParseManifestProof(b []byte) (*ManifestProof, error) {
 	if len(b) > maxProof {
 		return nil, refuse(ReasonTooLarge, "", "got a proof of %d bytes, want at most %d", len(b), maxProof)
 	}
-	r := newReader(b, ReasonMalformedManifest, "")
-	defer r.release()
-	p := new(ManifestProof)
+	var p *ManifestProof
+	refusal := readDocument(b, ReasonMalformedManifest, func(r *reader) {
+		p = new(ManifestProof)
+		p.read(r)
+	})
+	if refusal != nil {
+		return nil, refusal
+	}
+	if bad := checkManifestFile("leaf", p.file); bad != nil {
+		return nil, bad
+	}
+	if !bytes.Equal(p.Marshal(), b) {
+		return nil, refuse(ReasonMalformedManifest, "", "not in the one spelling of a proof: was the file edited?")
+	}
+	return p, nil
+}
+
+func (p *ManifestProof) read(r *reader) {
 	var typ string
 	var leaf, index, hashes bool
 	r.begin('{')
@@ -153,17 +168,6 @@ func ParseManifestProof(b []byte) (*ManifestProof, error) {
 	if p.files > maxManifestFiles || p.index >= p.files {
 		r.failAtf("index", ReasonMalformedManifest, "want an index below the number of files, which is at most %d", maxManifestFiles)
 	}
-	r.end()
-	if r.refusal != nil {
-		return nil, r.refusal
-	}
-	if bad := checkManifestFile("leaf", p.file); bad != nil {
-		return nil, bad
-	}
-	if !bytes.Equal(p.Marshal(), b) {
-		return nil, refuse(ReasonMalformedManifest, "", "not in the one spelling of a proof: was the file edited?")
-	}
-	return p, nil
 }
 
 func (r *reader) proofHashes() [][]byte {

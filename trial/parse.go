@@ -36,13 +36,13 @@ func ParseStatement(payload []byte) (*Statement, error) {
 	if len(payload) > MaxPayload {
 		return nil, refuse(ReasonTooLarge, "", "got a payload of %d bytes, want at most %d", len(payload), MaxPayload)
 	}
-	r := newReader(payload, ReasonMalformedStatement, "")
-	defer r.release()
-	st := &Statement{Payload: payload}
-	st.read(r)
-	r.end()
-	if r.refusal != nil {
-		return nil, r.refusal
+	var st *Statement
+	refusal := readDocument(payload, ReasonMalformedStatement, func(r *reader) {
+		st = &Statement{Payload: payload}
+		st.read(r)
+	})
+	if refusal != nil {
+		return nil, refusal
 	}
 	if bad := st.check(); bad != nil {
 		return nil, bad
@@ -88,6 +88,7 @@ func (r *reader) constant(want string) string {
 func (r *reader) subjects() []Subject {
 	var out []Subject
 	var names map[string]struct{}
+	ascending := true
 	r.begin('[')
 	for r.more() {
 		if len(out) == MaxSubjects {
@@ -95,13 +96,18 @@ func (r *reader) subjects() []Subject {
 			return nil
 		}
 		s := r.subject()
-		// Few names are compared one by one, many by a map: never all pairs.
+		// Names that ascend, as clients write them, differ. Otherwise few are
+		// compared one by one, many by a map: never all pairs.
 		var dup bool
-		if len(out) < 8 {
+		switch {
+		case ascending && (len(out) == 0 || s.Name > out[len(out)-1].Name):
+		case len(out) < 8:
+			ascending = false
 			dup = slices.ContainsFunc(out, func(o Subject) bool { return o.Name == s.Name })
-		} else {
+		default:
+			ascending = false
 			if names == nil {
-				names = make(map[string]struct{}, 64)
+				names = make(map[string]struct{}, 2*len(out))
 				for _, o := range out {
 					names[o.Name] = struct{}{}
 				}
@@ -150,7 +156,7 @@ func (r *reader) digests() map[string]string {
 	r.begin('{')
 	for r.next() {
 		name := internDigest(r.name)
-		b := r.bytes(64 << 10)
+		b := r.coded(64 << 10)
 		switch {
 		case r.refusal != nil:
 		case !isDigestName(name):
@@ -160,7 +166,7 @@ func (r *reader) digests() map[string]string {
 		case len(out) == 8:
 			r.failf(ReasonTooLarge, "got more than 8 digests")
 		default:
-			out[name] = string(b)
+			out[name] = r.keep(b)
 		}
 	}
 	if len(out) == 0 {
@@ -242,10 +248,10 @@ func (st *Statement) readBody(r *reader) {
 		st.body = r.skip()
 		return
 	}
-	start := r.dec.InputOffset()
+	start, _ := r.place()
 	st.Predicate.Body = parseBody(r, st.Predicate.Kind)
 	if r.refusal == nil {
-		st.body = textBetween(r.src, start, r.dec.InputOffset())
+		st.body = r.textSince(start)
 	}
 }
 
@@ -273,7 +279,7 @@ func (st *Statement) finishBody(r *reader, present fields) {
 			r.failAtf("body", ReasonMissingField, "missing: the kind needs one")
 		}
 	case p.Body == nil:
-		inner := newReader(st.body, ReasonMalformedStatement, "predicate.body")
+		inner := newReader(st.body, ReasonMalformedStatement, "predicate.body", r.quick)
 		defer inner.release()
 		p.Body = parseBody(inner, p.Kind)
 		inner.end()

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 
 	"github.com/go-json-experiment/json"
@@ -53,7 +52,8 @@ func SignPossession(priv crypto.Signer, charter ID, body any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sig, err := priv.Sign(rand.Reader, paeDigest(PossessionType, msg), crypto.SHA256)
+	digest := paeDigest(PossessionType, msg)
+	sig, err := priv.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
@@ -91,7 +91,7 @@ func (st *Statement) verifyPossession(key *PublicKey, proof []byte, field string
 	if err != nil {
 		return refuse(ReasonMalformedStatement, "predicate.body", "not an object")
 	}
-	digest := sha256.Sum256(PAE(PossessionType, msg))
+	digest := paeDigest(PossessionType, msg)
 	if !ecdsa.VerifyASN1(key.Key, digest[:], proof) {
 		return refuse(ReasonBadPossessionProof, "predicate.body."+field, "not a signature of the new key %s over this body", key.ID)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -25,7 +26,12 @@ const maxDepth = 32
 // It stands on jsontext.Decoder, which refuses duplicate names and bad UTF-8.
 // Decoding into structs by reflection was rejected: it cannot say in one pass
 // which rule was broken and where.
+//
+// A quick reader stands on [scanner] instead, and gives up where it sees
+// anything wrong or rare: see readDocument.
 type reader struct {
+	quick     bool
+	scan      scanner
 	dec       jsontext.Decoder
 	buf       bytes.Buffer
 	src       []byte
@@ -33,45 +39,55 @@ type reader struct {
 	prefix    string // of paths, for a document inside another
 	name      []byte // of the current member, valid until its value is read
 	scratch   []byte
+	strings   strings.Builder // of what is kept: see keep
 	refusal   *Refusal
 }
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
 // newReader returns a reader of src; release gives it back.
-func newReader(src []byte, malformed Reason, prefix string) *reader {
+func newReader(src []byte, malformed Reason, prefix string, quick bool) *reader {
 	r, _ := readers.Get().(*reader) // the pool holds nothing else
-	r.src, r.malformed, r.prefix, r.refusal = src, malformed, prefix, nil
+	r.src, r.malformed, r.prefix, r.refusal, r.quick = src, malformed, prefix, nil, quick
+	if quick {
+		r.scan.reset(src)
+		return r
+	}
 	r.buf = *bytes.NewBuffer(src)
 	r.dec.Reset(&r.buf)
 	return r
 }
 
 func (r *reader) release() {
-	r.buf = bytes.Buffer{}
-	r.dec.Reset(&r.buf) // drops src
-	r.src, r.name = nil, nil
-	readers.Put(r)
-}
-
-// err returns the refusal, or nil as an untyped nil.
-func (r *reader) err() error {
-	if r.refusal == nil {
-		return nil
+	if r.quick {
+		r.scan.reset(nil)
+	} else {
+		r.buf = bytes.Buffer{}
+		r.dec.Reset(&r.buf) // drops src
 	}
-	return r.refusal
+	r.src, r.name = nil, nil
+	r.strings = strings.Builder{}
+	readers.Put(r)
 }
 
 // failf refuses the value that was read last.
 func (r *reader) failf(reason Reason, format string, args ...any) {
-	if r.refusal == nil {
+	switch {
+	case r.refusal != nil:
+	case r.quick:
+		r.refusal = gaveUp
+	default:
 		r.refusal = refuse(reason, r.path(string(r.dec.StackPointer())), format, args...)
 	}
 }
 
 // failAtf refuses something below the value that was read last.
 func (r *reader) failAtf(child string, reason Reason, format string, args ...any) {
-	if r.refusal == nil {
+	switch {
+	case r.refusal != nil:
+	case r.quick:
+		r.refusal = gaveUp
+	default:
 		r.refusal = refuse(reason, joinPath(r.path(string(r.dec.StackPointer())), child), format, args...)
 	}
 }
@@ -139,6 +155,11 @@ func (r *reader) token() jsontext.Kind {
 	if r.refusal != nil {
 		return 0
 	}
+	if r.quick {
+		k := r.scan.token()
+		r.quickly()
+		return k
+	}
 	t, err := r.dec.ReadToken()
 	if err != nil {
 		r.syntax(err)
@@ -147,12 +168,20 @@ func (r *reader) token() jsontext.Kind {
 	return t.Kind()
 }
 
+// peek returns the kind of the next token, 0 where there is none.
+func (r *reader) peek() jsontext.Kind {
+	if r.quick {
+		return r.scan.peek()
+	}
+	return r.dec.PeekKind()
+}
+
 // begin enters an object '{' or an array '['.
 func (r *reader) begin(kind jsontext.Kind) {
 	if r.refusal != nil {
 		return
 	}
-	if got := r.dec.PeekKind(); got != kind && got != 0 {
+	if got := r.peek(); got != kind && got != 0 {
 		r.wrongType(got, kind)
 		return
 	}
@@ -160,6 +189,10 @@ func (r *reader) begin(kind jsontext.Kind) {
 }
 
 func (r *reader) wrongType(got, want jsontext.Kind) {
+	if r.quick {
+		r.refusal = gaveUp
+		return
+	}
 	// The token must be read to be pointed at. What is nested below it is not.
 	if _, err := r.dec.ReadToken(); err != nil {
 		r.syntax(err)
@@ -192,9 +225,13 @@ func (r *reader) next() bool {
 	if r.refusal != nil {
 		return false
 	}
-	if r.dec.PeekKind() == '}' {
+	if r.peek() == '}' {
 		r.token()
 		return false
+	}
+	if r.quick {
+		r.name = r.scan.name()
+		return r.quickly()
 	}
 	raw, err := r.dec.ReadValue()
 	if err != nil {
@@ -210,7 +247,7 @@ func (r *reader) more() bool {
 	if r.refusal != nil {
 		return false
 	}
-	if r.dec.PeekKind() == ']' {
+	if r.peek() == ']' {
 		r.token()
 		return false
 	}
@@ -225,6 +262,12 @@ func (r *reader) unknown() {
 // end refuses anything after the document.
 func (r *reader) end() {
 	if r.refusal != nil {
+		return
+	}
+	if r.quick {
+		if !r.scan.end() {
+			r.refusal = gaveUp
+		}
 		return
 	}
 	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
@@ -246,13 +289,12 @@ func (r *reader) unquote(raw []byte) []byte {
 // checks what holds everywhere: depth, numbers, and characters of names and
 // strings.
 func (r *reader) skip() []byte {
-	start := r.dec.InputOffset()
-	base := r.dec.StackDepth()
+	start, base := r.place()
 	for r.refusal == nil {
-		switch kind := r.dec.PeekKind(); kind {
+		switch kind := r.peek(); kind {
 		case '{', '[':
 			r.token()
-			if r.dec.StackDepth()-base > maxDepth {
+			if _, depth := r.place(); depth-base > maxDepth {
 				r.failf(ReasonTooDeep, "nested more than %d deep", maxDepth)
 			}
 		case '"':
@@ -262,29 +304,66 @@ func (r *reader) skip() []byte {
 		default:
 			r.token()
 		}
-		if r.dec.StackDepth() == base {
+		if _, depth := r.place(); depth == base {
 			break
 		}
 	}
 	if r.refusal != nil {
 		return nil
 	}
-	return textBetween(r.src, start, r.dec.InputOffset())
+	return r.textSince(start)
+}
+
+// place returns the offset in src and the depth of nesting.
+func (r *reader) place() (offset int64, depth int) {
+	if r.quick {
+		return int64(r.scan.at), r.scan.depth
+	}
+	return r.dec.InputOffset(), r.dec.StackDepth()
 }
 
 // anyString reads a string, which may be a member's name.
 func (r *reader) anyString() {
-	raw, err := r.dec.ReadValue()
-	if err != nil {
-		r.syntax(err)
-		return
+	var b []byte
+	if r.quick && r.scan.nameNext() {
+		b = r.scan.name()
+		r.quickly()
+	} else {
+		b, _ = r.readString()
 	}
-	if i := forbidden(r.unquote(raw), true); i >= 0 {
+	if i := forbidden(b, true); r.refusal == nil && i >= 0 {
 		r.failf(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
 	}
 }
 
-// textBetween returns the one value between two offsets of the decoder.
-func textBetween(src []byte, start, end int64) []byte {
-	return bytes.TrimLeft(src[start:end], " \t\r\n:,")
+// readString reads a string, in a careful reader also a name, and returns its
+// content, valid until the next call. It is plain if it surely has no control
+// character and nothing that is not ASCII.
+func (r *reader) readString() (content []byte, plain bool) {
+	if !r.quick {
+		raw, err := r.dec.ReadValue()
+		if err != nil {
+			r.syntax(err)
+			return nil, false
+		}
+		return r.unquote(raw), false
+	}
+	raw, plain := r.scan.text()
+	if !r.quickly() {
+		return nil, false
+	}
+	if plain || bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1], plain
+	}
+	var err error
+	if r.scratch, err = jsontext.AppendUnquote(r.scratch[:0], raw); err != nil {
+		r.refusal = gaveUp
+	}
+	return r.scratch, false
+}
+
+// textSince returns the one value that was read since an offset.
+func (r *reader) textSince(start int64) []byte {
+	end, _ := r.place()
+	return bytes.TrimLeft(r.src[start:end], " \t\r\n:,")
 }

@@ -12,25 +12,46 @@ import (
 // bytes reads a string of at most limit bytes and returns its content, valid
 // until the next call. An empty string is refused: an absent value has no field.
 func (r *reader) bytes(limit int) []byte {
+	b, _ := r.content(limit)
+	return b
+}
+
+// content is bytes and tells whether the string is plain: see readString.
+func (r *reader) content(limit int) (b []byte, plain bool) {
 	if r.refusal != nil {
-		return nil
+		return nil, false
 	}
-	if got := r.dec.PeekKind(); got != '"' && got != 0 {
+	if got := r.peek(); got != '"' && got != 0 {
 		r.wrongType(got, '"')
-		return nil
+		return nil, false
 	}
-	raw, err := r.dec.ReadValue()
-	if err != nil {
-		r.syntax(err)
-		return nil
-	}
-	b := r.unquote(raw)
+	b, plain = r.readString()
 	switch {
+	case r.refusal != nil:
+		return nil, false
 	case len(b) == 0:
 		r.failf(ReasonBadValue, "empty: leave the field out where there is no value")
-		return nil
+		return nil, false
 	case len(b) > limit:
 		r.failf(ReasonTooLarge, "got %d bytes, want at most %d", len(b), limit)
+		return nil, false
+	}
+	return b, plain
+}
+
+// coded reads a string of digits, letters and the few other characters of hex
+// and base64. The caller must refuse every other one: a quick reader looks at
+// none of them.
+func (r *reader) coded(limit int) []byte {
+	if !r.quick || r.refusal != nil {
+		return r.bytes(limit)
+	}
+	b := r.scan.raw()
+	if !r.quickly() {
+		return nil
+	}
+	if len(b) == 0 || len(b) > limit {
+		r.refusal = gaveUp
 		return nil
 	}
 	return b
@@ -38,23 +59,21 @@ func (r *reader) bytes(limit int) []byte {
 
 // line reads a name or an identifier: one line without characters that a reader
 // cannot see.
-func (r *reader) line(limit int) string {
-	b := r.bytes(limit)
-	if i := forbidden(b, false); i >= 0 {
-		r.failf(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
-		return ""
-	}
-	return string(b)
-}
+func (r *reader) line(limit int) string { return r.readable(limit, false) }
 
 // text reads free text, which may have several lines.
-func (r *reader) text(limit int) string {
-	b := r.bytes(limit)
-	if i := forbidden(b, true); i >= 0 {
+func (r *reader) text(limit int) string { return r.readable(limit, true) }
+
+func (r *reader) readable(limit int, lines bool) string {
+	b, plain := r.content(limit)
+	if plain {
+		return r.keep(b)
+	}
+	if i := forbidden(b, lines); i >= 0 {
 		r.failf(ReasonForbiddenCharacter, "a control or direction character at byte %d", i)
 		return ""
 	}
-	return string(b)
+	return r.keep(b)
 }
 
 // forbidden returns the place of the first character that could hide or reorder
@@ -97,7 +116,7 @@ func (r *reader) identifier(ok func(string) bool, want string) string {
 
 // hash reads 64 lowercase hexadecimal characters.
 func (r *reader) hash(reason Reason) (d [32]byte) {
-	b := r.bytes(64 << 10)
+	b := r.coded(64 << 10)
 	if r.refusal != nil {
 		return d
 	}
@@ -113,18 +132,26 @@ func (r *reader) hash(reason Reason) (d [32]byte) {
 	return d
 }
 
+// lowerHex tells whether s holds nothing but lowercase hexadecimal characters.
 func lowerHex[T string | []byte](s T) bool {
 	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+		if !hexCharacter[s[i]] {
 			return false
 		}
 	}
 	return true
 }
 
+var hexCharacter = func() (is [256]bool) {
+	for _, c := range []byte("0123456789abcdef") {
+		is[c] = true
+	}
+	return is
+}()
+
 // base64 reads padded standard base64 of at most limit bytes.
 func (r *reader) base64(limit int) []byte {
-	b := r.bytes(base64.StdEncoding.EncodedLen(limit))
+	b := r.coded(base64.StdEncoding.EncodedLen(limit))
 	if r.refusal != nil {
 		return nil
 	}
@@ -136,21 +163,9 @@ func (r *reader) base64(limit int) []byte {
 	return out
 }
 
-var strictBase64 = base64.StdEncoding.Strict()
-
-// decodeBase64 refuses what Go's decoder forgives: line breaks inside.
-func decodeBase64(b []byte) ([]byte, bool) {
-	if bytes.IndexByte(b, '\n') >= 0 || bytes.IndexByte(b, '\r') >= 0 {
-		return nil, false
-	}
-	out := make([]byte, strictBase64.DecodedLen(len(b)))
-	n, err := strictBase64.Decode(out, b)
-	return out[:n], err == nil
-}
-
 // base64x32 reads the base64 of exactly 32 bytes.
 func (r *reader) base64x32() (d [32]byte) {
-	b := r.bytes(64 << 10)
+	b := r.coded(64 << 10)
 	if r.refusal != nil {
 		return d
 	}
@@ -188,18 +203,30 @@ func (r *reader) numeral() []byte {
 	if r.refusal != nil {
 		return nil
 	}
-	if got := r.dec.PeekKind(); got != '0' && got != 0 {
+	if got := r.peek(); got != '0' && got != 0 {
 		r.wrongType(got, '0')
 		return nil
 	}
-	raw, err := r.dec.ReadValue()
-	if err != nil {
-		r.syntax(err)
+	raw := r.readNumber()
+	if r.refusal != nil {
 		return nil
 	}
 	if !safeNumeral(string(raw)) {
 		r.failf(ReasonNumberTooLarge, "want a number between -(2^53-1) and 2^53-1")
 		return nil
+	}
+	return raw
+}
+
+func (r *reader) readNumber() []byte {
+	if r.quick {
+		raw := r.scan.number()
+		r.quickly()
+		return raw
+	}
+	raw, err := r.dec.ReadValue()
+	if err != nil {
+		r.syntax(err)
 	}
 	return raw
 }
@@ -218,7 +245,7 @@ func (r *reader) boolean() bool {
 	if r.refusal != nil {
 		return false
 	}
-	if got := r.dec.PeekKind(); got != 't' && got != 'f' && got != 0 {
+	if got := r.peek(); got != 't' && got != 'f' && got != 0 {
 		r.wrongType(got, 't')
 		return false
 	}
