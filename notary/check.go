@@ -17,9 +17,22 @@ import (
 // marks, and each trial's authority folded again. The error names what is wrong,
 // under ErrDamaged, ErrDatabaseBehind or ErrLogBehind. It may run beside
 // submissions: it covers what was placed when it began.
-func (s *Service) Check(ctx context.Context) (CheckReport, error) {
+//
+// CheckStatus tells how far it is, and Health what the last one found. WithShare
+// bounds the share of a core that it takes. One check runs at a time: another one
+// waits.
+func (s *Service) Check(ctx context.Context) (report CheckReport, err error) {
+	select {
+	case s.checking <- struct{}{}:
+		defer func() { <-s.checking }()
+	case <-ctx.Done():
+		return report, ctx.Err()
+	}
 	// First, so that everything below it is in the log and in the store.
 	size := s.placedUpTo.known()
+	began := time.Now()
+	s.checks.begin(size)
+	defer func() { s.checks.end(began, report, err) }()
 	return s.readBack(ctx, size, size)
 }
 
@@ -52,88 +65,143 @@ func (s *Service) readBack(ctx context.Context, size, placed uint64) (CheckRepor
 	if _, err := s.log.Check(ctx); err != nil {
 		return *report, fmt.Errorf("%w: the log: %w", ErrDamaged, err)
 	}
+	s.checks.phase(CheckingDatabase)
 	if err := s.store.Check(ctx); err != nil {
 		return *report, fmt.Errorf("%w: the database: %w", ErrDamaged, err)
 	}
 	if held := s.log.Size(); held < size {
 		return *report, fmt.Errorf("%w: got %d entries, want %d", ErrLogBehind, held, size)
 	}
-	c := &checker{s: s, size: size, placed: placed, report: report, trials: make(map[trial.ID]*snapshot)}
+	s.checks.phase(CheckingStatements)
+	c := &checker{s: s, size: size, placed: placed, report: report, rows: rows{store: s.store, below: size}, trials: make(map[trial.ID]*snapshot)}
 	err := s.log.Scan(ctx, 0, func(index uint64, entry []byte) error {
 		if index >= size {
 			return errChecked
 		}
 		return c.entry(ctx, index, entry)
 	})
-	if err != nil && !errors.Is(err, errChecked) {
+	switch {
+	case err != nil && !errors.Is(err, errChecked):
 		return *report, err
-	}
-	if report.Entries != size {
+	case report.Entries != size:
 		return *report, fmt.Errorf("%w: read %d entries, want %d", ErrLogBehind, report.Entries, size)
+	case c.lost > 0:
+		return *report, lostStatements(c.lost, c.firstLost)
 	}
 	if err := c.compareFolds(ctx); err != nil {
 		return *report, err
 	}
-	pending, err := s.store.Pending(ctx)
-	if err != nil {
-		return *report, fmt.Errorf("reading statements without an index: %w", err)
-	}
-	report.Pending = len(pending)
-	return *report, nil
+	return *report, c.pending(ctx)
+}
+
+// lostStatements tells how much of the log the database does not know.
+func lostStatements(n, first uint64) error {
+	return fmt.Errorf("%w: %d of the log's entries have no statement in the database, the first at index %d; restore the newest copy of the database",
+		ErrDatabaseBehind, n, first)
 }
 
 // errChecked ends a scan.
 var errChecked = errors.New("checked")
 
-// checker walks the log once.
+// checker walks the log and the database's placed rows once, side by side, so that
+// neither has what the other has not.
 type checker struct {
 	s *Service
 	// size is how much of the log is compared: it falls to the first entry that
 	// the database does not know an index of, which is no damage from placed on.
 	size, placed uint64
 	report       *CheckReport
+	rows         rows
 	mark         *timeMark
 	trials       map[trial.ID]*snapshot
+	// lost counts entries without a statement, from firstLost on.
+	lost, firstLost uint64
 }
 
 func (c *checker) entry(ctx context.Context, index uint64, entry []byte) error {
 	c.report.Entries++
-	rec, err := c.s.store.ByLeaf(ctx, receipt.LeafHash(entry))
+	c.s.checks.progress(index)
+	if index%rowsAtOnce == 0 {
+		if err := Pause(ctx); err != nil {
+			return err
+		}
+	}
+	leaf := receipt.LeafHash(entry)
+	row, err := c.rows.at(ctx, index)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading the statement at index %d: %w", index, err)
+	case row == nil:
+		return c.unplaced(ctx, index, leaf)
+	case row.LeafHash != leaf:
+		return fmt.Errorf("%w: the database places statement %s at index %d, where the log has another entry", ErrDamaged, row.ID, index)
+	case c.lost > 0 || index >= c.size:
+		return nil // what came before it is not known
+	}
+	if err := c.statement(ctx, row, entry); err != nil {
+		return fmt.Errorf("entry %d: %w", index, err)
+	}
+	return nil
+}
+
+// unplaced judges an entry at whose index the database has nothing: a duplicate, or
+// one that the next start will place.
+func (c *checker) unplaced(ctx context.Context, index uint64, leaf receipt.Hash) error {
+	rec, err := c.s.store.ByLeaf(ctx, leaf)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return fmt.Errorf("%w: entry %d of the log has no statement in the database", ErrDatabaseBehind, index)
+		if c.lost == 0 {
+			c.firstLost = index
+		}
+		c.lost++
+		return nil
 	case err != nil:
 		return fmt.Errorf("looking the statement of entry %d up: %w", index, err)
-	case index >= c.size:
-		return nil // beyond the first one that the next start will place
 	case !rec.Logged && index >= c.placed:
-		c.size = index
+		c.size = min(c.size, index)
 		return nil
 	case !rec.Logged:
 		return fmt.Errorf("%w: statement %s is at index %d of the log and has no index in the database", ErrDamaged, rec.ID, index)
 	case rec.Index < index:
 		return nil // a duplicate has no effect
-	case rec.Index > index:
-		return fmt.Errorf("%w: statement %s is at index %d of the log, the database says %d", ErrDamaged, rec.ID, index, rec.Index)
+	case rec.Index == index:
+		return fmt.Errorf("%w: statement %s is at index %d, and the database does not list it there", ErrDamaged, rec.ID, index)
 	}
-	if err := c.statement(rec, entry); err != nil {
-		return fmt.Errorf("entry %d: %w", index, err)
+	return fmt.Errorf("%w: statement %s is at index %d of the log, the database says %d", ErrDamaged, rec.ID, index, rec.Index)
+}
+
+// pending judges the statements without an index. They were admitted and will be
+// logged as they are.
+func (c *checker) pending(ctx context.Context) error {
+	pending, err := c.s.store.Pending(ctx)
+	if err != nil {
+		return fmt.Errorf("reading statements without an index: %w", err)
+	}
+	c.report.Pending = len(pending)
+	for _, rec := range pending {
+		st, err := openRecord(rec)
+		if err == nil {
+			_, err = projected(st, rec)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // statement compares one stored statement with its entry and with all that came
 // before it.
-func (c *checker) statement(rec *Record, entry []byte) error {
+func (c *checker) statement(ctx context.Context, rec *Record, entry []byte) error {
 	st, err := openRecord(rec)
 	if err != nil {
 		return err
 	}
-	key, err := trial.ParsePublicKeyDER(rec.SignerDER)
+	rebuilt, err := projected(st, rec)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return err
 	}
-	if rebuilt := receipt.Entry(&rec.Envelope, key); !bytes.Equal(rebuilt, entry) {
+	if !bytes.Equal(rebuilt, entry) {
 		return fmt.Errorf("%w: statement %s gives another entry than the log's", ErrDamaged, rec.ID)
 	}
 	c.report.Statements++
@@ -144,7 +212,7 @@ func (c *checker) statement(rec *Record, entry []byte) error {
 	if st.Predicate.Kind == trial.KindTimeMark {
 		return c.timeMark(rec)
 	}
-	return c.fold(st, rec)
+	return c.fold(ctx, st, rec)
 }
 
 func (c *checker) logTime() time.Time {
@@ -171,7 +239,7 @@ func (c *checker) timeMark(rec *Record) error {
 }
 
 // fold runs a trial's authority again and counts what has no effect.
-func (c *checker) fold(st *trial.Statement, rec *Record) error {
+func (c *checker) fold(ctx context.Context, st *trial.Statement, rec *Record) error {
 	if st.Predicate.Kind == trial.KindCharter {
 		auth, err := trial.NewAuthority(st, rec.Index)
 		if err != nil {
@@ -196,6 +264,11 @@ func (c *checker) fold(st *trial.Statement, rec *Record) error {
 	if !rec.Authority {
 		return nil
 	}
+	if may, err := c.mayChangeAuthority(ctx, st); err != nil {
+		return err
+	} else if !may {
+		return fmt.Errorf("%w: statement %s cannot change the trial's authority, and the database lists it there", ErrDamaged, rec.ID)
+	}
 	if err := now.fold(st, rec); err != nil {
 		return fmt.Errorf("%w: statement %s: %w", ErrDamaged, rec.ID, err)
 	}
@@ -203,6 +276,23 @@ func (c *checker) fold(st *trial.Statement, rec *Record) error {
 		c.report.NoEffect++
 	}
 	return nil
+}
+
+// mayChangeAuthority tells whether a statement is of those that do, whatever became
+// of it.
+func (c *checker) mayChangeAuthority(ctx context.Context, st *trial.Statement) (bool, error) {
+	endorsement, ok := st.Predicate.Body.(*trial.EndorsementBody)
+	if !ok {
+		return st.Predicate.Kind.Authority(), nil
+	}
+	target, err := c.s.store.Get(ctx, endorsement.Statement)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("looking an endorsement's target up: %w", err)
+	}
+	return target.Kind == trial.KindKeyEnrolment, nil
 }
 
 // compareFolds demands that what the service would load is what the log gives.

@@ -1,6 +1,7 @@
 package notary_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -27,14 +28,24 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"a valid other signature": {target, func(r *notary.Record) error {
 			r.Envelope = *again(t, h.key, &r.Envelope)
 			return nil
-		}, notary.ErrDamaged, "another entry"},
+		}, notary.ErrDamaged, "leaf hash of statement"},
 		"another key":     {target, func(r *notary.Record) error { r.SignerDER = public(t, s.sponsor).DER; return nil }, notary.ErrDamaged, "which it names"},
 		"a higher index":  {target, func(r *notary.Record) error { r.Index++; return nil }, notary.ErrDamaged, "the database says"},
 		"no index":        {target, func(r *notary.Record) error { r.Logged = false; return nil }, notary.ErrDamaged, "no index in the database"},
 		"a later time":    {target, func(r *notary.Record) error { r.LogTime = r.LogTime.Add(time.Second); return nil }, notary.ErrDamaged, "log time"},
-		"not held":        {target, func(*notary.Record) error { return notary.ErrNotFound }, notary.ErrDatabaseBehind, "entry 3"},
+		"not held":        {target, func(*notary.Record) error { return notary.ErrNotFound }, notary.ErrDatabaseBehind, "1 of the log's entries have no statement in the database, the first at index 3"},
 		"no authority":    {enrolment, func(r *notary.Record) error { r.Authority = false; return nil }, notary.ErrDamaged, "authority"},
-		"somebody's mark": {mark, func(r *notary.Record) error { r.KeyID[0] ^= 1; return nil }, notary.ErrDamaged, "time mark"},
+		"somebody's mark": {mark, func(r *notary.Record) error { r.KeyID[0] ^= 1; return nil }, notary.ErrDamaged, "key of statement"},
+		"another site":    {target, func(r *notary.Record) error { r.Site = "702"; return nil }, notary.ErrDamaged, "site of statement"},
+		"trial-wide":      {target, func(r *notary.Record) error { r.Site = ""; return nil }, notary.ErrDamaged, "site of statement"},
+		"another kind":    {target, func(r *notary.Record) error { r.Kind = trial.KindProtocol; return nil }, notary.ErrDamaged, "kind of statement"},
+		"another version": {target, func(r *notary.Record) error { r.Version += "1"; return nil }, notary.ErrDamaged, "version of statement"},
+		"another charter": {target, func(r *notary.Record) error { r.Charter[0] ^= 1; return nil }, notary.ErrDamaged, "charter of statement"},
+		"superseding":     {target, func(r *notary.Record) error { r.Supersedes[0] ^= 1; return nil }, notary.ErrDamaged, "superseded statement of statement"},
+		"a subject less":  {target, func(r *notary.Record) error { r.Subjects = nil; return nil }, notary.ErrDamaged, "subjects of statement"},
+		"another file":    {target, func(r *notary.Record) error { r.Subjects[0].Name += "x"; return nil }, notary.ErrDamaged, "subjects of statement"},
+		"a number":        {target, func(r *notary.Record) error { r.Registry = []string{"nct:NCT01234567"}; return nil }, notary.ErrDamaged, "registry numbers of statement"},
+		"authority":       {target, func(r *notary.Record) error { r.Authority = true; return nil }, notary.ErrDamaged, "cannot change the trial's authority"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -58,6 +69,81 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	must(t, err)
 	if want := (notary.CheckReport{Entries: 4, Statements: 4, Marks: 1, Trials: 1}); report != want {
 		t.Errorf("got report %+v, want %+v", report, want)
+	}
+}
+
+// TestCheckFindsWhatTheLogHasNot places a statement of which the log holds nothing
+// at the index of a duplicate: from the log alone nothing is amiss.
+func TestCheckFindsWhatTheLogHasNot(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.manager(nil)
+	logged := w.submit(s.dataset(h, "701", "logged")).Record
+	w.crash()
+	signer := public(t, h.key)
+	again, err := w.log.Add(t.Context(), receipt.Entry(&logged.Envelope, signer))(t.Context())
+	must(t, err)
+	foreign := s.dataset(h, "701", "never logged")
+	st, err := trial.ParseStatement(foreign.Payload)
+	must(t, err)
+	must(t, w.db.Put(t.Context(), []*notary.Record{{
+		ID: st.ID, Envelope: *foreign, SignerDER: signer.DER, LeafHash: receipt.LeafHash(receipt.Entry(foreign, signer)),
+		Charter: st.Predicate.Charter, Site: st.Predicate.Site, Kind: st.Predicate.Kind, KeyID: signer.ID, Subjects: st.Subjects,
+	}}))
+	must(t, w.db.Place(t.Context(), []notary.Placed{{ID: st.ID, Index: again, LogTime: logged.LogTime}}))
+	w.cfg.Log, w.cfg.Store = w.log, w.db
+	_, err = notary.Examine(t.Context(), w.cfg)
+	wantError(t, err, notary.ErrDamaged)
+	if err != nil && !contains(err.Error(), "places statement "+st.ID.String()) {
+		t.Errorf("got error %q", err)
+	}
+	must(t, w.open())
+	_, err = w.Check(t.Context())
+	wantError(t, err, notary.ErrDamaged)
+	if c := condition(t, w, notary.ConditionFullCheck); c.OK || !contains(c.Detail, st.ID.String()) {
+		t.Errorf("condition full-check: got OK %t: %s", c.OK, c.Detail)
+	}
+}
+
+// TestCheckOfPendingStatements: they are logged as they are, so they are judged as
+// well.
+func TestCheckOfPendingStatements(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.manager(nil)
+	w.crash()
+	env := s.dataset(h, "701", "pending")
+	st, err := trial.ParseStatement(env.Payload)
+	must(t, err)
+	key := public(t, h.key)
+	must(t, w.db.Put(t.Context(), []*notary.Record{{
+		ID: st.ID, Envelope: *env, SignerDER: key.DER, LeafHash: receipt.LeafHash(receipt.Entry(env, key)),
+		Charter: st.Predicate.Charter, Site: "702", Kind: st.Predicate.Kind, KeyID: key.ID, Subjects: st.Subjects,
+	}}))
+	w.cfg.Log, w.cfg.Store = w.log, w.db
+	_, err = notary.Examine(t.Context(), w.cfg)
+	wantError(t, err, notary.ErrDamaged)
+	if err != nil && !contains(err.Error(), "site of statement") {
+		t.Errorf("got error %q", err)
+	}
+}
+
+// TestCheckCountsWhatTheDatabaseLost: more than one page of rows, most of them gone.
+func TestCheckCountsWhatTheDatabaseLost(t *testing.T) {
+	w := newWorld(t)
+	w.manager(nil)
+	w.crash()
+	for i := range 300 {
+		if _, err := w.log.Add(t.Context(), fmt.Appendf(nil, "{%d}", i))(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.cfg.Log, w.cfg.Store = w.log, w.db
+	_, err := notary.Examine(t.Context(), w.cfg)
+	wantError(t, err, notary.ErrDatabaseBehind)
+	if err != nil && !contains(err.Error(), "300 of the log's entries have no statement in the database, the first at index 3") {
+		t.Errorf("got error %q", err)
+	}
+	if err := w.open(); err == nil || !contains(err.Error(), "300 of the log's entries") {
+		t.Errorf("opening: got %v", err)
 	}
 }
 

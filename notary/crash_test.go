@@ -200,7 +200,7 @@ func TestRecoveryRefuses(t *testing.T) {
 		"a database older than the log": {
 			damage: restoreOldDatabase,
 			want:   notary.ErrDatabaseBehind,
-			text:   "2 entries of the log have no statement in the database",
+			text:   "2 of the log's entries have no statement in the database",
 		},
 		"a log older than the database": {
 			damage: func(t *testing.T, w *world, more func()) {

@@ -33,6 +33,7 @@ const (
 	ConditionTimeMark  = "time-mark"
 	ConditionClock     = "clock"
 	ConditionReceipts  = "receipts"
+	ConditionFullCheck = "full-check"
 	ConditionDiskSpace = "disk-space"
 )
 
@@ -46,7 +47,7 @@ func (s *Service) Health(ctx context.Context) []Condition {
 		receipts.OK = false
 		receipts.Detail = fmt.Sprintf("%d receipts did not verify and were held back: run a full check", n)
 	}
-	conditions = append(conditions, receipts)
+	conditions = append(conditions, receipts, s.checkCondition())
 	if s.cfg.FreeSpace != nil {
 		conditions = append(conditions, s.spaceCondition())
 	}

@@ -63,7 +63,8 @@ type Log interface {
 	// order, until fn returns an error. The entry is valid only during the call.
 	Scan(ctx context.Context, from uint64, fn func(index uint64, entry []byte) error) error
 	// Check reads every entry and every tile back and recomputes the root of
-	// the newest checkpoint. The error names the first damaged file.
+	// the newest checkpoint. The error names the first damaged file. It calls
+	// Pause between its pieces.
 	Check(ctx context.Context) (entries uint64, err error)
 	// Err returns nil while the log takes entries, or what stopped it.
 	Err() error

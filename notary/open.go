@@ -60,6 +60,9 @@ type Service struct {
 	cancel  context.CancelFunc
 	stopped chan struct{} // closed with stopErr set
 
+	checking chan struct{} // held, by a value inside, by the one full check that runs
+	checks   checkStatus
+
 	storeErr    lastError
 	badReceipts atomic.Uint64
 	added       atomic.Int64 // acts that wait for their index
@@ -141,6 +144,7 @@ func newService(c Config) (*Service, error) {
 		awaits:     make(chan *batch, 64),
 		places:     make(chan []*act, 64),
 		stopped:    make(chan struct{}),
+		checking:   make(chan struct{}, 1),
 		inFlight:   make(map[trial.ID]*act),
 	}
 	s.trials = newTrials(c.CachedTrials, s.loadTrial)

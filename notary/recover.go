@@ -50,7 +50,8 @@ func (s *Service) catchUp(ctx context.Context) ([]*Record, error) {
 // refuseLogBehind refuses a database that knows more of the log than there is.
 func (s *Service) refuseLogBehind(ctx context.Context, from, size uint64) error {
 	if from > size {
-		return fmt.Errorf("%w: the database knows %d entries, the log holds %d; restore the newest copy of the log", ErrLogBehind, from, size)
+		return fmt.Errorf("%w: the database knows %d entries, the log holds %d: %d are missing; restore the newest copy of the log",
+			ErrLogBehind, from, size, from-size)
 	}
 	beyond, err := s.store.List(ctx, Query{After: int64(size) - 1, Below: math.MaxInt64, Limit: 1})
 	if err != nil {
@@ -113,8 +114,7 @@ func (r *recovery) run(ctx context.Context, from uint64) error {
 		return fmt.Errorf("scanning the log: %w", err)
 	}
 	if r.lost > 0 {
-		return fmt.Errorf("%w: %d entries of the log have no statement in the database, the first at index %d; restore the newest copy of the database",
-			ErrDatabaseBehind, r.lost, r.firstLost)
+		return lostStatements(r.lost, r.firstLost)
 	}
 	return r.flush(ctx)
 }

@@ -175,7 +175,7 @@ type Allow func(st *trial.Statement) error
 
 // Condition is one aspect of the service's health.
 type Condition struct {
-	Name   string // "log", "store", "time-mark", "clock", "receipts", "disk-space"
+	Name   string // "log", "store", "time-mark", "clock", "receipts", "full-check", "disk-space"
 	OK     bool
 	Detail string // in plain words, without content of any trial
 }

@@ -121,7 +121,8 @@ type Store interface {
 	PlacedUpTo(ctx context.Context) (uint64, error)
 	// SetPlacedUpTo moves it.
 	SetPlacedUpTo(ctx context.Context, size uint64) error
-	// Check reads the whole database and returns what is damaged.
+	// Check reads the whole database and returns what is damaged. It calls Pause
+	// between its pieces.
 	Check(ctx context.Context) error
 	Close() error
 }

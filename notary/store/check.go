@@ -33,34 +33,28 @@ func (d *Damage) Error() string {
 // Unwrap makes errors.Is find notary.ErrStoreDamaged.
 func (d *Damage) Unwrap() error { return notary.ErrStoreDamaged }
 
-// Check implements notary.Store. It reads every page and every row over one
-// moment of the file: SQLite's own structure, our tables against each other, and
-// each statement's bytes against the hashes under which it is kept. What it
-// finds is a *Damage; any other error means that it could not finish. Writes go
-// on meanwhile, and the write-ahead log cannot be emptied until it ends.
+// Check implements notary.Store. It reads every page and every row: SQLite's own
+// structure, our tables against each other, and each statement's bytes against the
+// hashes under which it is kept. What it finds is a *Damage; any other error means
+// that it could not finish.
+//
+// It reads in pieces, each over one moment of the file, because the write-ahead log
+// cannot be emptied while one moment is read. The structure of a table and its
+// indexes is one piece, of a gigabyte in a second or two; where the context has no
+// share to keep to, the structure of the whole file is one, which also finds pages
+// that belong to no table.
 func (s *Store) Check(ctx context.Context) error {
 	var problems []string
-	err := s.inRead(ctx, "checking the store", func(tx *sql.Tx) error {
-		for _, check := range []func(context.Context, *sql.Tx) ([]string, error){
-			checkPages, checkReferences, checkTables, checkStatements,
-		} {
-			found, err := check(ctx, tx)
-			problems = append(problems, found...)
-			if err == nil {
-				continue
-			}
-			if !errors.Is(s.failed("", err), notary.ErrStoreDamaged) {
-				return err
-			}
-			// The next check may still find what this one could not reach.
-			if stopped := "reading stopped: " + err.Error(); !slices.Contains(problems, stopped) {
-				problems = append(problems, stopped)
-			}
-		}
-		return nil
-	})
+	checks := append(slices.Clone(rowChecks), rangeCheck{"statements", "n", 500, checkStatements})
+	err := s.checkStructure(ctx, &problems)
+	for i := 0; i < len(checks) && err == nil; i++ {
+		err = s.checkRows(ctx, checks[i], &problems)
+	}
+	if err == nil {
+		err = s.checkFound(ctx, &problems)
+	}
 	if err != nil {
-		return err
+		return s.failed("checking the store", err)
 	}
 	if len(problems) > 0 {
 		return &Damage{Path: s.path, Problems: problems}
@@ -68,13 +62,111 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
+// piece runs one piece of a check and adds what it found. ok is false where reading
+// stopped at damage, which is a problem like any other: the next check may still
+// find what this one could not reach.
+func (s *Store) piece(ctx context.Context, problems *[]string, read func(*sql.Tx) ([]string, error)) (ok bool, err error) {
+	if err := notary.Pause(ctx); err != nil {
+		return false, err
+	}
+	var found []string
+	err = s.inRead(ctx, "", func(tx *sql.Tx) error {
+		var err error
+		found, err = read(tx)
+		return err
+	})
+	*problems = append(*problems, found...)
+	if err == nil || !errors.Is(err, notary.ErrStoreDamaged) {
+		return err == nil, err
+	}
+	if stopped := "reading stopped" + err.Error(); !slices.Contains(*problems, stopped) {
+		*problems = append(*problems, stopped)
+	}
+	return false, nil
+}
+
+// checkStructure runs SQLite's own checks.
+func (s *Store) checkStructure(ctx context.Context, problems *[]string) error {
+	pieces := []string{""} // everything at once
+	if notary.HasShare(ctx) {
+		_, err := s.piece(ctx, problems, func(tx *sql.Tx) (_ []string, err error) {
+			pieces, err = texts(ctx, tx, "SELECT name FROM sqlite_schema WHERE type = 'table'")
+			return nil, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, check := range []func(context.Context, *sql.Tx, string) ([]string, error){checkPages, checkReferences} {
+		for _, table := range pieces {
+			if _, err := s.piece(ctx, problems, func(tx *sql.Tx) ([]string, error) { return check(ctx, tx, table) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rangeCheck reads a table by ranges of size of a number column.
+type rangeCheck struct {
+	table, column string
+	size          int64
+	read          func(ctx context.Context, tx *sql.Tx, above, to int64) ([]string, error)
+}
+
+// checkRows runs one check over its table, until it found enough.
+func (s *Store) checkRows(ctx context.Context, c rangeCheck, problems *[]string) error {
+	var found []string
+	defer func() { *problems = append(*problems, found...) }()
+	for above, last := int64(-1), int64(0); above < last && len(found) < maxProblems; above += c.size {
+		ok, err := s.piece(ctx, &found, func(tx *sql.Tx) ([]string, error) {
+			// Again for each piece: rows are added meanwhile.
+			row := tx.QueryRowContext(ctx, fmt.Sprintf("SELECT coalesce(max(%s), -1) FROM %s", c.column, c.table))
+			if err := row.Scan(&last); err != nil {
+				return nil, err
+			}
+			return c.read(ctx, tx, above, above+c.size)
+		})
+		if err != nil || !ok {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkFound reads the table found, which has no number, by ranges of its digests.
+func (s *Store) checkFound(ctx context.Context, problems *[]string) error {
+	for above, more := []byte{}, true; more; {
+		var to []byte
+		ok, err := s.piece(ctx, problems, func(tx *sql.Tx) ([]string, error) {
+			err := tx.QueryRowContext(ctx, `SELECT digest FROM found WHERE digest > ? ORDER BY digest LIMIT 1 OFFSET 2000`, above).Scan(&to)
+			if more = !errors.Is(err, sql.ErrNoRows); !more {
+				to = bytes.Repeat([]byte{0xff}, 33) // beyond every digest
+			} else if err != nil {
+				return nil, err
+			}
+			return texts(ctx, tx, sqlFoundWrongly, above, to)
+		})
+		if err != nil || !ok {
+			return err
+		}
+		above = to
+	}
+	return nil
+}
+
 // treeNumber is how SQLite names a table: by the page at which it begins.
 var treeNumber = regexp.MustCompile(`\bTree (\d+)\b`)
 
-// checkPages runs SQLite's own check and adds the names of tables. An error comes
-// after what was found before it.
-func checkPages(ctx context.Context, tx *sql.Tx) ([]string, error) {
-	said, stopped := texts(ctx, tx, fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems))
+// checkPages runs SQLite's own check, of one table with its indexes or of
+// everything, and adds the names of tables. An error comes after what was found
+// before it.
+func checkPages(ctx context.Context, tx *sql.Tx, table string) ([]string, error) {
+	what := fmt.Sprint(maxProblems)
+	if table != "" {
+		what = "'" + table + "'"
+	}
+	said, stopped := texts(ctx, tx, "PRAGMA integrity_check("+what+")")
 	if stopped == nil && len(said) == 1 && said[0] == "ok" {
 		return nil, nil
 	}
@@ -117,49 +209,52 @@ func treeNames(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
 	return names, rows.Err()
 }
 
-// checkReferences finds rows whose parent is missing.
-func checkReferences(ctx context.Context, tx *sql.Tx) ([]string, error) {
-	return texts(ctx, tx, fmt.Sprintf(`SELECT 'table ' || "table" || ': row ' || coalesce(rowid, '?') ||
-		' refers to a row that table ' || parent || ' lacks' FROM pragma_foreign_key_check LIMIT %d`, maxProblems))
-}
-
-// tableChecks each select what is wrong, in words.
-var tableChecks = []string{
-	`SELECT 'statement ' || lower(hex(s.id)) || ': neither pending nor placed, or both' FROM statements s
-		WHERE EXISTS (SELECT 1 FROM pending p WHERE p.n = s.n) = EXISTS (SELECT 1 FROM entries e WHERE e.n = s.n)`,
-	`SELECT 'entry ' || e.idx || ': differs from its statement ' || lower(hex(s.id))
-		FROM entries e CROSS JOIN statements s ON s.n = e.n
-		WHERE (e.charter, e.site, e.kind, e.authority) IS NOT (s.charter, s.site, s.kind, s.authority)`,
-	`SELECT 'entry ' || idx || ': its log time is before that of the entry below it'
-		FROM (SELECT idx, log_time, lag(log_time) OVER (ORDER BY idx) AS below FROM entries)
-		WHERE below IS NOT NULL AND (log_time IS NULL OR log_time < below)`,
-	`SELECT 'entry ' || e.idx || ': not found by the digest of its subject ' || b.pos
-		FROM entries e CROSS JOIN subjects b ON b.n = e.n
-		WHERE b.algorithm = 'sha256'
-			AND NOT EXISTS (SELECT 1 FROM found f WHERE (f.digest, f.charter, f.idx) = (b.digest, e.charter, e.idx))`,
-	`SELECT 'entry ' || f.idx || ': found by a digest that it does not have' FROM found f
-		WHERE NOT EXISTS (SELECT 1 FROM entries e CROSS JOIN subjects b ON b.n = e.n
-			WHERE e.idx = f.idx AND e.charter = f.charter AND b.digest = f.digest AND b.algorithm = 'sha256')`,
-}
-
-// checkTables compares our tables with each other.
-func checkTables(ctx context.Context, tx *sql.Tx) ([]string, error) {
-	var problems []string
-	for _, query := range tableChecks {
-		found, err := texts(ctx, tx, query+fmt.Sprintf(" LIMIT %d", maxProblems))
-		problems = append(problems, found...)
-		if err != nil {
-			return problems, err
-		}
+// checkReferences finds rows whose parent is missing, of one table or of all.
+func checkReferences(ctx context.Context, tx *sql.Tx, table string) ([]string, error) {
+	of := ""
+	if table != "" {
+		of = "('" + table + "')"
 	}
-	return problems, nil
+	return texts(ctx, tx, fmt.Sprintf(`SELECT 'table ' || "table" || ': row ' || coalesce(rowid, '?') ||
+		' refers to a row that table ' || parent || ' lacks' FROM pragma_foreign_key_check%s LIMIT %d`, of, maxProblems))
+}
+
+// rowChecks each select what is wrong, in words, of the rows above ?1 up to ?2.
+var rowChecks = []rangeCheck{
+	{"statements", "n", 5000, selects(`SELECT 'statement ' || lower(hex(s.id)) || ': neither pending nor placed, or both' FROM statements s
+		WHERE s.n > ?1 AND s.n <= ?2
+			AND EXISTS (SELECT 1 FROM pending p WHERE p.n = s.n) = EXISTS (SELECT 1 FROM entries e WHERE e.n = s.n)`)},
+	{"entries", "idx", 5000, selects(`SELECT 'entry ' || e.idx || ': differs from its statement ' || lower(hex(s.id))
+		FROM entries e CROSS JOIN statements s ON s.n = e.n
+		WHERE e.idx > ?1 AND e.idx <= ?2
+			AND (e.charter, e.site, e.kind, e.authority) IS NOT (s.charter, s.site, s.kind, s.authority)`)},
+	{"entries", "idx", 5000, selects(`SELECT 'entry ' || idx || ': its log time is before that of the entry below it'
+		FROM (SELECT idx, log_time, lag(log_time) OVER (ORDER BY idx) AS below FROM entries
+			WHERE idx >= (SELECT coalesce(max(idx), -1) FROM entries WHERE idx <= ?1) AND idx <= ?2)
+		WHERE below IS NOT NULL AND (log_time IS NULL OR log_time < below)`)},
+	{"entries", "idx", 1000, selects(`SELECT 'entry ' || e.idx || ': not found by the digest of its subject ' || b.pos
+		FROM entries e CROSS JOIN subjects b ON b.n = e.n
+		WHERE e.idx > ?1 AND e.idx <= ?2 AND b.algorithm = 'sha256'
+			AND NOT EXISTS (SELECT 1 FROM found f WHERE (f.digest, f.charter, f.idx) = (b.digest, e.charter, e.idx))`)},
+}
+
+const sqlFoundWrongly = `SELECT 'entry ' || f.idx || ': found by a digest that it does not have' FROM found f
+	WHERE f.digest > ?1 AND f.digest <= ?2 AND NOT EXISTS (SELECT 1 FROM entries e CROSS JOIN subjects b ON b.n = e.n
+		WHERE e.idx = f.idx AND e.charter = f.charter AND b.digest = f.digest AND b.algorithm = 'sha256')`
+
+// selects is a rangeCheck's read that is one query.
+func selects(query string) func(context.Context, *sql.Tx, int64, int64) ([]string, error) {
+	return func(ctx context.Context, tx *sql.Tx, above, to int64) ([]string, error) {
+		return texts(ctx, tx, query+fmt.Sprintf(" LIMIT %d", maxProblems), above, to)
+	}
 }
 
 // checkStatements compares each statement's bytes with the hashes under which it
 // is kept. SQLite has no checksums: a bit that flips inside a text is found here
 // or never.
-func checkStatements(ctx context.Context, tx *sql.Tx) ([]string, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, leaf, key_id, signer, sig, payload_type, payload FROM statements`)
+func checkStatements(ctx context.Context, tx *sql.Tx, above, to int64) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT id, leaf, key_id, signer, sig, payload_type, payload FROM statements
+		WHERE n > ? AND n <= ? ORDER BY n`, above, to)
 	if err != nil {
 		return nil, err
 	}
@@ -191,8 +286,8 @@ func checkStatements(ctx context.Context, tx *sql.Tx) ([]string, error) {
 }
 
 // texts returns the first column of a query.
-func texts(ctx context.Context, tx *sql.Tx, query string) ([]string, error) {
-	rows, err := tx.QueryContext(ctx, query)
+func texts(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (f *found) diagnose(ctx context.Context, state treeState, found error) erro
 	if err != nil {
 		return err
 	}
-	held, err := signed.run(ctx, 0)
+	held, err := signed.run(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (f *found) diagnose(ctx context.Context, state treeState, found error) erro
 	if err != nil {
 		return err
 	}
-	if held, err = integrated.run(ctx, 0); err != nil {
+	if held, err = integrated.run(ctx); err != nil {
 		return err
 	}
 	if held != state.root {

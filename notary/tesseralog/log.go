@@ -61,9 +61,6 @@ type Config struct {
 	// published, marked or added. Add fails with ErrReadOnly in the chain of
 	// notary.ErrLogStopped.
 	ReadOnly bool
-	// CheckRate bounds how many entries Check reads a second, so that a scheduled
-	// check does not starve the service; 0 is no bound.
-	CheckRate int
 	// Warn is told what Tessera logs as a warning or an error, such as a full
 	// disk that keeps a checkpoint from being published; nil drops it. Tessera
 	// logs process-wide: of several logs in one process, the one opened last is

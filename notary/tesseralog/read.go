@@ -98,7 +98,7 @@ func (l *Log) Check(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	root, err := w.run(ctx, l.cfg.CheckRate)
+	root, err := w.run(ctx)
 	if err != nil {
 		return w.own.Size(), err
 	}

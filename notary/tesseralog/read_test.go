@@ -2,12 +2,16 @@ package tesseralog
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary"
 )
 
 // TestOldDamage damages what the right edge does not show.
@@ -109,18 +113,21 @@ func rewriteEntry(f *fixture) {
 	})
 }
 
-func TestCheckRate(t *testing.T) {
+// TestCheckPaces: a check that is to rest for a day ends with its context.
+func TestCheckPaces(t *testing.T) {
 	f := newFixture(t)
 	f.fill(600)
-	c := f.config()
-	c.CheckRate = 1000
-	l, err := Open(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeLog(t, l)
-	if n, err := l.Check(t.Context()); n != 600 || err != nil {
+	l := f.open()
+	if n, err := l.Check(notary.WithShare(t.Context(), 0.5)); n != 600 || err != nil {
 		t.Errorf("got %d, %v", n, err)
+	}
+	ctx := notary.WithShare(t.Context(), 1e-9)
+	for began := time.Now(); time.Since(began) < 10*time.Millisecond; {
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+	if _, err := l.Check(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the context's error", err)
 	}
 }
 

@@ -3,12 +3,12 @@ package tesseralog
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 
+	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/receipt"
 )
 
@@ -38,11 +38,10 @@ func newWalk(files folder, size, held uint64, want receipt.Hash) (*walk, error) 
 }
 
 // run returns the root that the entries give, which is want or the folder holds
-// other entries throughout. rate bounds the entries read a second; 0 does not.
-func (w *walk) run(ctx context.Context, rate int) (receipt.Hash, error) {
-	start := time.Now()
+// other entries throughout.
+func (w *walk) run(ctx context.Context) (receipt.Hash, error) {
 	for bundle := uint64(0); bundle*tileWidth < w.size; bundle++ {
-		if err := pace(ctx, start, bundle*tileWidth, rate); err != nil {
+		if err := notary.Pause(ctx); err != nil {
 			return receipt.Hash{}, err
 		}
 		if err := w.bundle(bundle, tileLen(tileID{0, bundle}, w.size)); err != nil {
@@ -60,22 +59,6 @@ func (w *walk) run(ctx context.Context, rate int) (receipt.Hash, error) {
 		return root, w.suspect
 	}
 	return root, nil
-}
-
-// pace returns when done entries may have been read since start.
-func pace(ctx context.Context, start time.Time, done uint64, rate int) error {
-	if rate <= 0 {
-		return ctx.Err()
-	}
-	due := start.Add(time.Duration(float64(done) / float64(rate) * float64(time.Second)))
-	timer := time.NewTimer(time.Until(due))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // bundle adds the first n entries of a bundle and compares it with its tile, and
