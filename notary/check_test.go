@@ -72,6 +72,13 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// stored stores a statement behind the service's back.
+func (w *world) stored(rec *notary.Record) {
+	w.t.Helper()
+	_, err := w.db.Put(w.t.Context(), []*notary.Record{rec})
+	must(w.t, err)
+}
+
 // TestCheckFindsWhatTheLogHasNot places a statement of which the log holds nothing
 // at the index of a duplicate: from the log alone nothing is amiss.
 func TestCheckFindsWhatTheLogHasNot(t *testing.T) {
@@ -85,10 +92,10 @@ func TestCheckFindsWhatTheLogHasNot(t *testing.T) {
 	foreign := s.dataset(h, "701", "never logged")
 	st, err := trial.ParseStatement(foreign.Payload)
 	must(t, err)
-	must(t, w.db.Put(t.Context(), []*notary.Record{{
+	w.stored(&notary.Record{
 		ID: st.ID, Envelope: *foreign, SignerDER: signer.DER, LeafHash: receipt.LeafHash(receipt.Entry(foreign, signer)),
 		Charter: st.Predicate.Charter, Site: st.Predicate.Site, Kind: st.Predicate.Kind, KeyID: signer.ID, Subjects: st.Subjects,
-	}}))
+	})
 	must(t, w.db.Place(t.Context(), []notary.Placed{{ID: st.ID, Index: again, LogTime: logged.LogTime}}))
 	w.cfg.Log, w.cfg.Store = w.log, w.db
 	_, err = notary.Examine(t.Context(), w.cfg)
@@ -114,10 +121,10 @@ func TestCheckOfPendingStatements(t *testing.T) {
 	st, err := trial.ParseStatement(env.Payload)
 	must(t, err)
 	key := public(t, h.key)
-	must(t, w.db.Put(t.Context(), []*notary.Record{{
+	w.stored(&notary.Record{
 		ID: st.ID, Envelope: *env, SignerDER: key.DER, LeafHash: receipt.LeafHash(receipt.Entry(env, key)),
 		Charter: st.Predicate.Charter, Site: "702", Kind: st.Predicate.Kind, KeyID: key.ID, Subjects: st.Subjects,
-	}}))
+	})
 	w.cfg.Log, w.cfg.Store = w.log, w.db
 	_, err = notary.Examine(t.Context(), w.cfg)
 	wantError(t, err, notary.ErrDamaged)

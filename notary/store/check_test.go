@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -64,14 +65,17 @@ func checkDamaged(t *testing.T, path string, says ...string) {
 		t.Fatalf("opening: %v", err)
 	}
 	defer s.Close()
-	err = s.Check(t.Context())
-	var damage *Damage
-	if !errors.Is(err, notary.ErrStoreDamaged) || !errors.As(err, &damage) || damage.Path != path {
-		t.Fatalf("got %v, want *Damage of the file", err)
-	}
-	for _, text := range says {
-		if !strings.Contains(err.Error(), text) {
-			t.Errorf("got %v, want it to say %q", err, text)
+	// At once, and in pieces.
+	for _, ctx := range []context.Context{t.Context(), notary.WithShare(t.Context(), 0.9)} {
+		err = s.Check(ctx)
+		var damage *Damage
+		if !errors.Is(err, notary.ErrStoreDamaged) || !errors.As(err, &damage) || damage.Path != path {
+			t.Fatalf("got %v, want *Damage of the file", err)
+		}
+		for _, text := range says {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("got %v, want it to say %q", err, text)
+			}
 		}
 	}
 }
