@@ -127,11 +127,11 @@ func (c *checker) entry(ctx context.Context, index uint64, entry []byte) error {
 		}
 	}
 	leaf := receipt.LeafHash(entry)
-	row, err := c.rows.at(ctx, index)
+	row, placed, err := c.rows.at(ctx, index)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the statement at index %d: %w", index, err)
-	case row == nil:
+	case !placed:
 		return c.unplaced(ctx, index, leaf)
 	case row.LeafHash != leaf:
 		return fmt.Errorf("%w: the database places statement %s at index %d, where the log has another entry", ErrDamaged, row.ID, index)

@@ -3,6 +3,7 @@ package notary_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ func TestPause(t *testing.T) {
 	for range pieces {
 		piece := time.Now()
 		for time.Since(piece) < 5*time.Millisecond {
+			runtime.Gosched()
 		}
 		worked += time.Since(piece)
 		must(t, notary.Pause(ctx))
@@ -30,6 +32,7 @@ func TestPause(t *testing.T) {
 func TestPauseEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(notary.WithShare(t.Context(), 1e-9))
 	for began := time.Now(); time.Since(began) < 5*time.Millisecond; {
+		runtime.Gosched()
 	}
 	time.AfterFunc(time.Millisecond, cancel)
 	if err := notary.Pause(ctx); !errors.Is(err, context.Canceled) {

@@ -22,19 +22,19 @@ type rows struct {
 	done  bool
 }
 
-// at returns the statement at index, or nil. The indexes asked for ascend by one.
-func (r *rows) at(ctx context.Context, index uint64) (*Record, error) {
+// at returns the statement at index, if there is one. The indexes asked for ascend
+// by one.
+func (r *rows) at(ctx context.Context, index uint64) (row *Record, ok bool, err error) {
 	if len(r.piece) == 0 && !r.done {
 		if err := r.read(ctx); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	if len(r.piece) == 0 || r.piece[0].Index != index {
-		return nil, nil
+		return nil, false, nil
 	}
-	row := r.piece[0]
-	r.piece = r.piece[1:]
-	return row, nil
+	row, r.piece = r.piece[0], r.piece[1:]
+	return row, true, nil
 }
 
 func (r *rows) read(ctx context.Context) error {

@@ -37,7 +37,7 @@ func clockCommand(stdout io.Writer) *cobra.Command {
 				return err
 			}
 			return withStore(config, func(_ *Config, s *store.Store) error {
-				if err := s.ConfirmTime(cmd.Context(), now); err != nil {
+				if err := s.SetMoment(cmd.Context(), store.MomentConfirmed, now); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintf(stdout, "confirmed that it is %s; start the server\n", now.Format(time.RFC3339))

@@ -36,7 +36,7 @@ func TestClockConfirm(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if at, err := s.ConfirmedTime(t.Context()); err != nil || at.Sub(today).Abs() > time.Hour {
+	if at, err := s.Moment(t.Context(), store.MomentConfirmed); err != nil || at.Sub(today).Abs() > time.Hour {
 		t.Errorf("got confirmed time %s, %v, want now", at, err)
 	}
 }

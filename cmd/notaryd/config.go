@@ -96,6 +96,9 @@ type LimitsConfig struct {
 	// which health says that the notary is not serving. Default: 268435456 (256
 	// MiB).
 	MinFreeBytes int64 `yaml:"minFreeBytes"`
+	// CheckShare is how much of one core the full check of a running server may
+	// take, in percent. Default: 20; 100 is no bound.
+	CheckShare int `yaml:"checkShare"`
 }
 
 // TimesConfig holds the intervals, such as "100ms" or "1m".
@@ -123,7 +126,8 @@ type TimesConfig struct {
 	// asks the database at every call.
 	Users time.Duration `yaml:"users"`
 	// FullCheck is the interval between full checks of log and store while the
-	// server runs. Default: "24h"; a negative value turns them off.
+	// server runs, counted from the end of the last one, also across restarts.
+	// Default: "24h"; a negative value turns them off.
 	FullCheck time.Duration `yaml:"fullCheck"`
 }
 
@@ -186,6 +190,9 @@ func (c *Config) setDefaults() {
 	if c.Limits.InFlight == 0 {
 		c.Limits.InFlight = 16384
 	}
+	if c.Limits.CheckShare == 0 {
+		c.Limits.CheckShare = 20
+	}
 	if c.Limits.MinFreeBytes == 0 {
 		c.Limits.MinFreeBytes = 256 << 20
 	}
@@ -230,6 +237,9 @@ func (c *Config) validateLimits() error {
 	}
 	if c.Limits.InFlight < 1 {
 		return fmt.Errorf("limits.inFlight: got %d, want at least 1", c.Limits.InFlight)
+	}
+	if c.Limits.CheckShare < 1 || c.Limits.CheckShare > 100 {
+		return fmt.Errorf("limits.checkShare: got %d, want 1 to 100 percent", c.Limits.CheckShare)
 	}
 	if c.Limits.MinFreeBytes < 0 {
 		return fmt.Errorf("limits.minFreeBytes: got %d, want at least 1", c.Limits.MinFreeBytes)

@@ -36,6 +36,8 @@ func TestConfigRefusals(t *testing.T) {
 		"short mark":       {"origin: log.example\ntimes: {mark: 10ms}\n", "at least 1s"},
 		"long memory":      {"origin: log.example\ntimes: {users: 1m}\n", "at most 10s"},
 		"negative limit":   {"origin: log.example\nlimits: {inFlight: -1}\n", "at least 1"},
+		"check share":      {"origin: log.example\nlimits: {checkShare: 101}\n", "limits.checkShare"},
+		"no check share":   {"origin: log.example\nlimits: {checkShare: -1}\n", "limits.checkShare"},
 		"open plaintext":   {"origin: log.example\ntls: {insecure: true}\nlisten: {grpc: \"0.0.0.0:7443\"}\n", "not a loopback address"},
 		"no port":          {"origin: log.example\nlisten: {grpc: localhost}\n", "listen.grpc"},
 		"log level":        {"origin: log.example\nlogLevel: loud\n", "logLevel"},

@@ -125,7 +125,7 @@ func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.
 	go func() { s.served <- s.rpc.Serve(listeners) }()
 	checkCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopChecks = cancel
-	go s.scheduledChecks(checkCtx, c.Times.FullCheck)
+	go s.scheduledChecks(checkCtx)
 	return s, nil
 }
 
@@ -159,33 +159,6 @@ func (s *server) stop(ctx context.Context) error {
 	<-s.checks
 	err := s.rpc.Shutdown(ctx)
 	return errors.Join(err, <-s.served, s.parts.log.Close(ctx), s.parts.store.Close())
-}
-
-// scheduledChecks reads everything back now and then. What it finds is logged as
-// an error; the log itself refuses to sign over what it finds damaged.
-func (s *server) scheduledChecks(ctx context.Context, interval time.Duration) {
-	defer close(s.checks)
-	if interval < 0 {
-		return
-	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		report, err := s.parts.service.Check(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			s.logger.Error("full check failed", zap.Error(err))
-		default:
-			s.logger.Info("full check", zap.Uint64("entries", report.Entries), zap.Int("statements", report.Statements))
-		}
-	}
 }
 
 func listen(ctx context.Context, c *Config) (l rpc.Listeners, err error) {

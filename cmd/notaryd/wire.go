@@ -37,7 +37,7 @@ func openParts(ctx context.Context, c *Config, logger *zap.Logger, clock func() 
 	})
 	if err == nil {
 		settings.Clock, settings.Elapsed = clock, sinceBoot
-		settings.Confirmed, err = p.store.ConfirmedTime(ctx)
+		settings.Confirmed, err = p.store.Moment(ctx, store.MomentConfirmed)
 	}
 	if err == nil {
 		p.service, err = notary.Open(ctx, settings)

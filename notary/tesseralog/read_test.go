@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,7 @@ func TestCheckPaces(t *testing.T) {
 	}
 	ctx := notary.WithShare(t.Context(), 1e-9)
 	for began := time.Now(); time.Since(began) < 10*time.Millisecond; {
+		runtime.Gosched()
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer cancel()
