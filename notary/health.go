@@ -103,6 +103,10 @@ func (s *Service) spaceCondition() Condition {
 	if err != nil {
 		return Condition{Name: ConditionDiskSpace, Detail: fmt.Sprintf("unknown: %v", err)}
 	}
-	return Condition{Name: ConditionDiskSpace, OK: free >= s.cfg.MinFree,
-		Detail: fmt.Sprintf("%d MiB free, %d MiB wanted", free>>20, s.cfg.MinFree>>20)}
+	c := Condition{Name: ConditionDiskSpace, OK: free >= s.cfg.MinFree,
+		Detail: fmt.Sprintf("%d MiB free, %d MiB kept in reserve", free>>20, s.cfg.MinFree>>20)}
+	if !c.OK {
+		c.Detail += ": no new statement is taken until there is more"
+	}
+	return c
 }

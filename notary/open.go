@@ -44,6 +44,7 @@ type Service struct {
 	markProofs *markProofs
 	placedUpTo *watermark
 
+	room    *room
 	callers *gate // from Submit to its answer
 	acts    *gate // from admission to the end, whoever still waits
 
@@ -138,6 +139,7 @@ func newService(c Config) (*Service, error) {
 		marks: &marks{key: c.Key, self: self, interval: c.MarkInterval,
 			clock: newClockGuard(c.Clock, c.Elapsed, c.ClockJump, c.ClockGap)},
 		markProofs: &markProofs{store: c.Store},
+		room:       &room{measure: c.FreeSpace, reserve: c.MinFree},
 		callers:    newGate(c.MaxInFlight),
 		acts:       newGate(c.MaxInFlight),
 		queue:      make(chan *act, c.MaxInFlight),

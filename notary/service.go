@@ -85,11 +85,13 @@ type Config struct {
 	// 1,024.
 	CachedTrials int
 
-	// FreeSpace returns the free bytes where log and database live; nil leaves
-	// the condition out.
+	// FreeSpace returns the free bytes where log and database live; it is asked
+	// at most every 100 ms. Nil keeps no reserve and leaves the condition out.
 	FreeSpace func() (uint64, error)
-	// MinFree is the free space in bytes below which Health reports the
-	// condition disk-space as not OK; 0 is 256 MiB.
+	// MinFree is the reserve of free space in bytes: a statement that would not
+	// fit above it, beside those in flight, is not begun (ErrStoreFull), and
+	// below it Health reports the condition disk-space as not OK. What is in
+	// flight ends within it. 0 is 256 MiB.
 	MinFree uint64
 	// Observer is told how long things took; nil observes nothing.
 	Observer Observer

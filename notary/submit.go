@@ -25,6 +25,8 @@ type act struct {
 	// trial is set, pinned and locked from admission to the end for a
 	// statement that changes its trial's authority.
 	trial *trialState
+	// room is what was claimed of the disk's free bytes.
+	room uint64
 	// begun is when the act began, admitted when it was queued.
 	begun, admitted time.Time
 	// traced is the context of the caller who began it, if that is traced.
@@ -45,7 +47,7 @@ type act struct {
 //
 // It fails with a *trial.Refusal, with the error of allow as it is, with
 // ErrOverloaded (nothing was stored), or with ErrUnavailable (the statement may
-// be stored: send the same bytes again).
+// be stored: send the same bytes again), which may wrap ErrStoreFull.
 func (s *Service) Submit(ctx context.Context, env *trial.Envelope, allow Allow) (*Result, error) {
 	res, repeated, err := s.submit(ctx, env, allow)
 	s.observeOutcome(ctx, repeated, err)
@@ -218,6 +220,9 @@ func (s *Service) begin(a *act, env *trial.Envelope) error {
 	if err != nil {
 		return err
 	}
+	if a.room, err = s.room.claim(len(env.Payload)); err != nil {
+		return unavailable(err)
+	}
 	a.record, a.entry = newRecord(env, a.st, a.key, authority)
 	return nil
 }
@@ -248,6 +253,7 @@ func (s *Service) finish(a *act, err error) {
 		s.trials.unlock(a.trial)
 		a.trial = nil
 	}
+	s.room.release(a.room)
 	s.mu.Lock()
 	delete(s.inFlight, a.id)
 	s.mu.Unlock()

@@ -92,9 +92,10 @@ type LimitsConfig struct {
 	// InFlight is the number of submissions that may wait for the log at once;
 	// above it callers are told to come back. Default: 16384.
 	InFlight int `yaml:"inFlight"`
-	// MinFreeBytes is the free space on the volumes of log and database below
-	// which health says that the notary is not serving. Default: 268435456 (256
-	// MiB).
+	// MinFreeBytes is a reserve of free space on the volumes of log and database.
+	// Where it would be touched, no new statement is taken, those in flight end
+	// within it, and health says that the notary is not serving. Default:
+	// 268435456 (256 MiB).
 	MinFreeBytes int64 `yaml:"minFreeBytes"`
 	// CheckShare is how much of one core the full check of a running server may
 	// take, in percent. Default: 20; 100 is no bound.

@@ -25,6 +25,7 @@ const (
 	reasonMediaType        trial.Reason = "UNSUPPORTED_MEDIA_TYPE"
 	reasonOverloaded       trial.Reason = "OVERLOADED"
 	reasonLogStopped       trial.Reason = "LOG_STOPPED"
+	reasonStorageFull      trial.Reason = "STORAGE_FULL"
 	reasonUnavailable      trial.Reason = "TRY_AGAIN"
 	reasonCancelled        trial.Reason = "CANCELLED"
 	reasonDeadline         trial.Reason = "DEADLINE_EXCEEDED"
@@ -75,6 +76,7 @@ var reasonTable = []ReasonInfo{
 	{Reason: reasonMediaType, Code: codes.InvalidArgument, Meaning: "The HTTP body has another Content-Type or is compressed."},
 	{Reason: reasonOverloaded, Code: codes.Unavailable, Meaning: "Too much in flight. Send the same bytes again."},
 	{Reason: reasonLogStopped, Code: codes.Unavailable, Meaning: "The log takes no entries at present. Send the same bytes again."},
+	{Reason: reasonStorageFull, Code: codes.Unavailable, Meaning: "The notary's disk is full. Reads go on. Send the same bytes again later."},
 	{Reason: reasonUnavailable, Code: codes.Unavailable, Meaning: "The notary cannot answer now, or is shutting down; a submission may have been logged. Send the same bytes again."},
 	{Reason: reasonCancelled, Code: codes.Canceled, Meaning: "The caller went away; a submission may have been logged. Send the same bytes again."},
 	{Reason: reasonDeadline, Code: codes.DeadlineExceeded, Meaning: "The call took too long; a submission may have been logged. Send the same bytes again."},

@@ -343,9 +343,10 @@ func TestPushBack(t *testing.T) {
 	var fail error
 	w.service.before = func(context.Context, []byte) error { return fail }
 	for err, want := range map[error]string{
-		notary.ErrOverloaded:                            "OVERLOADED",
-		fmt.Errorf("%w: mark", notary.ErrLogStopped):    "LOG_STOPPED",
-		fmt.Errorf("%w: io: /x", notary.ErrUnavailable): "TRY_AGAIN",
+		notary.ErrOverloaded:                                             "OVERLOADED",
+		fmt.Errorf("%w: mark", notary.ErrLogStopped):                     "LOG_STOPPED",
+		fmt.Errorf("%w: %w", notary.ErrUnavailable, notary.ErrStoreFull): "STORAGE_FULL",
+		fmt.Errorf("%w: io: /x", notary.ErrUnavailable):                  "TRY_AGAIN",
 	} {
 		fail = err
 		body, _ := protojson.Marshal(w.items()[0].GetEnvelope())
