@@ -3,11 +3,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,24 +24,49 @@ import (
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 )
 
-// newBench is a run over the real servers: notaryd is built here, Rekor's by
-// `make e2etools`.
-func newBench(t *testing.T) (*bench, *pool) {
-	t.Helper()
-	rekor, err := exec.LookPath("rekor-server")
+// program is notaryd, built once for all tests here.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "bench-test-")
 	if err != nil {
-		t.Fatalf("finding rekor-server (make e2etools builds it): %v", err)
+		return "", err
 	}
-	dir := t.TempDir()
-	b := &bench{
-		options: options{notaryd: filepath.Join(dir, "notaryd"), rekor: rekor, rounds: 1, duration: 3 * time.Second, quick: true},
-		out:     io.Discard, progress: io.Discard, scratch: dir, began: time.Now(),
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", b.notaryd, "./cmd/notaryd")
+	bin := filepath.Join(dir, "notaryd")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", bin, "./cmd/notaryd")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building notaryd: %v: %s", err, out)
+		return bin, fmt.Errorf("building notaryd: %w: %s", err, out)
 	}
+	return bin, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if bin, _ := program(); bin != "" {
+		_ = os.RemoveAll(filepath.Dir(bin))
+	}
+	os.Exit(code)
+}
+
+// programs are the servers: notaryd is built here, Rekor's by `make e2etools`.
+func programs(t *testing.T) (notaryd, rekor string) {
+	t.Helper()
+	notaryd, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rekor, err = exec.LookPath("rekor-server"); err != nil {
+		t.Fatalf("finding rekor-server (make e2etools builds it): %v", err)
+	}
+	return notaryd, rekor
+}
+
+// newBench is a run over the real servers, and a few statements for it.
+func newBench(t *testing.T) (*bench, *pool) {
+	t.Helper()
+	o := options{rounds: 1, duration: time.Second, quick: true}
+	o.notaryd, o.rekor = programs(t)
+	b := &bench{options: o, out: io.Discard, progress: io.Discard, scratch: t.TempDir(), began: time.Now(), result: &result{}}
+	var err error
 	if b.id, err = newIdentity(b.began); err != nil {
 		t.Fatal(err)
 	}
@@ -64,22 +95,8 @@ func TestLoad(t *testing.T) {
 			}
 		})
 	}
-	t.Run("for a time", func(t *testing.T) {
-		long, err := newPool(b.id, 20_000, 1, b.began)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := b.once(t.Context(), unary, long, 12)
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkFigures(t, f)
-		if f.All < int64(f.Receipts) || f.All > int64(long.size()) {
-			t.Errorf("got %d receipts measured and %d verified", f.Receipts, f.All)
-		}
-	})
-	if left, err := os.ReadDir(b.scratch); err != nil || len(left) != 1 {
-		t.Errorf("got %v (%v) left of the runs, want only the program that was built", left, err)
+	if left, err := os.ReadDir(b.scratch); err != nil || len(left) != 0 {
+		t.Errorf("got %v (%v) left of the runs, want nothing", left, err)
 	}
 }
 
@@ -157,6 +174,78 @@ func TestWrongAnswers(t *testing.T) {
 	})
 }
 
+// TestRun runs whole sections as `make bench` does, small ones.
+func TestRun(t *testing.T) {
+	notaryd, rekor := programs(t)
+	for _, c := range []struct {
+		name   string
+		flags  []string
+		ratios int
+	}{
+		{"a large log, made and kept", []string{"-only", "^large$", "-entries", "300", "-rounds", "1", "-time", "1s"}, 4},
+		{"offline", []string{"-only", "^offline$", "-quick"}, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			var out bytes.Buffer
+			flags := slices.Concat(c.flags, []string{"-notaryd", notaryd, "-rekor", rekor, "-dir", dir})
+			if err := run(t.Context(), flags, &out, io.Discard); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(filepath.Join(dir, "bench-*.json"))
+			if err != nil || len(files) != 1 {
+				t.Fatalf("got %v (%v), want one file of results", files, err)
+			}
+			text, err := os.ReadFile(files[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			var r result
+			if err := json.Unmarshal(text, &r); err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Ratios) != c.ratios {
+				t.Errorf("got the ratios %+v, want %d", r.Ratios, c.ratios)
+			}
+			for _, x := range r.Ratios {
+				if !strings.Contains(out.String(), x.Name) {
+					t.Errorf("the ratio %q is not printed in\n%s", x.Name, out.String())
+				}
+			}
+		})
+	}
+}
+
+// TestRatios holds the arithmetic of the table against numbers made up for it.
+func TestRatios(t *testing.T) {
+	r := &result{}
+	for _, x := range []float64{9, 10, 30} {
+		r.add(unary.name, 8192, figures{Rate: 100 * x, Server: 100, Generator: 100})
+		r.add(best.name, 8192, figures{Rate: 50 * x, Server: 300, Generator: 100})
+		r.pair(hashingName, pair{x, 10, 2 * x, 10})
+	}
+	want := map[string][2]string{
+		"unary / Rekor v2, 8,192 in flight":    {"2.00 below", "2.00 below"},
+		"hashing a folder / cores x sha256sum": {"1.00 PASS", "2.00 PASS"},
+	}
+	got := r.ratios()
+	if len(got) != len(want) {
+		t.Errorf("got %+v, want those that were measured", got)
+	}
+	for _, x := range got {
+		if w := want[x.Name]; x.verdict(x.Clock) != w[0] || x.verdict(x.CPU) != w[1] {
+			t.Errorf("%s: got %s and %s, want %v", x.Name, x.verdict(x.Clock), x.verdict(x.CPU), w)
+		}
+	}
+	most := ratio{Target: 2, Most: true}
+	if most.verdict(2) != "2.00 PASS" || most.verdict(2.1) != "2.10 above" || most.verdict(0) != "-" {
+		t.Error("a ceiling is judged like a floor")
+	}
+	if m := median([]float64{4, 1, 3, 2}); m != 2.5 || median(nil) != 0 {
+		t.Errorf("got the median %v, want 2.5", m)
+	}
+}
+
 // TestPool: every statement of a pool is another one, and renewing makes all of
 // them new.
 func TestPool(t *testing.T) {
@@ -187,7 +276,7 @@ func TestPool(t *testing.T) {
 }
 
 func TestBadOptions(t *testing.T) {
-	for _, args := range [][]string{{"-inflight", "0"}, {"-inflight", "1,x"}, {"-only", "("}, {"-rounds", "many"}, {"-nothing"}} {
+	for _, args := range [][]string{{"-inflight", "0"}, {"-inflight", "1,x"}, {"-only", "("}, {"-rounds", "many"}, {"-entries", "0"}, {"-nothing"}} {
 		if _, err := parseOptions(args, io.Discard); err == nil {
 			t.Errorf("took %q", args)
 		}

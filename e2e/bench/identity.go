@@ -4,7 +4,9 @@ package main
 
 import (
 	"crypto"
+	"encoding/json"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -105,6 +107,30 @@ func (id *identity) complete() error {
 		return fmt.Errorf("invalid identity: got %d keys, want %d", len(id.keys), signers)
 	}
 	return nil
+}
+
+// loadIdentity reads the identity of a kept log.
+func loadIdentity(path string) (*identity, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	id := &identity{}
+	if err := json.Unmarshal(text, id); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if id.Charter == nil {
+		return nil, fmt.Errorf("reading %s: it holds no charter", path)
+	}
+	return id, id.complete()
+}
+
+func (id *identity) save(path string) error {
+	text, err := json.MarshalIndent(id, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
 }
 
 func newKey(name string) (signingKey, error) {

@@ -222,8 +222,15 @@ func (l *load) run(ctx context.Context, server *process, warmUp, duration time.D
 		return figures{}, l.abort(wait, err)
 	}
 	l.phase.CompareAndSwap(warming, measuring)
-	if err := l.pause(ctx, duration); err != nil {
-		return figures{}, l.abort(wait, err)
+	// On a machine that is busy with others it may take longer until there is
+	// anything to tell.
+	for range 30 {
+		if err := l.pause(ctx, duration); err != nil {
+			return figures{}, l.abort(wait, err)
+		}
+		if l.measured.Load() > 0 {
+			break
+		}
 	}
 	l.phase.CompareAndSwap(measuring, ending)
 	after, err := takeSample(server)

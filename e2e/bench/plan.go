@@ -20,8 +20,10 @@ import (
 type options struct {
 	notaryd, rekor string // programs
 	dir            string // of results and of what is kept
+	source         string // of the main module
 	inFlight       []int
 	rounds         int
+	entries        int // of the large log
 	duration       time.Duration
 	quick          bool
 	only           *regexp.Regexp
@@ -34,9 +36,11 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.notaryd, "notaryd", "notaryd", "the notary's server")
 	f.StringVar(&o.rekor, "rekor", "rekor-server", "Rekor v2's POSIX server")
 	f.StringVar(&o.dir, "dir", ".cache/bench", "folder for logs while they are measured, and for the results")
+	f.StringVar(&o.source, "source", ".", "folder of the main module, whose benchmarks of the log are run")
 	f.BoolVar(&o.quick, "quick", false, "one short round of each, in about two minutes: an impression, not a measurement")
 	f.DurationVar(&o.duration, "time", 0, "how long each run is measured, after its warm-up (default 5s, quick 2s)")
 	f.IntVar(&o.rounds, "rounds", 0, "how often each run is repeated, the servers taking turns (default 3, quick 1)")
+	f.IntVar(&o.entries, "entries", 1_000_000, "entries of the large log, which is made once and kept")
 	levels := f.String("inflight", "", "comma-separated numbers of statements in flight (default 1,16,256,1024,8192)")
 	only := f.String("only", ".", "run the sections whose names match: "+strings.Join(sectionNames(), ", "))
 	if err := f.Parse(args); err != nil {
@@ -45,6 +49,9 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	var err error
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return o, fmt.Errorf("-only: %w", err)
+	}
+	if o.entries < 1 {
+		return o, fmt.Errorf("-entries: got %d, want a positive number", o.entries)
 	}
 	o.defaults(levels)
 	for level := range strings.SplitSeq(*levels, ",") {
@@ -62,10 +69,10 @@ func (o *options) defaults(levels *string) {
 	if o.quick {
 		duration, rounds, all = 2*time.Second, 1, "1,256,1024,8192"
 	}
-	if o.duration == 0 {
+	if o.duration <= 0 {
 		o.duration = duration
 	}
-	if o.rounds == 0 {
+	if o.rounds <= 0 {
 		o.rounds = rounds
 	}
 	if *levels == "" {
@@ -84,7 +91,11 @@ func sections() []section {
 	return []section{
 		{"load", false, func(ctx context.Context, b *bench) error { return b.measureLoad(ctx) }},
 		{"rekor-defaults", true, func(ctx context.Context, b *bench) error { return b.measureDefaults(ctx) }},
+		{"proofs", false, func(ctx context.Context, b *bench) error { return b.measureProofs(ctx) }},
 		{"subjects", false, func(ctx context.Context, b *bench) error { return b.measureSubjects(ctx) }},
+		{"offline", false, func(ctx context.Context, b *bench) error { return b.measureOffline(ctx) }},
+		{"hashing", false, func(ctx context.Context, b *bench) error { return b.measureHashing(ctx) }},
+		{"large", true, func(ctx context.Context, b *bench) error { return b.measureLarge(ctx) }},
 	}
 }
 
@@ -103,7 +114,7 @@ type bench struct {
 	scratch       string
 	id            *identity
 	began         time.Time
-	result        result
+	result        *result
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -114,7 +125,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	b := &bench{options: o, out: stdout, progress: stderr, began: time.Now()}
+	b := &bench{options: o, out: stdout, progress: stderr, began: time.Now(), result: &result{}}
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return err
 	}

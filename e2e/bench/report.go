@@ -4,12 +4,9 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"slices"
-	"text/tabwriter"
 	"time"
 )
 
@@ -22,9 +19,37 @@ type result struct {
 	Cores   int       `json:"cores"`
 	Payload int       `json:"payloadBytes"`
 
+	// Bundle and Evidence are the bytes of one receipt.
+	Bundle   int `json:"receiptBytes"`
+	Evidence int `json:"evidenceBytes"`
+
 	Rows  []*row    `json:"rows"`
 	Clock []float64 `json:"bareP256PerSecond"`
 	CPU   []float64 `json:"bareP256PerCPUSecond"`
+	// Pairs are rates that were measured against each other in turns.
+	Pairs map[string][]pair `json:"pairs"`
+	// Starts are seconds until the large log was served, and Resident the MiB of
+	// the server then.
+	Large    int       `json:"largeLogEntries"`
+	Starts   []float64 `json:"largeLogStartSeconds"`
+	Resident []float64 `json:"largeLogResidentMiB"`
+	Ratios   []ratio   `json:"ratios"`
+}
+
+// pair is what we reached and what it is held against, by the clock and of CPU
+// time.
+type pair struct {
+	Ours     float64 `json:"ours"`
+	Other    float64 `json:"other"`
+	OursCPU  float64 `json:"oursOfCPU"`
+	OtherCPU float64 `json:"otherOfCPU"`
+}
+
+func (r *result) pair(name string, p pair) {
+	if r.Pairs == nil {
+		r.Pairs = map[string][]pair{}
+	}
+	r.Pairs[name] = append(r.Pairs[name], p)
 }
 
 // row is one server at one number in flight, with one figure a round.
@@ -36,7 +61,7 @@ type row struct {
 
 func (r *result) describe(b *bench) {
 	r.Began, r.Go, r.Cores = b.began.UTC(), runtime.Version(), cores
-	r.Machine = runtime.GOOS + "/" + runtime.GOARCH
+	r.Large, r.Machine = b.entries, runtime.GOOS+"/"+runtime.GOARCH
 }
 
 func (r *result) bare(byClock, byCPU float64) {
@@ -79,21 +104,6 @@ func median(all []float64) float64 {
 		return (all[n/2-1] + all[n/2]) / 2
 	}
 	return all[len(all)/2]
-}
-
-func (r *result) print(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "in flight\treceipts/s\tp50 ms\tp99 ms\tp99.9 ms\tserver us\tgenerator us\tpeak MiB\tothers %\t  ")
-	for _, row := range r.Rows {
-		m := row.median
-		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t  %s\n", row.InFlight,
-			m(func(f figures) float64 { return f.Rate }), m(func(f figures) float64 { return f.P50 }),
-			m(func(f figures) float64 { return f.P99 }), m(func(f figures) float64 { return f.P999 }),
-			m(func(f figures) float64 { return f.Server }), m(func(f figures) float64 { return f.Generator }),
-			m(func(f figures) float64 { return f.Peak }), m(func(f figures) float64 { return 100 * f.Others }), row.Name)
-	}
-	_ = w.Flush() // a terminal that went away cannot be told
-	fmt.Fprintf(out, "bare P-256 verification, one core: %.0f/s by the clock, %.0f/s of CPU time\n", median(r.Clock), median(r.CPU))
 }
 
 func (r *result) save(path string) error {

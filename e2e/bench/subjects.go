@@ -7,13 +7,17 @@ import (
 	"errors"
 )
 
-// manySubjects is the size of the statement that is held against a small one.
-const manySubjects = 1000
+// The statement of many subjects is held against one of a single subject.
+const (
+	manySubjects     = 1000
+	subjectsInFlight = 256
+	fewRow           = "notaryd unary, 1 subject"
+	manyRow          = "notaryd unary, 1,000 subjects"
+)
 
 // measureSubjects compares the server's CPU for statements of one subject and of
 // a thousand, all submitted once to one server, in turns.
 func (b *bench) measureSubjects(ctx context.Context) (err error) {
-	const inFlight = 256
 	few, many := 4000, 1000
 	if b.quick {
 		few, many = 1000, 250
@@ -32,20 +36,20 @@ func (b *bench) measureSubjects(ctx context.Context) (err error) {
 		for _, one := range []struct {
 			name            string
 			count, subjects int
-		}{{"notaryd, 1 subject", few, 1}, {"notaryd, 1,000 subjects", many, manySubjects}} {
+		}{{fewRow, few, 1}, {manyRow, many, manySubjects}} {
 			p, err := newPool(b.id, one.count, one.subjects, b.began)
 			if err != nil {
 				return err
 			}
-			if err := s.dial(connections(inFlight), p); err != nil {
+			if err := s.dial(connections(subjectsInFlight), p); err != nil {
 				return err
 			}
-			f, err := newLoad(s, p, inFlight, false).runAll(ctx, s.proc())
+			f, err := newLoad(s, p, subjectsInFlight, false).runAll(ctx, s.proc())
 			if err != nil {
 				return err
 			}
 			b.logf("%s: %.0f us of server CPU", one.name, f.Server)
-			b.result.add(one.name, inFlight, f)
+			b.result.add(one.name, subjectsInFlight, f)
 		}
 	}
 	return nil

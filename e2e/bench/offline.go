@@ -1,0 +1,174 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// archive is what a sponsor holds years later: receipts with their evidence, the
+// digests of the files, and the trust folder.
+type archive struct {
+	trust    *receipt.Trust
+	receipts []*notaryv1.Receipt
+	files    map[string][]receipt.File // by statement id
+}
+
+func offlineName(cores int) string {
+	return fmt.Sprintf("offline verifications a second, cores: %d", cores)
+}
+
+// measureOffline verifies distinct receipts from their bytes to the verdict, on
+// one core and on all, against bare signature verifications in turns.
+func (b *bench) measureOffline(ctx context.Context) error {
+	count := 4000
+	if b.quick {
+		count = 1000
+	}
+	a, err := b.collect(ctx, count)
+	if err != nil {
+		return err
+	}
+	for _, n := range []int{1, cores} {
+		previous := runtime.GOMAXPROCS(n)
+		err := b.offlineOn(a, n)
+		runtime.GOMAXPROCS(previous)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) offlineOn(a *archive, n int) error {
+	for range 2*b.rounds + 1 {
+		bare, bareCPU := parallelBare(n, 300*time.Millisecond)
+		rate, cpu, err := a.verifyAll(n)
+		if err != nil {
+			return err
+		}
+		b.logf("offline on %d cores: %.0f/s, bare P-256 %.0f/s", n, rate, bare)
+		b.result.pair(offlineName(n), pair{rate, bare, cpu, bareCPU})
+	}
+	return nil
+}
+
+// collect submits statements and keeps what a site would keep.
+func (b *bench) collect(ctx context.Context, count int) (*archive, error) {
+	p, err := newPool(b.id, count, 1, b.began)
+	if err != nil {
+		return nil, err
+	}
+	a := &archive{files: map[string][]receipt.File{}}
+	var mu sync.Mutex
+	v := unary
+	v.start = func(ctx context.Context, b *bench, dir string) (server, error) {
+		s, err := unary.start(ctx, b, dir)
+		if n, ok := s.(*notaryd); ok && err == nil {
+			a.trust = n.trust
+			n.keep = func(r *notaryv1.Receipt) {
+				mu.Lock()
+				defer mu.Unlock()
+				a.receipts = append(a.receipts, r)
+			}
+		}
+		return s, err
+	}
+	f, err := b.with(ctx, v, p, 1024, func(l *load, server *process) (figures, error) { return l.runAll(ctx, server) })
+	if err != nil {
+		return nil, err
+	}
+	if f.Receipts != count || len(a.receipts) != count {
+		return nil, fmt.Errorf("got %d receipts, want %d", len(a.receipts), count)
+	}
+	for i := range p.size() {
+		file, id, err := p.file(i)
+		if err != nil {
+			return nil, err
+		}
+		a.files[id] = []receipt.File{file}
+	}
+	b.result.Payload = p.length
+	b.result.Bundle, b.result.Evidence = len(a.receipts[0].GetBundle()), len(a.receipts[0].GetEvidence())
+	return a, nil
+}
+
+// file is what the i-th statement is about, and the statement's id.
+func (p *pool) file(i int) (receipt.File, string, error) {
+	st, err := trial.ParseStatement(p.payload(i))
+	if err != nil {
+		return receipt.File{}, "", err
+	}
+	f := receipt.File{Name: st.Subjects[0].Name, Size: 1}
+	_, err = hex.Decode(f.SHA256[:], []byte(st.Subjects[0].Digests[trial.DigestSHA256]))
+	return f, st.ID.String(), err
+}
+
+// verifyAll verifies every receipt once with one verifier that knows none of
+// them, and returns how many it did a second, by the clock and of CPU time.
+func (a *archive) verifyAll(n int) (byClock, byCPU float64, err error) {
+	v := receipt.NewVerifier(a.trust)
+	var g errgroup.Group
+	began, cpu := time.Now(), ownCPU()
+	for part := range n {
+		g.Go(func() error {
+			for i := part; i < len(a.receipts); i += n {
+				if err := a.verify(v, a.receipts[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return 0, 0, err
+	}
+	count := float64(len(a.receipts))
+	return count / time.Since(began).Seconds(), count / (ownCPU() - cpu).Seconds(), nil
+}
+
+func (a *archive) verify(v *receipt.Verifier, pb *notaryv1.Receipt) error {
+	r, err := receipt.Parse([]byte(pb.GetBundle()))
+	if err != nil {
+		return err
+	}
+	ev, err := receipt.ParseEvidence([]byte(pb.GetEvidence()))
+	if err != nil {
+		return err
+	}
+	if verdict := v.Verify(r, ev, a.files[pb.GetStatementId()]); !verdict.Verified {
+		return errors.New("a good receipt does not verify: " + verdict.Summary)
+	}
+	return nil
+}
+
+// parallelBare is bareP256 on n cores at once, together.
+func parallelBare(n int, d time.Duration) (byClock, byCPU float64) {
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	cpu := usage(unix.RUSAGE_SELF)
+	for range n {
+		wait.Go(func() {
+			rate, _ := bareP256(d)
+			mu.Lock()
+			defer mu.Unlock()
+			byClock += rate
+		})
+	}
+	wait.Wait()
+	spent := usage(unix.RUSAGE_SELF) - cpu
+	return byClock, byClock * d.Seconds() / spent.Seconds()
+}
