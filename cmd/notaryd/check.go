@@ -66,10 +66,15 @@ func markCommand(stdout io.Writer) *cobra.Command {
 		Short: "create store.markPath from the database, while no server runs",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStore(config, func(c *Config, s *store.Store) error {
+			return withStore(config, func(c *Config, s *store.Store) (err error) {
 				if c.Store.MarkPath == "" {
 					return usageError{errors.New("config has no store.markPath")}
 				}
+				lock, err := store.Lock(c.Store.Path) // a server would move the mark meanwhile
+				if err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, lock.Close()) }()
 				mark, _, err := s.LoadMark(cmd.Context())
 				if err != nil {
 					return err

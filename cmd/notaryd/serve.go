@@ -158,7 +158,7 @@ func (s *server) stop(ctx context.Context) error {
 	s.stopChecks()
 	<-s.checks
 	err := s.rpc.Shutdown(ctx)
-	return errors.Join(err, <-s.served, s.parts.log.Close(ctx), s.parts.store.Close())
+	return errors.Join(err, <-s.served, s.parts.log.Close(ctx), s.parts.store.Close(), s.parts.lock.Close())
 }
 
 func listen(ctx context.Context, c *Config) (l rpc.Listeners, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,6 +23,7 @@ import (
 // parts is an open notary without its listeners.
 type parts struct {
 	config  *Config
+	lock    io.Closer // of the database
 	store   *store.Store
 	log     *tesseralog.Log
 	service *notary.Service
@@ -67,7 +69,14 @@ func (p *parts) openStorage(ctx context.Context, log tesseralog.Config) (notary.
 	if settings.LogKey, err = receipt.ParseLogKey(vkey); err != nil {
 		return settings, fmt.Errorf("log key: %w", err)
 	}
-	if p.store, err = store.Open(c.Store.Path); err != nil {
+	lock, open := store.Lock, store.Open
+	if log.ReadOnly {
+		lock, open = store.LockShared, store.OpenReadOnly
+	}
+	if p.lock, err = lock(c.Store.Path); err != nil {
+		return settings, err
+	}
+	if p.store, err = open(c.Store.Path); err != nil {
 		return settings, err
 	}
 	log.Signer, log.Verifier = signer, settings.LogKey.Verifier()
@@ -105,6 +114,9 @@ func (p *parts) openLog(ctx context.Context, log tesseralog.Config) error {
 			return err
 		}
 		log.Marks = store.NewMarks(p.store, second)
+		if log.ReadOnly {
+			log.Marks = store.NewReadOnlyMarks(p.store, second)
+		}
 	}
 	var err error
 	if p.log, err = tesseralog.Open(ctx, log); err != nil {
@@ -143,6 +155,9 @@ func (p *parts) close(ctx context.Context) error {
 	}
 	if p.store != nil {
 		errs = append(errs, p.store.Close())
+	}
+	if p.lock != nil {
+		errs = append(errs, p.lock.Close())
 	}
 	return errors.Join(errs...)
 }

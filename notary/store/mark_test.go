@@ -235,6 +235,18 @@ func TestMarksInterrupted(t *testing.T) {
 			})
 		}
 	}
+	t.Run("read only", func(t *testing.T) {
+		s, f := newStore(t), newFileMark(t, notary.Mark{})
+		if err := s.AdvanceMark(t.Context(), notary.Mark{}, mark(8)); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok, err := NewReadOnlyMarks(s, f).LoadMark(t.Context()); err != nil || !ok || got != mark(8) {
+			t.Errorf("got %v, %v, %v, want %v", got, ok, err, mark(8))
+		}
+		if _, ok, err := f.LoadMark(t.Context()); err != nil || ok {
+			t.Errorf("the file was written: %v, %v", ok, err)
+		}
+	})
 	t.Run("completing fails", func(t *testing.T) {
 		s, f := newStore(t), newFileMark(t, notary.Mark{})
 		if err := s.AdvanceMark(t.Context(), notary.Mark{}, mark(8)); err != nil {

@@ -39,6 +39,8 @@ type PathMark interface {
 type Marks struct {
 	db     *Store
 	second PathMark
+	// readOnly leaves an interrupted step as it is.
+	readOnly bool
 	// mu keeps a load from completing a step that an advance of this process is
 	// taking.
 	mu sync.Mutex
@@ -48,6 +50,12 @@ var _ notary.MarkStore = (*Marks)(nil)
 
 // NewMarks combines the two. The caller closes db.
 func NewMarks(db *Store, second PathMark) *Marks { return &Marks{db: db, second: second} }
+
+// NewReadOnlyMarks combines the two and writes neither: a step that was interrupted
+// counts as taken.
+func NewReadOnlyMarks(db *Store, second PathMark) *Marks {
+	return &Marks{db: db, second: second, readOnly: true}
+}
 
 // LoadMark implements notary.MarkStore. It fails with ErrMarksDisagree, naming
 // the older copy and the entries that it lacks.
@@ -69,6 +77,8 @@ func (m *Marks) load(ctx context.Context) (notary.Mark, bool, error) {
 	switch {
 	case ok == okSecond && first.mark == second:
 		return second, ok, nil
+	case ok && second == first.previous && m.readOnly:
+		return first.mark, true, nil
 	case ok && second == first.previous:
 		if err := m.second.AdvanceMark(ctx, second, first.mark); err != nil {
 			return notary.Mark{}, false, fmt.Errorf("completing an interrupted step: %w", err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -58,7 +59,7 @@ func create(path string) error {
 
 // build makes an empty store of the newest schema in an empty file.
 func build(ctx context.Context, path string) error {
-	db, err := sql.Open("sqlite", dsn(path))
+	db, err := sql.Open("sqlite", dsn(path, readWrite))
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,15 @@ func build(ctx context.Context, path string) error {
 // file, one that is no store of the notary, and one of a newer schema. It does
 // what is cheap to find damage (Check does the rest): the header, the length of
 // the file, the schema and the small tables.
-func Open(path string) (*Store, error) {
+func Open(path string) (*Store, error) { return open(path, false) }
+
+// OpenReadOnly opens a store that nobody has open, to read and check it: the file
+// and its write-ahead log stay as they are, and every write fails. It refuses an
+// older schema. Where a crash left a write-ahead log, SQLite may make its index of
+// it, PATH-shm, anew.
+func OpenReadOnly(path string) (*Store, error) { return open(path, true) }
+
+func open(path string, readOnly bool) (*Store, error) {
 	abs, err := filepath.Abs(path)
 	if err == nil {
 		err = checkHeader(abs)
@@ -87,7 +96,7 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
-	s := &Store{path: abs}
+	s := &Store{path: abs, readOnly: readOnly}
 	if err := s.connect(); err != nil {
 		return nil, s.failed("opening store", err)
 	}
@@ -97,7 +106,20 @@ func Open(path string) (*Store, error) {
 	return s, nil
 }
 
+// readMode returns how a file is opened to be read only. SQLite takes an immutable
+// file as it is and writes nothing beside it, but does not look for a write-ahead
+// log.
+func readMode(path string) url.Values {
+	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
+		return url.Values{"mode": {"ro"}}
+	}
+	return url.Values{"mode": {"ro"}, "immutable": {"1"}}
+}
+
 func (s *Store) start(ctx context.Context) error {
+	if s.readOnly {
+		return s.startReadOnly(ctx)
+	}
 	if err := migrate(ctx, s.w, migrations); err != nil {
 		return err
 	}
@@ -115,6 +137,24 @@ func (s *Store) start(ctx context.Context) error {
 		if said != "ok" {
 			return fmt.Errorf("%w: table %s: %s", notary.ErrStoreDamaged, table, said)
 		}
+	}
+	return s.prepare(ctx)
+}
+
+// startReadOnly leaves the small tables to Check.
+func (s *Store) startReadOnly(ctx context.Context) error {
+	var version int
+	if err := s.r.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch want := len(migrations); {
+	case version > want:
+		return fmt.Errorf("%w: got schema %d, want %d", ErrNewerSchema, version, want)
+	case version < want:
+		return fmt.Errorf("%w: got schema %d, want %d; a start of the server brings it forward", ErrOlderSchema, version, want)
+	}
+	if err := s.checkSchema(ctx); err != nil {
+		return err
 	}
 	return s.prepare(ctx)
 }

@@ -15,6 +15,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"sync"
@@ -32,6 +33,9 @@ var (
 	ErrForeign = errors.New("not a store of the notary")
 	// ErrNewerSchema means that a later version of the notary wrote the file.
 	ErrNewerSchema = errors.New("store of a newer version")
+	// ErrOlderSchema means that an earlier version wrote a file that is opened for
+	// reading only.
+	ErrOlderSchema = errors.New("store of an older version")
 )
 
 // readers bounds the connections that read at a time. More would not read
@@ -42,7 +46,8 @@ const readers = 8
 // concurrent use. A context is honoured until a write begins: from then on it
 // runs to its end, so that its outcome is known.
 type Store struct {
-	path string
+	path     string
+	readOnly bool
 	// w is one connection: every write of the process queues for it, and other
 	// processes are held off by SQLite's own lock.
 	w *sql.DB
@@ -62,13 +67,14 @@ var _ notary.Store = (*Store)(nil)
 // Path returns the absolute path of the file.
 func (s *Store) Path() string { return s.path }
 
+var readWrite = url.Values{"mode": {"rw"}}
+
 // dsn returns the data source name of a connection. FULL makes every commit
 // reach the disk before it returns; secure_delete overwrites what is deleted;
 // defensive, dqs and trusted_schema keep a doctored file from running more than
 // our own statements.
-func dsn(path string, pragmas ...string) string {
+func dsn(path string, mode url.Values, pragmas ...string) string {
 	q := url.Values{
-		"mode":       {"rw"},
 		"_txlock":    {"immediate"},
 		"_dqs":       {"0"},
 		"_defensive": {"1"},
@@ -85,19 +91,24 @@ func dsn(path string, pragmas ...string) string {
 			"journal_size_limit(67108864)",
 		}, pragmas...),
 	}
+	maps.Copy(q, mode)
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode()}
 	return u.String()
 }
 
 // connect opens the two pools. Nothing is read yet.
 func (s *Store) connect() error {
+	mode := readWrite
+	if s.readOnly {
+		mode = readMode(s.path)
+	}
 	var err error
-	if s.w, err = sql.Open("sqlite", dsn(s.path, "cache_size(-65536)")); err != nil {
+	if s.w, err = sql.Open("sqlite", dsn(s.path, mode, "cache_size(-65536)")); err != nil {
 		return err
 	}
 	s.w.SetMaxOpenConns(1)
 	s.w.SetMaxIdleConns(1)
-	if s.r, err = sql.Open("sqlite", dsn(s.path, "cache_size(-16384)", "query_only(ON)")); err != nil {
+	if s.r, err = sql.Open("sqlite", dsn(s.path, mode, "cache_size(-16384)", "query_only(ON)")); err != nil {
 		return errors.Join(err, s.w.Close())
 	}
 	s.r.SetMaxOpenConns(readers)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -20,7 +21,13 @@ var tesseraLocks = []string{stateFolder + "/treeState.lock", stateFolder + "/pub
 // unlock the folder of a Log that Close gave up on.
 type heldLock int
 
+// noLock is what a folder that was never locked is read under.
+const noLock = heldLock(-1)
+
 func (h heldLock) Close() error {
+	if h == noLock {
+		return nil
+	}
 	if err := syscall.Close(int(h)); err != nil {
 		return fmt.Errorf("unlocking the log folder: %w", err)
 	}
@@ -40,6 +47,29 @@ func (f folder) lock() (heldLock, error) {
 	}
 	if err != nil {
 		return 0, errors.Join(err, held.Close())
+	}
+	return held, nil
+}
+
+// lockShared takes the folder for reading only, beside others who read, and makes
+// no file: a lock that is not there was never taken.
+func (f folder) lockShared() (heldLock, error) {
+	fd, err := syscall.Open(f.path(lockName), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noLock, nil
+	}
+	if err != nil {
+		return noLock, fmt.Errorf("opening the lock of the log folder %s: %w", f, err)
+	}
+	held := heldLock(fd)
+	err = lockError(string(f), syscall.Flock(fd, syscall.LOCK_SH|syscall.LOCK_NB))
+	if err == nil {
+		// The other kind, which Tessera takes, to learn that there is one.
+		whole := syscall.Flock_t{Type: syscall.F_RDLCK, Whence: io.SeekStart}
+		err = lockError(string(f), syscall.FcntlFlock(uintptr(fd), syscall.F_SETLK, &whole))
+	}
+	if err != nil {
+		return noLock, errors.Join(err, held.Close())
 	}
 	return held, nil
 }

@@ -57,8 +57,8 @@ type Config struct {
 	// CachedTiles bounds the full tiles held in memory, about 16 KiB each; 2,048,
 	// which covers the newest half million entries.
 	CachedTiles int
-	// ReadOnly opens the folder to read and to check it: nothing is signed,
-	// published, marked or added. Add fails with ErrReadOnly in the chain of
+	// ReadOnly opens the folder to read and to check it, beside others who read:
+	// nothing is signed, published, marked or added, and no file is made. Add fails with ErrReadOnly in the chain of
 	// notary.ErrLogStopped.
 	ReadOnly bool
 	// Warn is told what Tessera logs as a warning or an error, such as a full

@@ -68,7 +68,11 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	if _, err := os.Stat(files.path(stateFolder)); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s", ErrNoLog, c.Dir)
 	}
-	locked, err := files.lock()
+	take := files.lock
+	if c.ReadOnly {
+		take = files.lockShared
+	}
+	locked, err := take()
 	if err != nil {
 		return nil, err
 	}

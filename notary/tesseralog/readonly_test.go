@@ -2,6 +2,7 @@ package tesseralog
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -48,11 +49,38 @@ func TestReadOnly(t *testing.T) {
 	if _, err := Open(t.Context(), f.config()); !errors.Is(err, ErrInUse) {
 		t.Errorf("Open beside it: got %v, want ErrInUse", err)
 	}
+	other, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatalf("another reader: %v", err)
+	}
+	closeLog(t, other)
 	closeLog(t, l)
 	for name, content := range filesOf(t, f.config().Dir) {
 		if before[name] != content {
 			t.Errorf("%s changed", name)
 		}
+	}
+}
+
+// TestReadOnlyMakesNoFile reads a folder that came without its locks, as a copy may.
+func TestReadOnlyMakesNoFile(t *testing.T) {
+	f := newFixture(t)
+	f.fill(3)
+	c := f.config()
+	for _, name := range append([]string{lockName}, tesseraLocks...) {
+		if err := os.RemoveAll(folder(c.Dir).path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := filesOf(t, c.Dir)
+	c.ReadOnly = true
+	l, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l)
+	if after := filesOf(t, c.Dir); !maps.Equal(before, after) {
+		t.Errorf("got %d files, want the %d of before", len(after), len(before))
 	}
 }
 
