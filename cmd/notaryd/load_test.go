@@ -34,19 +34,22 @@ const loadReady = "ready\n"
 
 // load is what a load generator is told, as JSON.
 type load struct {
-	Address, CA, Token string
-	Key                []byte // PEM
-	Template           []byte // a payload: each statement gets other digests and another salt
-	Count, InFlight    int
-	Subjects           int  // in each statement, at least one
-	Stream             bool // SubmitStream, one on each connection
+	Address  string `json:"address"`
+	CA       string `json:"ca"`
+	Token    string `json:"token"`
+	Key      []byte `json:"key"`      // PEM
+	Template []byte `json:"template"` // a payload: each statement gets other digests and another salt
+	Count    int    `json:"count"`
+	InFlight int    `json:"inFlight"`
+	Subjects int    `json:"subjects"` // in each statement, at least one
+	Stream   bool   `json:"stream"`   // SubmitStream, one on each connection
 }
 
 // loadResult is what a load generator prints at the end.
 type loadResult struct {
-	Took      time.Duration
-	CPU       time.Duration
-	Latencies []time.Duration
+	Took      time.Duration   `json:"took"`
+	CPU       time.Duration   `json:"cpu"`
+	Latencies []time.Duration `json:"latencies"`
 }
 
 // callsPerConnection bounds the load on one connection as the server does.

@@ -232,15 +232,16 @@ var rowChecks = []rangeCheck{
 		FROM (SELECT idx, log_time, lag(log_time) OVER (ORDER BY idx) AS below FROM entries
 			WHERE idx >= (SELECT coalesce(max(idx), -1) FROM entries WHERE idx <= ?1) AND idx <= ?2)
 		WHERE below IS NOT NULL AND (log_time IS NULL OR log_time < below)`)},
-	{"entries", "idx", 1000, selects(`SELECT 'entry ' || e.idx || ': not found by the digest of its subject ' || b.pos
-		FROM entries e CROSS JOIN subjects b ON b.n = e.n
-		WHERE e.idx > ?1 AND e.idx <= ?2 AND b.algorithm = 'sha256'
-			AND NOT EXISTS (SELECT 1 FROM found f WHERE (f.digest, f.charter, f.idx) = (b.digest, e.charter, e.idx))`)},
+	{"entries", "idx", 1000, selects(`SELECT 'entry ' || e.idx || ': not found by the digest of its subject ' || j.key
+		FROM entries e CROSS JOIN statements s ON s.n = e.n CROSS JOIN json_each(s.subjects) j
+		WHERE e.idx > ?1 AND e.idx <= ?2 AND j.value ->> '$[1].sha256' IS NOT NULL AND NOT EXISTS (SELECT 1 FROM found f
+			WHERE (f.digest, f.charter, f.idx) = (unhex(j.value ->> '$[1].sha256'), e.charter, e.idx))`)},
 }
 
 const sqlFoundWrongly = `SELECT 'entry ' || f.idx || ': found by a digest that it does not have' FROM found f
-	WHERE f.digest > ?1 AND f.digest <= ?2 AND NOT EXISTS (SELECT 1 FROM entries e CROSS JOIN subjects b ON b.n = e.n
-		WHERE e.idx = f.idx AND e.charter = f.charter AND b.digest = f.digest AND b.algorithm = 'sha256')`
+	WHERE f.digest > ?1 AND f.digest <= ?2 AND NOT EXISTS (SELECT 1
+		FROM entries e CROSS JOIN statements s ON s.n = e.n CROSS JOIN json_each(s.subjects) j
+		WHERE e.idx = f.idx AND e.charter = f.charter AND unhex(j.value ->> '$[1].sha256') = f.digest)`
 
 // selects is a rangeCheck's read that is one query.
 func selects(query string) func(context.Context, *sql.Tx, int64, int64) ([]string, error) {

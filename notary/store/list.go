@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -100,18 +99,36 @@ func (l *lister) bound() (ok bool, err error) {
 }
 
 // firstSince returns the first index whose log time is at or after t, or one
-// beyond every index.
+// beyond every index. The log time never falls along the log, and entries of the
+// time before the first mark have none.
 func (l *lister) firstSince(t time.Time) (int64, error) {
 	micro := t.UnixMicro()
 	if t.Nanosecond()%1000 != 0 {
 		micro++ // stored times are whole: the next one is the first at or after t
 	}
-	index := int64(math.MaxInt64)
-	err := l.stmt(l.read.firstSince).QueryRowContext(l.ctx, micro).Scan(&index)
-	if errors.Is(err, sql.ErrNoRows) {
+	var last int64
+	if err := l.stmt(l.read.lastIndex).QueryRowContext(l.ctx).Scan(&last); err != nil {
+		return 0, err
+	}
+	timeFrom := l.stmt(l.read.timeFrom)
+	low, high := int64(0), last+1 // the index is low at least and high at most
+	for low < high {
+		middle := low + (high-low)/2
+		var index int64
+		var at sql.NullInt64
+		if err := timeFrom.QueryRowContext(l.ctx, middle).Scan(&index, &at); err != nil {
+			return 0, err
+		}
+		if at.Valid && at.Int64 >= micro {
+			high = middle
+		} else {
+			low = index + 1
+		}
+	}
+	if low > last {
 		return math.MaxInt64, nil
 	}
-	return index, err
+	return low, nil
 }
 
 // collect finds the lowest indexes of every source.
@@ -132,12 +149,12 @@ func (l *lister) collect() error {
 		return l.from(pathAll)
 	}
 	// No index is by site or kind alone: trials are few, so each is a source.
-	charters, err := l.charters()
+	charters, err := l.distinct(l.read.charters)
 	if err != nil {
 		return err
 	}
 	for _, charter := range charters {
-		if err := l.collectTrial(scope{charter: charter, allSites: true}); err != nil {
+		if err := l.collectTrial(scope{charter: present(charter), allSites: true}); err != nil {
 			return err
 		}
 	}
@@ -168,21 +185,39 @@ func (l *lister) collectTrial(sc scope) error {
 
 // fromSite adds a trial's statements of one site, or of all for "".
 func (l *lister) fromSite(charter []byte, site string) error {
-	if site != "" {
+	switch {
+	case site != "":
 		return l.fromOneSite(charter, site)
+	case l.q.Kind == "":
+		return l.from(pathTrial, charter)
 	}
-	if l.q.Kind != "" {
-		return l.from(pathTrialKind, charter, string(l.q.Kind))
+	sites, err := l.distinct(l.read.sites, charter)
+	if err != nil {
+		return err
 	}
-	return l.from(pathTrial, charter)
+	for _, site := range sites {
+		if err := l.from(pathTrialSiteKind, charter, string(site), l.q.Kind); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fromOneSite adds a trial's statements of one site; "" is the trial-wide ones.
 func (l *lister) fromOneSite(charter []byte, site string) error {
 	if l.q.Kind != "" {
-		return l.from(pathTrialSiteKind, charter, site, string(l.q.Kind))
+		return l.from(pathTrialSiteKind, charter, site, l.q.Kind)
 	}
-	return l.from(pathTrialSite, charter, site)
+	kinds, err := l.distinct(l.read.kinds, charter, site)
+	if err != nil {
+		return err
+	}
+	for _, kind := range kinds {
+		if err := l.from(pathTrialSiteKind, charter, site, string(kind)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // collectDigest adds a trial's statements about one file. They are few, so the
@@ -231,23 +266,23 @@ func (l *lister) from(p path, conditions ...any) error {
 	return nil
 }
 
-// charters returns every trial with a logged statement; the empty one is of the
-// time marks.
-func (l *lister) charters() ([][]byte, error) {
-	rows, err := l.stmt(l.read.charters).QueryContext(l.ctx)
+// distinct returns the charters of all trials (the empty one is of the time
+// marks), the sites of a trial or the kinds of a site.
+func (l *lister) distinct(prepared *sql.Stmt, of ...any) ([][]byte, error) {
+	rows, err := l.stmt(prepared).QueryContext(l.ctx, of...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var charters [][]byte
+	var values [][]byte
 	for rows.Next() {
-		var c []byte
-		if err := rows.Scan(&c); err != nil {
+		var v []byte
+		if err := rows.Scan(&v); err != nil {
 			return nil, err
 		}
-		charters = append(charters, present(c))
+		values = append(values, v)
 	}
-	return charters, rows.Err()
+	return values, rows.Err()
 }
 
 // fetch reads the records that were found, in log order.

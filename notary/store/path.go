@@ -8,8 +8,6 @@ type path int
 const (
 	pathAll              path = iota // none
 	pathTrial                        // charter
-	pathTrialSite                    // charter, site
-	pathTrialKind                    // charter, kind
 	pathTrialSiteKind                // charter, site, kind
 	pathAuthority                    // charter, site or "", kind or ""
 	pathDigest                       // digest, site or "", kind or ""
@@ -35,10 +33,6 @@ func (p path) query() string {
 		return entries(``, ``)
 	case pathTrial:
 		return entries(`INDEXED BY entries_trial`, ` AND e.charter = ?4`)
-	case pathTrialSite:
-		return entries(`INDEXED BY entries_trial_site`, ` AND e.charter = ?4 AND e.site = ?5`)
-	case pathTrialKind:
-		return entries(`INDEXED BY entries_trial_kind`, ` AND e.charter = ?4 AND e.kind = ?5`)
 	case pathTrialSiteKind:
 		return entries(`INDEXED BY entries_trial_site_kind`, ` AND e.charter = ?4 AND e.site = ?5 AND e.kind = ?6`)
 	case pathAuthority:

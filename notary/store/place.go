@@ -1,12 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/trialnotary/trialnotary/notary"
@@ -35,14 +36,8 @@ func (s *Store) Place(ctx context.Context, placed []notary.Placed) error {
 	}
 	what := fmt.Sprintf("placing %d statements", len(placed))
 	return s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
-		plain, err := s.locate(ctx, tx, rows)
-		if err != nil {
-			return err
-		}
-		if plain {
-			if plain, err = s.placeAll(ctx, tx, rows); err != nil || plain {
-				return err
-			}
+		if s.unplaced.take(rows) {
+			return s.placeNew(ctx, tx, rows)
 		}
 		return s.placeEach(ctx, tx, rows)
 	})
@@ -53,7 +48,7 @@ type entry struct {
 	id      trial.ID
 	index   int64
 	logTime sql.NullInt64 // microseconds since 1970
-	n       int64
+	new     unplaced      // of a statement that was never placed, or zero
 }
 
 func newEntry(p notary.Placed) (entry, error) {
@@ -64,62 +59,78 @@ func newEntry(p notary.Placed) (entry, error) {
 	return entry{id: p.ID, index: int64(p.Index), logTime: at}, err
 }
 
-// locate finds the number of every statement. plain tells that each is named
-// once and was never placed, which is every batch but those of a recovery.
-func (s *Store) locate(ctx context.Context, tx *sql.Tx, rows []entry) (plain bool, err error) {
-	whereIs := tx.StmtContext(ctx, s.write.whereIs)
-	plain = true
-	seen := make(map[trial.ID]bool, len(rows))
-	for i := range rows {
-		e := &rows[i]
-		var known sql.NullInt64
-		if err := whereIs.QueryRowContext(ctx, e.id[:]).Scan(&e.n, &known); errors.Is(err, sql.ErrNoRows) {
-			return false, fmt.Errorf("statement %s: %w", e.id, notary.ErrNotFound)
-		} else if err != nil {
-			return false, err
+// placeNew places statements that this process stored and never placed, from
+// what it remembers of them.
+func (s *Store) placeNew(ctx context.Context, tx *sql.Tx, rows []entry) error {
+	putEntry := tx.StmtContext(ctx, s.write.putNewEntry)
+	numbers := make([]int64, len(rows))
+	var found []foundRow
+	for i, e := range rows {
+		u := &e.new
+		numbers[i] = u.n
+		res, err := putEntry.ExecContext(ctx, e.index, u.n, e.logTime, u.charter, u.site, u.kind, u.authority)
+		if err == nil {
+			err = oneRow(res)
 		}
-		plain = plain && !known.Valid && !seen[e.id]
-		seen[e.id] = true
+		if err != nil {
+			return fmt.Errorf("statement %s at index %d: %w", e.id, e.index, err)
+		}
+		for _, d := range u.digests {
+			found = append(found, foundRow{d, u.charter, e.index})
+		}
 	}
-	return plain, nil
+	if err := s.putFound(ctx, tx, found); err != nil {
+		return err
+	}
+	return s.dropPending(ctx, tx, numbers)
 }
 
-// placeAll places a plain batch with one statement a table: row by row takes
-// twice as long. It changes nothing and returns false where an index is taken,
-// for placeEach to say which.
-func (s *Store) placeAll(ctx context.Context, tx *sql.Tx, rows []entry) (bool, error) {
-	list := []byte{'['}
-	for i, e := range rows {
-		if i > 0 {
-			list = append(list, ',')
+// foundRow is a row of the table found.
+type foundRow struct {
+	digest  [32]byte
+	charter []byte
+	index   int64
+}
+
+// putFound writes rows in the order of the table, so that those of a batch meet
+// each page once, and many at a time.
+func (s *Store) putFound(ctx context.Context, tx *sql.Tx, found []foundRow) error {
+	slices.SortFunc(found, func(a, b foundRow) int { return bytes.Compare(a.digest[:], b.digest[:]) })
+	many, one := tx.StmtContext(ctx, s.write.putFoundMany), tx.StmtContext(ctx, s.write.putFoundOne)
+	args := make([]any, 0, 3*foundRows)
+	for len(found) > 0 {
+		st, rows := one, 1
+		if len(found) >= foundRows {
+			st, rows = many, foundRows
 		}
-		list = append(list, '[')
-		list = append(strconv.AppendInt(list, e.index, 10), ',')
-		list = append(strconv.AppendInt(list, e.n, 10), ',')
-		if e.logTime.Valid {
-			list = strconv.AppendInt(list, e.logTime.Int64, 10)
-		} else {
-			list = append(list, "null"...)
+		args = args[:0]
+		for i := range found[:rows] {
+			f := &found[i]
+			args = append(args, f.digest[:], f.charter, f.index)
 		}
-		list = append(list, ']')
+		if _, err := st.ExecContext(ctx, args...); err != nil {
+			return fmt.Errorf("entering subjects: %w", err)
+		}
+		found = found[rows:]
 	}
-	text := string(append(list, ']'))
-	if _, err := tx.ExecContext(ctx, "SAVEPOINT plain"); err != nil {
-		return false, err
+	return nil
+}
+
+// dropPending takes statements off the pending ones, a run of numbers at a time.
+func (s *Store) dropPending(ctx context.Context, tx *sql.Tx, numbers []int64) error {
+	drop := tx.StmtContext(ctx, s.write.dropPending)
+	slices.Sort(numbers)
+	for from := 0; from < len(numbers); {
+		to := from + 1
+		for to < len(numbers) && numbers[to] == numbers[to-1]+1 {
+			to++
+		}
+		if _, err := drop.ExecContext(ctx, numbers[from], numbers[to-1]); err != nil {
+			return err
+		}
+		from = to
 	}
-	res, err := tx.StmtContext(ctx, s.write.putEntries).ExecContext(ctx, text)
-	if err != nil {
-		return false, err
-	}
-	if n, err := res.RowsAffected(); err != nil || n != int64(len(rows)) {
-		_, undo := tx.ExecContext(ctx, "ROLLBACK TO plain")
-		return false, errors.Join(err, undo)
-	}
-	if _, err := tx.StmtContext(ctx, s.write.putAllFound).ExecContext(ctx, text); err != nil {
-		return false, err
-	}
-	_, err = tx.StmtContext(ctx, s.write.dropAllPending).ExecContext(ctx, text)
-	return true, err
+	return nil
 }
 
 // placeEach places one statement after the other, whatever is known of each.
@@ -134,7 +145,9 @@ func (s *Store) placeEach(ctx context.Context, tx *sql.Tx, rows []entry) error {
 		unenter: tx.StmtContext(ctx, s.write.dropEntry),
 	}
 	for _, e := range rows {
-		if err := p.place(ctx, e); err != nil {
+		if err := p.place(ctx, e); errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("statement %s: %w", e.id, notary.ErrNotFound)
+		} else if err != nil {
 			return fmt.Errorf("statement %s at index %d: %w", e.id, e.index, err)
 		}
 	}
@@ -145,14 +158,14 @@ func (s *Store) placeEach(ctx context.Context, tx *sql.Tx, rows []entry) error {
 type placer struct{ where, entry, found, pending, time, unfound, unenter *sql.Stmt }
 
 func (p *placer) place(ctx context.Context, e entry) error {
-	// Read again: an earlier one of the batch may be the same statement.
+	var n int64
 	var known sql.NullInt64
-	if err := p.where.QueryRowContext(ctx, e.id[:]).Scan(&e.n, &known); err != nil {
+	if err := p.where.QueryRowContext(ctx, e.id[:]).Scan(&n, &known); err != nil {
 		return err
 	}
 	switch {
 	case !known.Valid:
-		if _, err := p.pending.ExecContext(ctx, e.n); err != nil {
+		if _, err := p.pending.ExecContext(ctx, n, n); err != nil {
 			return err
 		}
 	case known.Int64 < e.index:
@@ -161,23 +174,30 @@ func (p *placer) place(ctx context.Context, e entry) error {
 		_, err := p.time.ExecContext(ctx, e.logTime, e.index)
 		return err
 	default:
-		if _, err := p.unfound.ExecContext(ctx, e.n, known.Int64); err != nil {
+		if _, err := p.unfound.ExecContext(ctx, n, known.Int64); err != nil {
 			return err
 		}
 		if _, err := p.unenter.ExecContext(ctx, known.Int64); err != nil {
 			return err
 		}
 	}
-	res, err := p.entry.ExecContext(ctx, e.index, e.logTime, e.n)
+	res, err := p.entry.ExecContext(ctx, e.index, e.logTime, n)
 	if err != nil {
 		return err
 	}
-	if rows, err := res.RowsAffected(); err != nil {
+	if err := oneRow(res); err != nil {
 		return err
-	} else if rows == 0 {
-		return ErrIndexTaken
 	}
-	_, err = p.found.ExecContext(ctx, e.index, e.n)
+	_, err = p.found.ExecContext(ctx, e.index, n)
+	return err
+}
+
+// oneRow fails with ErrIndexTaken where no row was written.
+func oneRow(res sql.Result) error {
+	rows, err := res.RowsAffected()
+	if err == nil && rows == 0 {
+		err = ErrIndexTaken
+	}
 	return err
 }
 

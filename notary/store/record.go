@@ -5,8 +5,12 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/receipt"
@@ -55,31 +59,57 @@ func scanRecord(row scanner) (*notary.Record, error) {
 	return &r, nil
 }
 
-// readSubjects puts the rows of a statement's subjects together:
+// appendSubjects writes subjects as they are stored, digest names sorted, so that
+// equal statements make equal files. readSubjects is its inverse.
 //
-//	[[0,"sha256","adsl.json","5e88…"],[0,"tn-table-v1","adsl.json","9f86…"]]
+//	[["adsl.json",{"sha256":"5e88…","tn-table-v1":"9f86…"}]]
+//
+// By hand: statements about folders have thousands.
+func appendSubjects(b []byte, subjects []trial.Subject) ([]byte, error) {
+	var err error
+	b = append(b, '[')
+	for i, s := range subjects {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if b, err = jsontext.AppendQuote(append(b, '['), s.Name); err != nil {
+			return nil, err
+		}
+		b = append(b, ',')
+		open := byte('{')
+		for _, algorithm := range slices.Sorted(maps.Keys(s.Digests)) {
+			if b, err = jsontext.AppendQuote(append(b, open), algorithm); err != nil {
+				return nil, err
+			}
+			b = append(b, ':', '"')
+			b = append(append(b, s.Digests[algorithm]...), '"')
+			open = ','
+		}
+		b = append(b, '}', ']')
+	}
+	return append(b, ']'), nil
+}
+
 func readSubjects(text []byte) ([]trial.Subject, error) {
-	var rows [][4]any
-	if err := json.Unmarshal(text, &rows); err != nil {
+	var stored []storedSubject
+	if err := json.Unmarshal(text, &stored); err != nil {
 		return nil, err
 	}
-	var subjects []trial.Subject
-	last := math.Inf(-1)
-	for _, row := range rows {
-		pos, ok := row[0].(float64)
-		algorithm, ok1 := row[1].(string)
-		name, ok2 := row[2].(string)
-		digest, ok3 := row[3].(string)
-		if !ok || !ok1 || !ok2 || !ok3 {
-			return nil, fmt.Errorf("got row %v, want position, digest name, name and digest", row)
-		}
-		if pos != last {
-			subjects = append(subjects, trial.Subject{Name: name, Digests: make(map[string]string, 1)})
-			last = pos
-		}
-		subjects[len(subjects)-1].Digests[algorithm] = digest
+	if len(stored) == 0 {
+		return nil, nil
+	}
+	subjects := make([]trial.Subject, len(stored))
+	for i, s := range stored {
+		subjects[i] = trial.Subject(s)
 	}
 	return subjects, nil
+}
+
+type storedSubject trial.Subject
+
+// UnmarshalJSON reads a name and digests.
+func (s *storedSubject) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, &[2]any{&s.Name, &s.Digests})
 }
 
 // readTime is the inverse of timeValue.

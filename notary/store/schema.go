@@ -19,11 +19,16 @@ var migrations = []string{schema1}
 // schema1 holds a statement in three places, each written once:
 //
 //   - statements has the signed bytes and never changes, so that placing does
-//     not rewrite a row of kilobytes;
+//     not rewrite a row of kilobytes; its subjects are JSON, since a row for
+//     each made a statement about a folder cost hundreds of others;
 //   - pending has the statements that are not placed;
 //   - entries has the placed ones in log order, with copies of the columns that
 //     lists select by. The index in the log is the row's number, so each index
 //     below ends in it and gives log order without sorting.
+//
+// Every index is paid for by every statement. There is none by site or by kind
+// alone, nor by time: lists merge a trial's few sites or kinds, and the log time
+// never falls along the log.
 //
 // found leads from a file's SHA-256 to the log, also in log order. An absent ID
 // is an empty blob, a time is in microseconds since 1970 UTC.
@@ -43,17 +48,9 @@ CREATE TABLE statements (
 	key_hint     TEXT NOT NULL,
 	sig          BLOB NOT NULL,
 	payload_type TEXT NOT NULL,
-	payload      BLOB NOT NULL
+	payload      BLOB NOT NULL,
+	subjects     TEXT NOT NULL
 ) STRICT;
-
-CREATE TABLE subjects (
-	n         INTEGER NOT NULL REFERENCES statements ON DELETE CASCADE,
-	pos       INTEGER NOT NULL,
-	algorithm TEXT NOT NULL,
-	name      TEXT NOT NULL,
-	digest    BLOB NOT NULL CHECK (length(digest) = 32),
-	PRIMARY KEY (n, pos, algorithm)
-) STRICT, WITHOUT ROWID;
 
 CREATE TABLE registry (
 	n      INTEGER NOT NULL REFERENCES statements ON DELETE CASCADE,
@@ -77,11 +74,8 @@ CREATE TABLE entries (
 	authority INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX entries_trial ON entries (charter);
-CREATE INDEX entries_trial_site ON entries (charter, site);
-CREATE INDEX entries_trial_kind ON entries (charter, kind);
 CREATE INDEX entries_trial_site_kind ON entries (charter, site, kind);
 CREATE INDEX entries_authority ON entries (charter) WHERE authority = 1;
-CREATE INDEX entries_time ON entries (log_time);
 
 CREATE TABLE found (
 	digest  BLOB NOT NULL,

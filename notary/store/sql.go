@@ -4,47 +4,44 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 )
 
 // writeStatements run on the writer, always inside a transaction.
 type writeStatements struct {
-	lastNumber, putStatement, putSubject, putRegistry, putPending *sql.Stmt
-	whereIs, putEntry, putFound, dropPending, setTime             *sql.Stmt
-	putEntries, putAllFound, dropAllPending                       *sql.Stmt
-	dropFound, dropEntry, dropStatement                           *sql.Stmt
-	getMark, setMark, setMeta                                     *sql.Stmt
-	putRefusal, pruneRefusals                                     *sql.Stmt
+	lastNumber, putStatement, putRegistry, putPending *sql.Stmt
+	whereIs, putEntry, putNewEntry, setTime           *sql.Stmt
+	putFound, putFoundOne, putFoundMany               *sql.Stmt
+	dropPending, dropFound, dropEntry, dropStatement  *sql.Stmt
+	getMark, setMark, setMeta                         *sql.Stmt
+	putRefusal, pruneRefusals                         *sql.Stmt
 }
 
 const (
 	sqlLastNumber   = `SELECT coalesce(max(n), 0) FROM statements`
 	sqlPutStatement = `INSERT INTO statements (id, leaf, key_id, charter, site, kind, version, supersedes,
-		authority, signer, key_hint, sig, payload_type, payload)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
-	sqlPutSubject  = `INSERT INTO subjects (n, pos, algorithm, name, digest) VALUES (?, ?, ?, ?, ?)`
+		authority, signer, key_hint, sig, payload_type, payload, subjects)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 	sqlPutRegistry = `INSERT INTO registry (n, pos, number) VALUES (?, ?, ?)`
 	sqlPutPending  = `INSERT INTO pending (n) SELECT n FROM statements WHERE n > ?`
 
 	sqlWhereIs  = `SELECT s.n, e.idx FROM statements s LEFT JOIN entries e ON e.n = s.n WHERE s.id = ?`
 	sqlPutEntry = `INSERT INTO entries (idx, n, log_time, charter, site, kind, authority)
 		SELECT ?, n, ?, charter, site, kind, authority FROM statements WHERE n = ? ON CONFLICT (idx) DO NOTHING`
+	// What a new statement has comes from memory: reading its row again would be
+	// a third of the work.
+	sqlPutNewEntry = `INSERT INTO entries (idx, n, log_time, charter, site, kind, authority)
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (idx) DO NOTHING`
 	sqlPutFound = `INSERT OR IGNORE INTO found (digest, charter, idx)
-		SELECT b.digest, s.charter, ? FROM statements s CROSS JOIN subjects b ON b.n = s.n
-		WHERE s.n = ? AND b.algorithm = 'sha256'`
-	// A batch comes as [[index, n, log time], …].
-	sqlPutEntries = `INSERT INTO entries (idx, n, log_time, charter, site, kind, authority)
-		SELECT j.value ->> 0, s.n, j.value ->> 2, s.charter, s.site, s.kind, s.authority
-		FROM json_each(?) j CROSS JOIN statements s ON s.n = j.value ->> 1 WHERE true ON CONFLICT (idx) DO NOTHING`
-	sqlPutAllFound = `INSERT OR IGNORE INTO found (digest, charter, idx)
-		SELECT b.digest, s.charter, j.value ->> 0
-		FROM json_each(?) j CROSS JOIN statements s ON s.n = j.value ->> 1 CROSS JOIN subjects b ON b.n = s.n
-		WHERE b.algorithm = 'sha256'`
-	sqlDropAllPending = `DELETE FROM pending WHERE n IN (SELECT value ->> 1 FROM json_each(?))`
+		SELECT unhex(j.value ->> '$[1].sha256'), s.charter, ?1 FROM statements s CROSS JOIN json_each(s.subjects) j
+		WHERE s.n = ?2 AND j.value ->> '$[1].sha256' IS NOT NULL`
+	sqlPutFoundOne = `INSERT OR IGNORE INTO found (digest, charter, idx) VALUES (?, ?, ?)`
 
-	sqlDropPending = `DELETE FROM pending WHERE n = ?`
+	sqlDropPending = `DELETE FROM pending WHERE n BETWEEN ? AND ?`
 	sqlSetTime     = `UPDATE entries SET log_time = ? WHERE idx = ?`
 	sqlDropFound   = `DELETE FROM found WHERE (digest, charter, idx) IN
-		(SELECT b.digest, s.charter, ?2 FROM statements s CROSS JOIN subjects b ON b.n = s.n WHERE s.n = ?1)`
+		(SELECT unhex(j.value ->> '$[1].sha256'), s.charter, ?2
+			FROM statements s CROSS JOIN json_each(s.subjects) j WHERE s.n = ?1)`
 	sqlDropEntry     = `DELETE FROM entries WHERE idx = ?`
 	sqlDropStatement = `DELETE FROM statements WHERE n = ?`
 
@@ -61,17 +58,16 @@ const (
 // readStatements run on the readers.
 type readStatements struct {
 	get, byLeaf, pending, authority, markBefore, trials *sql.Stmt
-	getMark, getMeta, byIndexes, firstSince, charters   *sql.Stmt
+	getMark, getMeta, byIndexes                         *sql.Stmt
+	timeFrom, lastIndex, charters, sites, kinds         *sql.Stmt
 	users, userByToken, userByCert, refusals            *sql.Stmt
 	paths                                               [pathCount]*sql.Stmt
 }
 
-// recordColumns are what scanRecord reads. Subjects and numbers come as JSON, so
-// that a record is one row and one moment.
+// recordColumns are what scanRecord reads. Numbers come as JSON, so that a record
+// is one row and one moment.
 const recordColumns = `SELECT s.id, s.leaf, s.key_id, s.charter, s.site, s.kind, s.version, s.supersedes, s.authority,
-	s.signer, s.key_hint, s.sig, s.payload_type, s.payload, e.idx, e.log_time,
-	(SELECT json_group_array(json_array(b.pos, b.algorithm, b.name, lower(hex(b.digest))) ORDER BY b.pos)
-		FROM subjects b WHERE b.n = s.n),
+	s.signer, s.key_hint, s.sig, s.payload_type, s.payload, e.idx, e.log_time, s.subjects,
 	(SELECT json_group_array(r.number ORDER BY r.pos) FROM registry r WHERE r.n = s.n)`
 
 const (
@@ -82,14 +78,15 @@ const (
 		LEFT JOIN entries e ON e.n = s.n ORDER BY p.n`
 	sqlAuthority = recordColumns + ` FROM entries e INDEXED BY entries_authority CROSS JOIN statements s ON s.n = e.n
 		WHERE e.charter = ? AND e.authority = 1 ORDER BY e.idx`
-	sqlMarkBefore = recordColumns + ` FROM entries e INDEXED BY entries_trial_kind CROSS JOIN statements s ON s.n = e.n
+	sqlMarkBefore = recordColumns + ` FROM entries e INDEXED BY entries_trial CROSS JOIN statements s ON s.n = e.n
 		WHERE e.charter = x'' AND e.kind = 'time-mark' AND e.idx < ? ORDER BY e.idx DESC LIMIT 1`
 	sqlByIndexes = recordColumns + ` FROM json_each(?) j CROSS JOIN entries e ON e.idx = j.value
 		CROSS JOIN statements s ON s.n = e.n`
 	sqlTrials = `SELECT e.charter FROM registry r CROSS JOIN entries e ON e.n = r.n
 		WHERE r.number = ? AND e.charter <> x'' GROUP BY e.charter ORDER BY min(e.idx)`
 
-	sqlFirstSince = `SELECT idx FROM entries WHERE log_time >= ? ORDER BY log_time, idx LIMIT 1`
+	sqlTimeFrom  = `SELECT idx, log_time FROM entries WHERE idx >= ? ORDER BY idx LIMIT 1`
+	sqlLastIndex = `SELECT coalesce(max(idx), -1) FROM entries`
 	// Each step is one search for the next larger charter: DISTINCT would read
 	// the whole index.
 	sqlCharters = `WITH RECURSIVE c (charter) AS (
@@ -97,7 +94,24 @@ const (
 			UNION ALL
 			SELECT (SELECT min(e.charter) FROM entries e WHERE e.charter > c.charter) FROM c WHERE c.charter IS NOT NULL
 		) SELECT charter FROM c WHERE charter IS NOT NULL`
+	sqlSites = `WITH RECURSIVE c (site) AS (
+			SELECT min(site) FROM entries INDEXED BY entries_trial_site_kind WHERE charter = ?1
+			UNION ALL
+			SELECT (SELECT min(e.site) FROM entries e INDEXED BY entries_trial_site_kind
+				WHERE e.charter = ?1 AND e.site > c.site) FROM c WHERE c.site IS NOT NULL
+		) SELECT site FROM c WHERE site IS NOT NULL`
+	sqlKinds = `WITH RECURSIVE c (kind) AS (
+			SELECT min(kind) FROM entries INDEXED BY entries_trial_site_kind WHERE charter = ?1 AND site = ?2
+			UNION ALL
+			SELECT (SELECT min(e.kind) FROM entries e INDEXED BY entries_trial_site_kind
+				WHERE e.charter = ?1 AND e.site = ?2 AND e.kind > c.kind) FROM c WHERE c.kind IS NOT NULL
+		) SELECT kind FROM c WHERE kind IS NOT NULL`
 )
+
+// foundRows is how many rows putFoundMany writes.
+const foundRows = 32
+
+var sqlPutFoundMany = sqlPutFoundOne + strings.Repeat(`, (?, ?, ?)`, foundRows-1)
 
 // item is one SQL text and where its statement is kept.
 type item struct {
@@ -107,10 +121,10 @@ type item struct {
 
 func (w *writeStatements) items() []item {
 	return []item{
-		{&w.lastNumber, sqlLastNumber}, {&w.putStatement, sqlPutStatement}, {&w.putSubject, sqlPutSubject},
+		{&w.lastNumber, sqlLastNumber}, {&w.putStatement, sqlPutStatement},
 		{&w.putRegistry, sqlPutRegistry}, {&w.putPending, sqlPutPending},
-		{&w.whereIs, sqlWhereIs}, {&w.putEntry, sqlPutEntry}, {&w.putFound, sqlPutFound},
-		{&w.putEntries, sqlPutEntries}, {&w.putAllFound, sqlPutAllFound}, {&w.dropAllPending, sqlDropAllPending},
+		{&w.whereIs, sqlWhereIs}, {&w.putEntry, sqlPutEntry}, {&w.putNewEntry, sqlPutNewEntry}, {&w.putFound, sqlPutFound},
+		{&w.putFoundOne, sqlPutFoundOne}, {&w.putFoundMany, sqlPutFoundMany},
 		{&w.dropPending, sqlDropPending}, {&w.setTime, sqlSetTime}, {&w.dropFound, sqlDropFound},
 		{&w.dropEntry, sqlDropEntry}, {&w.dropStatement, sqlDropStatement},
 		{&w.getMark, sqlGetMark}, {&w.setMark, sqlSetMark}, {&w.setMeta, sqlSetMeta},
@@ -122,7 +136,8 @@ func (r *readStatements) items() []item {
 	items := []item{
 		{&r.get, sqlGet}, {&r.byLeaf, sqlByLeaf}, {&r.pending, sqlPending}, {&r.authority, sqlAuthority},
 		{&r.markBefore, sqlMarkBefore}, {&r.trials, sqlTrials}, {&r.byIndexes, sqlByIndexes},
-		{&r.getMark, sqlGetMark}, {&r.getMeta, sqlGetMeta}, {&r.firstSince, sqlFirstSince}, {&r.charters, sqlCharters},
+		{&r.getMark, sqlGetMark}, {&r.getMeta, sqlGetMeta}, {&r.timeFrom, sqlTimeFrom}, {&r.lastIndex, sqlLastIndex},
+		{&r.charters, sqlCharters}, {&r.sites, sqlSites}, {&r.kinds, sqlKinds},
 		{&r.users, sqlUsers}, {&r.userByToken, sqlUserByToken}, {&r.userByCert, sqlUserByCert},
 		{&r.refusals, sqlRefusals},
 	}

@@ -3,11 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -31,6 +28,7 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) (held []trial
 		return nil, nil
 	}
 	what := fmt.Sprintf("storing %d statements", len(records))
+	var fresh []unplaced
 	err = s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
 		var last int64
 		if err := tx.StmtContext(ctx, s.write.lastNumber).QueryRowContext(ctx).Scan(&last); err != nil {
@@ -38,63 +36,61 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) (held []trial
 		}
 		p := putter{
 			statement: tx.StmtContext(ctx, s.write.putStatement),
-			subject:   tx.StmtContext(ctx, s.write.putSubject),
 			registry:  tx.StmtContext(ctx, s.write.putRegistry),
 		}
 		for _, r := range records {
-			fresh, err := p.put(ctx, r)
-			if err != nil {
+			n, err := p.put(ctx, r)
+			switch {
+			case err != nil:
 				return fmt.Errorf("statement %s: %w", r.ID, err)
-			}
-			if !fresh {
+			case n == 0:
 				held = append(held, r.ID)
+			default:
+				fresh = append(fresh, newUnplaced(r, n))
 			}
 		}
+		s.unplaced.add(fresh)
 		_, err := tx.StmtContext(ctx, s.write.putPending).ExecContext(ctx, last)
 		return err
 	})
 	if err != nil {
+		s.unplaced.remove(fresh)
 		return nil, err
 	}
 	return held, nil
 }
 
 // putter holds the statements of one transaction.
-type putter struct{ statement, subject, registry *sql.Stmt }
+type putter struct {
+	statement, registry *sql.Stmt
+	subjects            []byte // a buffer
+}
 
-// put returns false where the statement is held already.
-func (p *putter) put(ctx context.Context, r *notary.Record) (bool, error) {
+// put returns the statement's number, or 0 where it is held already.
+func (p *putter) put(ctx context.Context, r *notary.Record) (int64, error) {
+	var err error
+	if p.subjects, err = appendSubjects(p.subjects[:0], r.Subjects); err != nil {
+		return 0, err
+	}
 	res, err := p.statement.ExecContext(ctx, r.ID[:], r.LeafHash[:], r.KeyID[:], blob(r.Charter), r.Site, string(r.Kind),
 		r.Version, blob(r.Supersedes), r.Authority, present(r.SignerDER), r.Envelope.KeyID, present(r.Envelope.Sig),
-		r.Envelope.PayloadType, present(r.Envelope.Payload))
+		r.Envelope.PayloadType, present(r.Envelope.Payload), string(p.subjects))
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return false, err
+		return 0, err
 	}
 	n, err := res.LastInsertId()
 	if err != nil {
-		return false, err
-	}
-	for pos, subject := range r.Subjects {
-		// Sorted, so that equal statements make equal files.
-		for _, algorithm := range slices.Sorted(maps.Keys(subject.Digests)) {
-			digest, err := hex.DecodeString(subject.Digests[algorithm])
-			if err != nil {
-				return false, err
-			}
-			if _, err := p.subject.ExecContext(ctx, n, pos, algorithm, subject.Name, digest); err != nil {
-				return false, err
-			}
-		}
+		return 0, err
 	}
 	for pos, number := range r.Registry {
 		if _, err := p.registry.ExecContext(ctx, n, pos, number); err != nil {
-			return false, err
+			return 0, err
 		}
 	}
-	return true, nil
+	return n, nil
 }
 
 // checkRecord refuses what could not be read back as it was written. Whether the
@@ -180,6 +176,7 @@ func (s *Store) Drop(ctx context.Context, ids []trial.ID) error {
 			if index.Valid {
 				return fmt.Errorf("statement %s: %w, at index %d", id, ErrPlaced, index.Int64)
 			}
+			s.unplaced.remove([]unplaced{{id: id}})
 			if _, err := drop.ExecContext(ctx, n); err != nil {
 				return err
 			}

@@ -365,3 +365,74 @@ func TestMarkBefore(t *testing.T) {
 		}
 	}
 }
+
+// TestManySubjects places more subjects than one row of SQL writes, with names
+// that JSON has to escape, some of them without a SHA-256 of a file.
+func TestManySubjects(t *testing.T) {
+	s := newStore(t)
+	r := newRecord("folder", func(r *notary.Record) {
+		r.Subjects = nil
+		for i := range 3*foundRows + 5 {
+			digests := map[string]string{"sha256": fmt.Sprintf("%064x", i*7919)}
+			if i%10 == 3 {
+				digests = map[string]string{"tn-manifest-v1": fmt.Sprintf("%064x", i)}
+			}
+			r.Subjects = append(r.Subjects, trial.Subject{Name: fmt.Sprintf("a \"b\"\\c/<ä\u2028>/%d", i), Digests: digests})
+		}
+	})
+	putPlaced(t, s, 7, r)
+	for _, subject := range r.Subjects {
+		digest := subject.Digests["sha256"]
+		if digest == "" {
+			digest = subject.Digests["tn-manifest-v1"]
+		}
+		got, err := s.List(t.Context(), notary.Query{Digest: digest, After: -1, Limit: 2})
+		want := []*notary.Record{r}
+		if subject.Digests["sha256"] == "" {
+			want = nil
+		}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, %v, want %v", subject.Name, got, err, want)
+		}
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPlaceAfterReopening places what this process does not remember, alone and
+// beside what it does.
+func TestPlaceAfterReopening(t *testing.T) {
+	s := newStore(t)
+	old, older := newRecord("stored before"), newRecord("stored before as well")
+	if _, err := s.Put(t.Context(), []*notary.Record{old, older}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	fresh := newRecord("stored now")
+	if _, err := s.Put(t.Context(), []*notary.Record{fresh}); err != nil {
+		t.Fatal(err)
+	}
+	for _, batch := range [][]notary.Placed{{{ID: older.ID, Index: 1}}, {{ID: old.ID}, {ID: fresh.ID, Index: 2}}} {
+		if err := s.Place(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.List(t.Context(), notary.Query{After: -1, Limit: 9})
+	if err != nil || len(got) != 3 || got[0].ID != old.ID || got[1].ID != older.ID || got[2].ID != fresh.ID {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if err := s.Place(t.Context(), []notary.Placed{{ID: fresh.ID, Index: 2}}); err != nil {
+		t.Errorf("placing again: %v", err)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

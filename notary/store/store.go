@@ -58,6 +58,8 @@ type Store struct {
 	write writeStatements
 	read  readStatements
 
+	unplaced unplacedSet
+
 	closing sync.Once
 	closed  error
 }

@@ -185,7 +185,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"newer schema", run("PRAGMA user_version = 99"), ErrNewerSchema, "got schema 99"},
 		{"cut short", edit(func(b []byte) []byte { return b[:len(b)-1] }), notary.ErrStoreDamaged, "cut short"},
 		{"lacks a table", run("DROP TABLE refusals"), notary.ErrStoreDamaged, "table refusals is missing"},
-		{"lacks an index", run("DROP INDEX entries_time"), notary.ErrStoreDamaged, "index entries_time is missing"},
+		{"lacks an index", run("DROP INDEX entries_trial"), notary.ErrStoreDamaged, "index entries_trial is missing"},
 		{"has a trigger", run("CREATE TRIGGER t AFTER INSERT ON mark BEGIN DELETE FROM mark; END"), notary.ErrStoreDamaged, "trigger t is not ours"},
 		{"damaged mark", edit(func(b []byte) []byte {
 			page := rootPage(b, "mark")
