@@ -2,8 +2,10 @@ package trial
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxScan bounds what LooksLikeParticipantID reads, in bytes.
@@ -36,7 +38,7 @@ func LooksLikeParticipantID(s string) bool {
 	if len(s) > maxScan {
 		s = s[:maxScan]
 	}
-	if !strings.ContainsAny(s, "0123456789") {
+	if !mayName(s) {
 		return false
 	}
 	if participantBirth.MatchString(s) {
@@ -45,6 +47,40 @@ func LooksLikeParticipantID(s string) bool {
 	s = notParticipant.ReplaceAllString(s, " ")
 	return participantWords.MatchString(s) || participantShapes.MatchString(s)
 }
+
+// participantHints are what participantWords and participantBirth begin with, in
+// lower case.
+var participantHints = []string{
+	"subj", "patient", "participant", "proband", "screening", "scrn", "randomi", "mrn", "medical record",
+	"dob", "date of birth", "born", "birth", "brthdt",
+}
+
+// mayName tells whether the expressions can match at all: most names have no
+// word for a participant and no two numbers side by side, and every submission
+// passes here.
+func mayName(s string) bool {
+	digits, pairs, ascii := false, false, true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isDigit(c):
+			digits = true
+		case c == '-' || c == '_' || c == '/':
+			pairs = pairs || i > 0 && isDigit(s[i-1]) && i+1 < len(s) && isDigit(s[i+1])
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+	}
+	if !digits || pairs {
+		return digits
+	}
+	if !ascii { // some letters beyond ASCII fold to one of it
+		return true
+	}
+	lower := strings.ToLower(s)
+	return slices.ContainsFunc(participantHints, func(hint string) bool { return strings.Contains(lower, hint) })
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // ParticipantWarnings returns the places in a statement where free text or a
 // name looks like a participant's id: see [LooksLikeParticipantID]. Of a long
