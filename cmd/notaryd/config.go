@@ -92,6 +92,38 @@ type LimitsConfig struct {
 	// InFlight is the number of submissions that may wait for the log at once;
 	// above it callers are told to come back. Default: 16384.
 	InFlight int `yaml:"inFlight"`
+
+	// A negative value of a limit below is no limit. An address is an IPv4
+	// address or an IPv6 /64.
+
+	// Connections and AddressConnections bound the open connections of the gRPC
+	// and HTTP listeners, in total and from one address. When all are taken, the
+	// address with the most gives way to one with less. Default: 4096 and 1024.
+	Connections        int `yaml:"connections"`
+	AddressConnections int `yaml:"addressConnections"`
+	// UserRate bounds the calls of one user in a second, each statement of a
+	// stream counted. Default: 30000.
+	UserRate int `yaml:"userRate"`
+	// UserInFlight bounds the statements of one user that wait for the log at
+	// once; it belongs below inFlight. Default: three quarters of inFlight.
+	UserInFlight int `yaml:"userInFlight"`
+	// UserAuthority bounds those of them that are charters or key statements,
+	// which wait for each other. Default: 256.
+	UserAuthority int `yaml:"userAuthority"`
+	// UserReads bounds the other calls of one user at once, UserStreams its open
+	// streams. Default: 256 and 1024.
+	UserReads   int `yaml:"userReads"`
+	UserStreams int `yaml:"userStreams"`
+	// AddressRate bounds the calls without a user from one address in a second,
+	// such as reads of tiles; twice as many may come at once. Default: 1000.
+	AddressRate int `yaml:"addressRate"`
+	// AddressInFlight bounds them at once, and eight times as many from
+	// everywhere. Default: 32.
+	AddressInFlight int `yaml:"addressInFlight"`
+	// FailureRate bounds the wrong credentials from one address in a second; ten
+	// times as many may come at once. Default: 10.
+	FailureRate int `yaml:"failureRate"`
+
 	// MinFreeBytes is a reserve of free space on the volumes of log and database.
 	// Where it would be touched, no new statement is taken, those in flight end
 	// within it, and health says that the notary is not serving. Default:
@@ -188,14 +220,31 @@ func (c *Config) setDefaults() {
 			*d.field = d.value
 		}
 	}
-	if c.Limits.InFlight == 0 {
-		c.Limits.InFlight = 16384
-	}
 	if c.Limits.CheckShare == 0 {
 		c.Limits.CheckShare = 20
 	}
+	c.Limits.setDefaults()
 	if c.Limits.MinFreeBytes == 0 {
 		c.Limits.MinFreeBytes = 256 << 20
+	}
+}
+
+func (l *LimitsConfig) setDefaults() {
+	if l.InFlight == 0 {
+		l.InFlight = 16384
+	}
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&l.Connections, 4096}, {&l.AddressConnections, 1024},
+		{&l.UserRate, 30_000}, {&l.UserInFlight, max(1, l.InFlight/4*3)}, {&l.UserAuthority, 256},
+		{&l.UserReads, 256}, {&l.UserStreams, 1024},
+		{&l.AddressRate, 1000}, {&l.AddressInFlight, 32}, {&l.FailureRate, 10},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
 	}
 }
 

@@ -105,7 +105,7 @@ func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.
 	config := rpc.Config{
 		Service: service, Users: users{p.store}, Refusals: refusals{p.store}, Tiles: p.log,
 		Logger: logger, TilesClosed: c.TilesClosed, Clock: clock,
-		Limits: rpc.Limits{UserAge: c.Times.Users},
+		Limits: c.callLimits(),
 	}
 	if !c.TLS.Insecure {
 		certs, err := rpc.LoadCertificates(c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA)

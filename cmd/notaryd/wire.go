@@ -205,6 +205,17 @@ func toUser(u *store.User, err error) (*rpc.User, error) {
 	return out, nil
 }
 
+// callLimits are the limits of calls and connections.
+func (c *Config) callLimits() rpc.Limits {
+	l := c.Limits
+	return rpc.Limits{
+		MaxConnections: l.Connections, MaxAddressConnections: l.AddressConnections,
+		UserRate: l.UserRate, UserInFlight: l.UserInFlight, UserAuthority: l.UserAuthority,
+		UserReads: l.UserReads, UserStreams: l.UserStreams, UserAge: c.Times.Users,
+		AddressRate: l.AddressRate, AddressInFlight: l.AddressInFlight, FailureRate: l.FailureRate,
+	}
+}
+
 // refusals keeps refused calls in the store.
 type refusals struct{ *store.Store }
 

@@ -72,7 +72,7 @@ func TestTiles(t *testing.T) {
 func TestReasonList(t *testing.T) {
 	own := []trial.Reason{
 		reasonUnauthenticated, reasonNotPermitted, reasonNotFound, reasonReservedMetadata, reasonBadRequest, reasonBadPageToken,
-		reasonNotReceipt, reasonMessageTooLarge, reasonNoSuchPath, reasonMethod, reasonMediaType, reasonOverloaded, reasonLogStopped, reasonStorageFull,
+		reasonNotReceipt, reasonMessageTooLarge, reasonNoSuchPath, reasonMethod, reasonMediaType, reasonOverloaded, reasonRateLimited, reasonLogStopped, reasonStorageFull,
 		reasonUnavailable, reasonCancelled, reasonDeadline, reasonInternal,
 	}
 	want := slices.Concat(own, trial.Reasons())

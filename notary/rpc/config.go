@@ -92,6 +92,37 @@ type Limits struct {
 	ReadTimeout time.Duration
 	// IdleTimeout closes an idle connection: five minutes.
 	IdleTimeout time.Duration
+
+	// The limits below are for each user and for each address, an IPv4 address or
+	// an IPv6 /64. A negative one is no limit.
+
+	// MaxConnections and MaxAddressConnections bound the open connections of the
+	// gRPC and HTTP listeners together: 4,096, and 1,024 of one address. When all
+	// are taken, the address that has the most gives way to one that has less.
+	MaxConnections, MaxAddressConnections int
+	// UserRate bounds the calls a user makes in a second, each statement of a
+	// stream counted: 30,000, and as many at once.
+	UserRate int
+	// UserInFlight bounds the statements of a user that wait for the log: 12,288.
+	// It belongs below what the service takes in total, or one user can keep all
+	// others out.
+	UserInFlight int
+	// UserAuthority bounds those of them that are statements of authority, which
+	// wait for each other: 256.
+	UserAuthority int
+	// UserReads bounds a user's other calls in flight: 256. UserStreams bounds a
+	// user's open streams: 1,024.
+	UserReads, UserStreams int
+	// AddressRate bounds the calls and HTTP requests without a caller from one
+	// address in a second: 1,000, and twice as many at once. AddressInFlight
+	// bounds those in flight, and eight times as many from everywhere: 32 calls
+	// and as many streams.
+	AddressRate, AddressInFlight int
+	// FailureRate bounds the wrong credentials from one address in a second: 10,
+	// and 100 at once. Above it, only credentials that were good a moment ago are
+	// looked at.
+	FailureRate int
+
 	// UserAge is how long it is remembered who a credential belongs to: two
 	// seconds. A user that another process removed, or gave a grant to, is
 	// known as it was until then. Negative asks Users at every call.
@@ -116,6 +147,16 @@ func (l Limits) withDefaults() Limits {
 	l.CallTimeout = orDefault(l.CallTimeout, time.Minute)
 	l.ReadTimeout = orDefault(l.ReadTimeout, time.Minute)
 	l.IdleTimeout = orDefault(l.IdleTimeout, 5*time.Minute)
+	l.MaxConnections = orDefault(l.MaxConnections, 4096)
+	l.MaxAddressConnections = orDefault(l.MaxAddressConnections, 1024)
+	l.UserRate = orDefault(l.UserRate, 30_000)
+	l.UserInFlight = orDefault(l.UserInFlight, 12_288)
+	l.UserAuthority = orDefault(l.UserAuthority, 256)
+	l.UserReads = orDefault(l.UserReads, 256)
+	l.UserStreams = orDefault(l.UserStreams, 1024)
+	l.AddressRate = orDefault(l.AddressRate, 1000)
+	l.AddressInFlight = orDefault(l.AddressInFlight, 32)
+	l.FailureRate = orDefault(l.FailureRate, 10)
 	l.UserAge = orDefault(l.UserAge, 2*time.Second)
 	return l
 }

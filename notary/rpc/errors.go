@@ -51,7 +51,12 @@ func (s *Server) refuse(ctx context.Context, err error) *status.Status {
 	switch st.Code() {
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		s.log.Error("internal error", zap.String("request_id", c.id), zap.String("method", c.method), zap.Error(err))
+	case codes.ResourceExhausted:
+		// What is above a limit is logged with its call, and not kept.
 	case codes.Unavailable:
+		if errors.As(err, new(*limitError)) {
+			break
+		}
 		// Nobody was refused anything: the caller sends it again.
 		s.log.Warn("unavailable", zap.String("request_id", c.id), zap.String("method", c.method), zap.Error(err))
 	case codes.Canceled, codes.DeadlineExceeded:
@@ -75,10 +80,13 @@ func statementOf(err error) trial.ID {
 // toStatus is the one place where errors become statuses.
 func toStatus(err error, requestID string) *status.Status {
 	var refusal *trial.Refusal
+	var limit *limitError
 	var own interface{ GRPCStatus() *status.Status }
 	switch {
 	case errors.As(err, &refusal):
 		return refusalStatus(refusal)
+	case errors.As(err, &limit):
+		return statusOf(limit.reason, "", limit.detail, retryAfter(limit.wait))
 	case errors.Is(err, notary.ErrNotFound):
 		return statusOf(reasonNotFound, "", detailNotFound)
 	case errors.Is(err, notary.ErrNotReceipt):

@@ -29,6 +29,8 @@ type fakeService struct {
 
 	// before is asked first by Submit; it may block, fail or panic.
 	before func(ctx context.Context, payload []byte) error
+	// after is called once a submission was allowed; it may block.
+	after func(st *trial.Statement)
 	// fail is returned by every read.
 	fail error
 }
@@ -116,6 +118,9 @@ func (f *fakeService) Submit(ctx context.Context, env *trial.Envelope, allow not
 	}
 	if err := allow(st); err != nil {
 		return nil, err
+	}
+	if f.after != nil {
+		f.after(st)
 	}
 	if st.Predicate.Kind == trial.KindTimeMark {
 		return nil, &trial.Refusal{Reason: trial.ReasonKindNotAllowed, Path: "predicate.kind", Detail: "only the notary itself logs time marks"}

@@ -133,12 +133,12 @@ func (f *front) serve(w *statusWriter, r *http.Request) error {
 		return f.health(w, r)
 	case p == "/checkpoint" || strings.HasPrefix(p, "/tile/"):
 		name(r, "HTTP tiles")
-		return f.tiles(w, r)
+		return f.counted(w, r, f.tiles)
 	case strings.HasPrefix(p, "/v1/"):
 		return f.rpc(w, r)
 	default:
 		name(r, "HTTP page")
-		return f.page(w, r)
+		return f.counted(w, r, f.page)
 	}
 }
 
@@ -181,10 +181,11 @@ func printable(s string) bool {
 	return true
 }
 
-// onlyGet refuses every other method, and a GET that says more than its path.
+// onlyGet refuses every method but GET and HEAD, whose answer net/http sends
+// without its body, and a request that says more than its path.
 func onlyGet(r *http.Request) error {
-	if r.Method != http.MethodGet {
-		return &methodError{allow: http.MethodGet}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return &methodError{allow: "GET, HEAD"}
 	}
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return &trial.Refusal{Reason: trial.ReasonUnknownField, Detail: "this path has no query parameters"}
@@ -229,6 +230,20 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return body, nil
 }
 
+// counted answers what is no RPC and counts it while it lasts. A credential that
+// is presented must be right, here as everywhere.
+func (f *front) counted(w *statusWriter, r *http.Request, answer func(*statusWriter, *http.Request) error) error {
+	if _, err := f.frontCaller(r); err != nil {
+		return err
+	}
+	leave, err := f.limiter.enter(callOf(r.Context()), classRead)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return answer(w, r)
+}
+
 // frontCaller authenticates the caller of what is no RPC, by the same function
 // as the interceptors.
 func (f *front) frontCaller(r *http.Request) (*User, error) {
@@ -268,7 +283,8 @@ func (f *front) writeStatus(w *statusWriter, st *status.Status) {
 	}
 	for _, d := range st.Details() {
 		if retry, ok := d.(*errdetails.RetryInfo); ok {
-			h.Set("Retry-After", strconv.Itoa(int(retry.GetRetryDelay().AsDuration()/time.Second)))
+			seconds := (retry.GetRetryDelay().AsDuration() + time.Second - 1) / time.Second
+			h.Set("Retry-After", strconv.Itoa(max(1, int(seconds))))
 		}
 	}
 	w.WriteHeader(httpStatus(trial.Reason(reasonIn(st)), st.Code()))

@@ -71,9 +71,24 @@ func (f *front) rpc(w *statusWriter, r *http.Request) error {
 	if err := rt.checkQuery(r.URL.RawQuery); err != nil {
 		return err
 	}
+	// Who may not call cannot make the server hold a body. The in-process
+	// listener asks again; it counts nothing.
+	c := callOf(r.Context())
+	u, err := f.frontCaller(r)
+	if err != nil {
+		return err
+	}
+	if err := permit(c.method, u); err != nil {
+		return err
+	}
 	if rt.stream {
 		return f.lines(w, r)
 	}
+	leave, err := f.limiter.enter(c, classOf(c.method))
+	if err != nil {
+		return err
+	}
+	defer leave()
 	var body []byte
 	if rt.body == nil {
 		if err := noBody(r); err != nil {

@@ -85,6 +85,7 @@ func certName(state *tls.ConnectionState, now time.Time) (string, error) {
 // credential that is presented must be right, even where none is needed; of two
 // both must name the same user.
 func (s *Server) authenticate(ctx context.Context, cert string) (*User, error) {
+	address := callOf(ctx).address
 	values := metadata.ValueFromIncomingContext(ctx, authorizationKey)
 	if len(values) > 1 {
 		return nil, unauthenticated(detailTwice)
@@ -93,15 +94,16 @@ func (s *Server) authenticate(ctx context.Context, cert string) (*User, error) {
 	if len(values) == 1 {
 		hash, err := parseBearer(values[0])
 		if err != nil {
+			s.limiter.guessed(address)
 			return nil, unauthenticated(detailCredentials)
 		}
-		if byToken, err = known(s.cfg.Users.UserByToken(ctx, hash)); err != nil {
+		if byToken, err = s.lookUp(ctx, address, credential{token: hash}); err != nil {
 			return nil, err
 		}
 	}
 	if cert != "" {
 		var err error
-		if byCert, err = known(s.cfg.Users.UserByCert(ctx, cert)); err != nil {
+		if byCert, err = s.lookUp(ctx, address, credential{cert: cert}); err != nil {
 			return nil, err
 		}
 	}
@@ -112,6 +114,28 @@ func (s *Server) authenticate(ctx context.Context, cert string) (*User, error) {
 		return byToken, nil
 	}
 	return byCert, nil
+}
+
+// lookUp finds the user of a credential. An address that sent too many wrong ones
+// gets no further look-up, but for a credential that was good a moment ago:
+// whoever shares the address with a guesser goes on.
+func (s *Server) lookUp(ctx context.Context, address string, by credential) (*User, error) {
+	if cache, ok := s.cfg.Users.(*userCache); !ok || !cache.met(by) {
+		if err := s.limiter.mayGuess(address); err != nil {
+			return nil, err
+		}
+	}
+	var u *User
+	var err error
+	if by.cert != "" {
+		u, err = known(s.cfg.Users.UserByCert(ctx, by.cert))
+	} else {
+		u, err = known(s.cfg.Users.UserByToken(ctx, by.token))
+	}
+	if trial.ReasonOf(err) == reasonUnauthenticated {
+		s.limiter.guessed(address)
+	}
+	return u, err
 }
 
 // known turns a look-up of a user into an authenticated user or a refusal. A

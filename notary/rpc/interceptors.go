@@ -16,40 +16,23 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-// around surrounds a call. It is written once and used for unary calls and
-// streams alike, so that the two can never differ.
+// around surrounds a call. Every call is a stream here: see early.
 type around func(ctx context.Context, method string, next func(context.Context) error) error
 
 // interceptors returns the options of a gRPC server. From the outside in: the
 // call gets its id and is logged; errors become statuses; a panic becomes an
-// error; the caller is authenticated and the method permitted; the message is
-// looked at.
+// error; the caller is authenticated and the method permitted; the call is
+// counted against the caller's limits; the message is read and looked at.
 func (s *Server) interceptors(inProcess bool) []grpc.ServerOption {
 	chain := []around{s.observe, s.mapErrors, s.recoverPanic, s.admit(inProcess)}
-	var unary []grpc.UnaryServerInterceptor
+	if !inProcess { // there the HTTP front has counted the request
+		chain = append(chain, s.limited)
+	}
 	var stream []grpc.StreamServerInterceptor
 	for _, a := range chain {
-		unary = append(unary, a.unary())
 		stream = append(stream, a.stream())
 	}
-	unary = append(unary, s.unaryOnly)
-	stream = append(stream, streamOnly)
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...)}
-}
-
-func (a around) unary() grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		var resp any
-		err := a(ctx, info.FullMethod, func(ctx context.Context) error {
-			var err error
-			resp, err = handler(ctx, req)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		return resp, nil
-	}
+	return []grpc.ServerOption{grpc.ChainStreamInterceptor(append(stream, streamOnly)...), grpc.InTapHandle(s.bound)}
 }
 
 func (a around) stream() grpc.StreamServerInterceptor {
@@ -67,16 +50,6 @@ type contextStream struct {
 }
 
 func (s *contextStream) Context() context.Context { return s.ctx }
-
-// unaryOnly bounds a unary call in time and refuses unknown fields.
-func (s *Server) unaryOnly(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := refuseUnknown(req); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.CallTimeout)
-	defer cancel()
-	return handler(ctx, req)
-}
 
 // streamOnly refuses unknown fields in the messages of a stream.
 func streamOnly(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
@@ -109,6 +82,7 @@ func (s *Server) observe(ctx context.Context, method string, next func(context.C
 	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only if the connection is gone
 
 	err := next(ctx)
+	release(ctx)
 
 	st, _ := status.FromError(err)
 	took := time.Since(began)
@@ -124,6 +98,11 @@ func (s *Server) observe(ctx context.Context, method string, next func(context.C
 	}
 	if c.trace != "" {
 		fields = append(fields, zap.String("trace_id", c.trace))
+	}
+	if line, unlogged := s.limiter.logs(trial.Reason(reasonIn(st))); !line {
+		return err
+	} else if unlogged > 0 {
+		fields = append(fields, zap.Uint64("refused_unlogged", unlogged))
 	}
 	if err == nil {
 		s.log.Info("answered", fields...)

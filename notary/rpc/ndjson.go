@@ -32,15 +32,11 @@ func (f *front) lines(w *statusWriter, r *http.Request) error {
 	if err := contentType(r, ndjson); err != nil {
 		return err
 	}
-	// Who may not submit cannot make the server hold a body.
-	c := callOf(r.Context())
-	u, err := f.frontCaller(r)
+	leave, err := f.limiter.enter(callOf(r.Context()), classBatch)
 	if err != nil {
 		return err
 	}
-	if err := permit(c.method, u); err != nil {
-		return err
-	}
+	defer leave()
 	select {
 	case f.batches <- struct{}{}:
 		defer func() { <-f.batches }()

@@ -18,12 +18,16 @@ type rule struct {
 	anonymous bool
 	// roles lets authenticated callers in that hold one of them; nil is any.
 	roles []Role
+	// long calls have no bound in time.
+	long bool
 }
 
 var (
-	anyone  = rule{anonymous: true}
-	writers = rule{roles: []Role{RoleSponsor, RoleSite}}
-	readers = rule{roles: []Role{RoleSponsor, RoleSite, RoleAuditor}}
+	anyone      = rule{anonymous: true}
+	writers     = rule{roles: []Role{RoleSponsor, RoleSite}}
+	readers     = rule{roles: []Role{RoleSponsor, RoleSite, RoleAuditor}}
+	longWriters = rule{roles: writers.roles, long: true}
+	longAnyone  = rule{anonymous: true, long: true}
 	// markReaders are the readers, and for the notary's time marks anyone: the
 	// handlers refuse an anonymous caller everything else.
 	markReaders = rule{anonymous: true, roles: readers.roles}
@@ -32,7 +36,7 @@ var (
 // policy lists every method that the server has. What is not listed is refused.
 var policy = map[string]rule{
 	notaryv1.NotaryService_Submit_FullMethodName:           writers,
-	notaryv1.NotaryService_SubmitStream_FullMethodName:     writers,
+	notaryv1.NotaryService_SubmitStream_FullMethodName:     longWriters,
 	notaryv1.NotaryService_GetReceipt_FullMethodName:       markReaders,
 	notaryv1.NotaryService_GetStatement_FullMethodName:     markReaders,
 	notaryv1.NotaryService_ListStatements_FullMethodName:   readers,
@@ -45,7 +49,7 @@ var policy = map[string]rule{
 	// the public description of the API says.
 	grpc_health_v1.Health_Check_FullMethodName:                             anyone,
 	grpc_health_v1.Health_List_FullMethodName:                              anyone,
-	grpc_health_v1.Health_Watch_FullMethodName:                             anyone,
+	grpc_health_v1.Health_Watch_FullMethodName:                             longAnyone,
 	reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName:      anyone,
 	reflectionv1alpha.ServerReflection_ServerReflectionInfo_FullMethodName: anyone,
 }

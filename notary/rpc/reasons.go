@@ -24,6 +24,7 @@ const (
 	reasonMethod           trial.Reason = "METHOD_NOT_ALLOWED"
 	reasonMediaType        trial.Reason = "UNSUPPORTED_MEDIA_TYPE"
 	reasonOverloaded       trial.Reason = "OVERLOADED"
+	reasonRateLimited      trial.Reason = "RATE_LIMITED"
 	reasonLogStopped       trial.Reason = "LOG_STOPPED"
 	reasonStorageFull      trial.Reason = "STORAGE_FULL"
 	reasonUnavailable      trial.Reason = "TRY_AGAIN"
@@ -75,6 +76,7 @@ var reasonTable = []ReasonInfo{
 	{Reason: reasonMethod, Code: codes.Unimplemented, Meaning: "The HTTP path takes another method; Allow names it."},
 	{Reason: reasonMediaType, Code: codes.InvalidArgument, Meaning: "The HTTP body has another Content-Type or is compressed."},
 	{Reason: reasonOverloaded, Code: codes.Unavailable, Meaning: "Too much in flight. Send the same bytes again."},
+	{Reason: reasonRateLimited, Code: codes.ResourceExhausted, Meaning: "Too many calls, or wrong credentials, in a short time. Send the same bytes again after the time that RetryInfo says."},
 	{Reason: reasonLogStopped, Code: codes.Unavailable, Meaning: "The log takes no entries at present. Send the same bytes again."},
 	{Reason: reasonStorageFull, Code: codes.Unavailable, Meaning: "The notary's disk is full. Reads go on. Send the same bytes again later."},
 	{Reason: reasonUnavailable, Code: codes.Unavailable, Meaning: "The notary cannot answer now, or is shutting down; a submission may have been logged. Send the same bytes again."},

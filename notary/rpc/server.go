@@ -33,6 +33,8 @@ type Server struct {
 	batches  chan struct{} // a place for each newline-delimited body that is held
 	reauth   time.Duration // how long a stream trusts what it knows of its caller
 	probe    *health
+	limiter  *limiter
+	doors    *doors // of the gRPC and HTTP listeners
 
 	outside *grpc.Server // the gRPC listener
 	inside  *grpc.Server // the in-process listener, for the HTTP front alone
@@ -70,6 +72,10 @@ func (l Listeners) close() error {
 	return errors.Join(errs...)
 }
 
+// maxProbes bounds the connections of the health listener, and four times as
+// many the calls of one of them in flight.
+const maxProbes = 256
+
 // New makes a Server. Whoever made it calls Shutdown, also if Serve fails or is
 // never called.
 func New(cfg Config) (*Server, error) {
@@ -86,13 +92,18 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.cfg.Users = newUserCache(cfg.Users, cfg.Limits.UserAge)
 	s.probe = &health{service: cfg.Service, draining: s.notServing}
+	s.doors = newDoors(cfg.Limits.MaxConnections, cfg.Limits.MaxAddressConnections, cfg.Logger)
+	var err error
+	if s.limiter, err = newLimiter(cfg.Limits); err != nil {
+		return nil, err
+	}
 	var creds []grpc.ServerOption
 	if t := cfg.tlsConfig("h2"); t != nil {
 		creds = append(creds, grpc.Creds(credentials.NewTLS(t)))
 	}
 	s.outside = s.newGRPC(false, creds...)
 	s.inside = s.newGRPC(true)
-	s.probes = grpc.NewServer(s.limits()...)
+	s.probes = grpc.NewServer(append(s.limits(), grpc.MaxRecvMsgSize(4<<10), grpc.MaxConcurrentStreams(maxProbes/4))...)
 	grpc_health_v1.RegisterHealthServer(s.probes, s.probe)
 	if err := s.newWeb(); err != nil {
 		return nil, err
@@ -126,9 +137,9 @@ func (s *Server) newGRPC(inProcess bool, more ...grpc.ServerOption) *grpc.Server
 	}
 	options = append(options, s.interceptors(inProcess)...)
 	g := grpc.NewServer(append(options, more...)...)
-	notaryv1.RegisterNotaryServiceServer(g, &api{Server: s})
-	grpc_health_v1.RegisterHealthServer(g, s.probe)
-	reflection.Register(g)
+	notaryv1.RegisterNotaryServiceServer(registrar{g}, &api{Server: s})
+	grpc_health_v1.RegisterHealthServer(registrar{g}, s.probe)
+	reflection.Register(registrar{g})
 	return g
 }
 
@@ -192,9 +203,12 @@ func (s *Server) Serve(l Listeners) error {
 		})
 	}
 	serve("in process", s.pipe, s.inside.Serve)
-	serve("gRPC", l.GRPC, s.outside.Serve)
-	serve("health", l.Health, s.probes.Serve)
+	serve("gRPC", l.GRPC, func(l net.Listener) error { return s.outside.Serve(s.doors.behind(l)) })
+	serve("health", l.Health, func(l net.Listener) error {
+		return s.probes.Serve(newDoors(maxProbes, maxProbes/4, s.log).behind(l))
+	})
 	serve("HTTP", l.HTTP, func(l net.Listener) error {
+		l = s.doors.behind(l)
 		if s.web.TLSConfig != nil {
 			return s.web.ServeTLS(l, "", "")
 		}

@@ -185,7 +185,11 @@ func (s *submitStream) answer(ctx context.Context, req *notaryv1.SubmitStreamReq
 // recovery does not reach other goroutines.
 func (s *submitStream) guarded(ctx context.Context, req *notaryv1.SubmitStreamRequest) (done *submitted, err error) {
 	err = s.recoverPanic(ctx, callOf(ctx).method, func(ctx context.Context) error {
-		var err error
+		leave, err := s.limiter.enter(callOf(ctx), classSubmit)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		done, err = s.submit(ctx, req.GetEnvelope())
 		return err
 	})

@@ -55,10 +55,18 @@ func (a *api) submit(ctx context.Context, m *notaryv1.Envelope) (*submitted, err
 	var charter bool
 	var signed trial.Predicate
 	var warnings []string
+	leave := func() {}
+	defer func() { leave() }()
 	res, err := a.cfg.Service.Submit(ctx, env, func(st *trial.Statement) error {
 		id, charter, signed = st.ID, st.Predicate.Kind == trial.KindCharter, st.Predicate
 		if err := maySubmit(user, st); err != nil {
 			return err
+		}
+		if st.Predicate.Kind.Authority() {
+			var err error
+			if leave, err = a.limiter.waits(callOf(ctx)); err != nil {
+				return err
+			}
 		}
 		warnings = st.ParticipantWarnings()
 		return nil

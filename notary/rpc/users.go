@@ -53,9 +53,6 @@ type knownUser struct {
 // newUserCache returns users that are asked for again after age; with a
 // negative age they are asked for at every call.
 func newUserCache(users Users, age time.Duration) Users {
-	if age < 0 {
-		return users
-	}
 	known, err := lru.New[credential, knownUser](knownUsers)
 	if err != nil { // only for a size below 1
 		return users
@@ -86,6 +83,14 @@ func (c *userCache) GrantTrial(ctx context.Context, user string, charter trial.I
 	c.grants++
 	c.known.Purge() // trials are created rarely, and the rest is asked for again
 	return err
+}
+
+// met tells whether a credential was good when it was last asked for, however
+// long ago.
+func (c *userCache) met(by credential) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known.Contains(by)
 }
 
 func (c *userCache) find(ctx context.Context, by credential, ask func(context.Context) (*User, error)) (*User, error) {
