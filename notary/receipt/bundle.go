@@ -3,6 +3,7 @@ package receipt
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -90,8 +91,8 @@ func Build(e *trial.Envelope, key *trial.PublicKey, inc Inclusion, entry []byte,
 // and varies its white space on purpose.
 func (r *Receipt) marshal() []byte {
 	enc := base64.StdEncoding
-	envelope := r.Envelope.Marshal()
-	b := make([]byte, 0, 1024+enc.EncodedLen(len(r.Entry))+48*len(r.Path)+len(r.Checkpoint.Note)+len(r.Checkpoint.Note)/8+len(envelope))
+	envelope := enc.EncodedLen(len(r.Envelope.Payload)) + enc.EncodedLen(len(r.Envelope.Sig)) + 256
+	b := make([]byte, 0, 1024+enc.EncodedLen(len(r.Entry))+48*len(r.Path)+len(r.Checkpoint.Note)+len(r.Checkpoint.Note)/8+envelope)
 	b = append(b, bundleHead...)
 	b = appendJSONString(b, r.KeyHint)
 	b = append(b, bundleOuterIndex...)
@@ -120,7 +121,7 @@ func (r *Receipt) marshal() []byte {
 	b = append(b, bundleBody...)
 	b = enc.AppendEncode(b, r.Entry)
 	b = append(b, bundleEnvelope...)
-	b = append(b, envelope...)
+	b = r.Envelope.AppendText(b)
 	return append(b, bundleTail...)
 }
 
@@ -159,18 +160,25 @@ var errEntryDiffers = errors.New("the log entry is not the one of this statement
 
 // rebuildEntry checks that the entry in the receipt is that of its envelope and
 // returns the key that stands in it.
-func (r *Receipt) rebuildEntry() (*trial.PublicKey, error) {
-	key, err := r.Key()
+func (l *LogVerifier) rebuildEntry(r *Receipt) (*trial.PublicKey, error) {
+	key, err := l.entryKey(r.Entry)
 	if err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(Entry(r.Envelope, key), r.Entry) {
 		return nil, errEntryDiffers
 	}
-	if key.ID.String() != r.KeyHint {
+	if !hintIs(r.KeyHint, key) {
 		return nil, fmt.Errorf("the entry's key is %s, the receipt's hint says %s", key.ID, r.KeyHint)
 	}
 	return key, nil
+}
+
+// hintIs tells whether a receipt's hint is the key's id.
+func hintIs(hint string, key *trial.PublicKey) bool {
+	var text [64]byte
+	hex.Encode(text[:], key.ID[:])
+	return hint == string(text[:])
 }
 
 // checkpointFields compares what the bundle repeats of the checkpoint.

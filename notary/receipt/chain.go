@@ -34,6 +34,11 @@ type gathered struct {
 	asOf      []*trial.Envelope
 	err       error // an authority receipt that does not verify
 	marksErr  error
+	// roots holds the root of every tree that a checkpoint or a mark is about;
+	// forked tells that one of them has two.
+	roots  map[uint64]Hash
+	forked error
+	chain  *chain
 }
 
 // gather verifies every receipt of the trust folder and the evidence.
@@ -63,6 +68,8 @@ func (v *Verifier) gather(ev *Evidence) *gathered {
 	if g.marksErr == nil {
 		g.marksErr = g.marks.checkOrder()
 	}
+	g.compareRoots()
+	g.chain = v.chain(g)
 	return g
 }
 
@@ -104,22 +111,32 @@ func firstOfEach(all []*proven) []*proven {
 	})
 }
 
+func errForked(size uint64) error {
+	return fmt.Errorf("two signed trees of %d entries have different roots: the log was forked", size)
+}
+
 // checkForks compares every checkpoint in reach: one size has one root.
 func (g *gathered) checkForks(r *Receipt) error {
-	roots := map[uint64]Hash{r.Checkpoint.Size: r.Checkpoint.Root}
+	if other, ok := g.roots[r.Checkpoint.Size]; ok && other != r.Checkpoint.Root {
+		return errForked(r.Checkpoint.Size)
+	}
+	return g.forked
+}
+
+func (g *gathered) compareRoots() {
+	g.roots = map[uint64]Hash{}
 	for _, p := range slices.Concat(g.authority, g.marks) {
 		heads := []trial.TreeHead{{Size: p.receipt.Checkpoint.Size, Root: p.receipt.Checkpoint.Root}}
 		if p.mark != nil && p.mark.Size > 0 {
 			heads = append(heads, trial.TreeHead{Size: p.mark.Size, Root: p.mark.Root})
 		}
 		for _, h := range heads {
-			if other, ok := roots[h.Size]; ok && other != h.Root {
-				return fmt.Errorf("two signed trees of %d entries have different roots: the log was forked", h.Size)
+			if other, ok := g.roots[h.Size]; ok && other != h.Root && g.forked == nil {
+				g.forked = errForked(h.Size)
 			}
-			roots[h.Size] = h.Root
+			g.roots[h.Size] = h.Root
 		}
 	}
-	return nil
 }
 
 // key names what a fold depends on.
@@ -147,23 +164,15 @@ func (v *Verifier) chain(g *gathered) *chain {
 		return &chain{err: g.err}
 	}
 	key := g.key()
-	v.mu.Lock()
-	c, ok := v.chains[key]
-	v.mu.Unlock()
-	if ok {
+	if c, ok := v.chains.get(key); ok {
 		return c
 	}
-	c = &chain{}
+	c := &chain{}
 	if c.authority, c.err = v.fold(g, c); c.err != nil {
 		c.authority = nil
 	}
 	c.listErr = v.checkLists(g, c)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.chains) >= maxChains {
-		clear(v.chains)
-	}
-	v.chains[key] = c
+	v.chains.put(key, c)
 	return c
 }
 

@@ -218,23 +218,30 @@ func parseDecimal(s string) (uint64, error) {
 	return n, nil
 }
 
+var strictBase64 = base64.StdEncoding.Strict()
+
 // decodeBase64 reads padded standard base64 in its one spelling: the decoder
 // alone would skip newlines and stray bits of the last character.
-func decodeBase64(s string) ([]byte, error) {
-	raw, err := base64.StdEncoding.Strict().DecodeString(s)
-	if err != nil || base64.StdEncoding.EncodedLen(len(raw)) != len(s) {
+func decodeBase64[T string | []byte](s T) ([]byte, error) {
+	raw := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
+	n, err := strictBase64.Decode(raw, []byte(s))
+	if err != nil || base64.StdEncoding.EncodedLen(n) != len(s) {
 		return nil, errors.New("not canonical base64")
 	}
-	return raw, nil
+	return raw[:n], nil
 }
 
-func decodeHash(s string) (Hash, error) {
-	raw, err := decodeBase64(s)
-	if err != nil {
-		return Hash{}, err
+func decodeHash[T string | []byte](s T) (Hash, error) {
+	var buf [48]byte
+	if len(s) > base64.StdEncoding.EncodedLen(len(buf)) {
+		return Hash{}, fmt.Errorf("got %d characters of base64, want the %d of a hash", len(s), base64.StdEncoding.EncodedLen(len(Hash{})))
 	}
-	if len(raw) != len(Hash{}) {
-		return Hash{}, fmt.Errorf("got %d bytes, want %d", len(raw), len(Hash{}))
+	n, err := strictBase64.Decode(buf[:], []byte(s))
+	if err != nil || base64.StdEncoding.EncodedLen(n) != len(s) {
+		return Hash{}, errors.New("not canonical base64")
 	}
-	return Hash(raw), nil
+	if n != len(Hash{}) {
+		return Hash{}, fmt.Errorf("got %d bytes, want %d", n, len(Hash{}))
+	}
+	return Hash(buf[:n]), nil
 }

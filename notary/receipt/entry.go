@@ -1,12 +1,11 @@
 package receipt
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
 
-	"github.com/go-json-experiment/json"
 	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -34,7 +33,7 @@ const (
 func Entry(e *trial.Envelope, key *trial.PublicKey) []byte {
 	// Written by hand: the digest is what admission hashed anyway, and the
 	// protobuf and canonicalisation detour costs a hundred times as much.
-	digest := sha256.Sum256(e.PAE())
+	digest := e.Digest()
 	enc := base64.StdEncoding
 	size := len(entryHead) + len(entrySignature) + len(entryKey) + len(entryTail) +
 		enc.EncodedLen(len(digest)) + enc.EncodedLen(len(e.Sig)) + enc.EncodedLen(len(key.DER))
@@ -53,26 +52,33 @@ func LeafHash(entry []byte) Hash {
 	return Hash(rfc6962.DefaultHasher.HashLeaf(entry))
 }
 
-// entryPublicKey reads the key out of an entry. It is not strict: whoever uses
-// the key rebuilds the entry with it and compares.
+// entryKeyDER cuts the key's DER out of an entry of the form that Entry writes. It
+// looks at the pieces before it no closer than it needs: whoever uses the key
+// rebuilds the entry with it and compares.
+func entryKeyDER(entry []byte) ([]byte, error) {
+	rest, ok := bytes.CutPrefix(entry, []byte(entryHead))
+	for _, piece := range []string{entrySignature, entryKey} {
+		var found bool
+		_, rest, found = bytes.Cut(rest, []byte(piece))
+		ok = ok && found
+	}
+	der64, ok2 := bytes.CutSuffix(rest, []byte(entryTail))
+	if !ok || !ok2 {
+		return nil, errors.New("invalid entry: not a hashedrekord 0.0.2 in canonical JSON")
+	}
+	der, err := decodeBase64(der64)
+	if err != nil {
+		return nil, fmt.Errorf("invalid entry: reading its public key: %w", err)
+	}
+	return der, nil
+}
+
 func entryPublicKey(entry []byte) (*trial.PublicKey, error) {
-	var doc struct {
-		Spec struct {
-			Record struct {
-				Signature struct {
-					Verifier struct {
-						PublicKey struct {
-							RawBytes []byte `json:"rawBytes"`
-						} `json:"publicKey"`
-					} `json:"verifier"`
-				} `json:"signature"`
-			} `json:"hashedRekordV002"`
-		} `json:"spec"`
+	der, err := entryKeyDER(entry)
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(entry, &doc); err != nil {
-		return nil, errors.New("invalid entry: not the JSON of a hashedrekord 0.0.2")
-	}
-	key, err := trial.ParsePublicKeyDER(doc.Spec.Record.Signature.Verifier.PublicKey.RawBytes)
+	key, err := trial.ParsePublicKeyDER(der)
 	if err != nil {
 		return nil, fmt.Errorf("invalid entry: reading its public key: %w", err)
 	}

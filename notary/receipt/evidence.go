@@ -95,6 +95,13 @@ func texts(receipts []*Receipt) [][]byte {
 // BuildEvidence writes, and verifies nothing.
 func ParseEvidence(text []byte) (*Evidence, error) {
 	e, err := parseEvidence(text)
+	if err != nil && len(text) <= MaxEvidence {
+		if compact := withoutSpace(text); compact != nil {
+			if _, bad := parseEvidence(compact); bad == nil {
+				err = errReformatted
+			}
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("invalid evidence: %w", err)
 	}

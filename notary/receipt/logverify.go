@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
 
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -27,10 +27,22 @@ type LogVerifier struct {
 	keys   []LogKey
 	policy *Policy
 
-	mu sync.Mutex
 	// opened remembers notes by the SHA-256 of their bytes, good and bad: a note
-	// verifies or not once and for all. Guarded by mu.
-	opened map[[32]byte]*openedNote
+	// verifies or not once and for all.
+	opened memory[[32]byte, *openedNote]
+	// signers remembers the keys of entries by their DER: checking that a point
+	// is on the curve takes longer than proving an entry.
+	signers memory[string, *trial.PublicKey]
+	// last is the checkpoint of the last self-check: very many receipts in a row
+	// have the same one.
+	last atomic.Pointer[lastNote]
+}
+
+// lastNote is a checkpoint as it stands in a receipt.
+type lastNote struct {
+	quoted     []byte
+	checkpoint Checkpoint
+	opened     *openedNote
 }
 
 // openedNote is what a log's keys and its policy say of a checkpoint.
@@ -50,20 +62,21 @@ func NewLogVerifier(keys ...LogKey) (*LogVerifier, error) {
 }
 
 func newLogVerifier(keys []LogKey, p *Policy) *LogVerifier {
-	return &LogVerifier{keys: keys, policy: p, opened: map[[32]byte]*openedNote{}}
+	return &LogVerifier{
+		keys: keys, policy: p,
+		opened:  memory[[32]byte, *openedNote]{limit: maxRemembered},
+		signers: memory[string, *trial.PublicKey]{limit: maxRemembered},
+	}
 }
 
 // open verifies a checkpoint, or remembers that it did.
 func (l *LogVerifier) open(c Checkpoint) *openedNote {
 	// Not by the bytes themselves: notes that anyone may send are 128 KiB long.
 	id := sha256.Sum256(c.Note)
-	l.mu.Lock()
-	o, ok := l.opened[id]
-	l.mu.Unlock()
-	if ok {
+	if o, ok := l.opened.get(id); ok {
 		return o
 	}
-	o = &openedNote{}
+	o := &openedNote{}
 	_, n, err := parseCheckpoint(c.Note)
 	if err == nil {
 		err = n.verifyLog(c.Origin, l.keys)
@@ -71,13 +84,25 @@ func (l *LogVerifier) open(c Checkpoint) *openedNote {
 	if o.err = err; err == nil {
 		o.witnessed, o.witnessErr = l.policy.judge(n)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.opened) >= maxRemembered {
-		clear(l.opened)
-	}
-	l.opened[id] = o
+	l.opened.put(id, o)
 	return o
+}
+
+// entryKey returns the key that stands in an entry.
+func (l *LogVerifier) entryKey(entry []byte) (*trial.PublicKey, error) {
+	der, err := entryKeyDER(entry)
+	if err != nil {
+		return nil, err
+	}
+	if key, ok := l.signers.get(string(der)); ok {
+		return key, nil
+	}
+	key, err := entryPublicKey(entry)
+	if err != nil {
+		return nil, err
+	}
+	l.signers.put(string(der), key)
+	return key, nil
 }
 
 // logChecks is what a log's keys say of a receipt, check by check.
@@ -111,19 +136,18 @@ var errNotIncluded = errors.New("the proof does not lead from the entry to the c
 // checkpoint's root and size, verify the checkpoint.
 func (l *LogVerifier) check(r *Receipt) *logChecks {
 	c := &logChecks{}
-	c.key, c.entry = r.rebuildEntry()
-	l.checkPlace(r, c)
+	c.key, c.entry = l.rebuildEntry(r)
+	l.checkPlace(r, c, l.open(r.Checkpoint))
 	return c
 }
 
 // checkPlace checks where the entry stands.
-func (l *LogVerifier) checkPlace(r *Receipt, c *logChecks) {
+func (l *LogVerifier) checkPlace(r *Receipt, c *logChecks, o *openedNote) {
 	if r.OuterIndex != r.Index {
 		c.indexes = fmt.Errorf("the receipt has two indexes, %d and %d", r.OuterIndex, r.Index)
 	}
 	c.sizeRoot = r.checkpointFields()
 	c.inclusion = r.verifyInclusion()
-	o := l.open(r.Checkpoint)
 	c.checkpoint = o.err
 	if id := l.keys[0].ID(); c.checkpoint == nil && r.LogID != id {
 		c.checkpoint = fmt.Errorf("the receipt names the log key %x, want %x", r.LogID, id)
@@ -139,8 +163,8 @@ func (r *Receipt) verifyInclusion() error {
 	for i := range r.Path {
 		path[i] = r.Path[i][:]
 	}
-	leaf := rfc6962.DefaultHasher.HashLeaf(r.Entry)
-	err := proof.VerifyInclusion(rfc6962.DefaultHasher, r.Index, r.Checkpoint.Size, leaf, path, r.Checkpoint.Root[:])
+	leaf := treeHasher{}.HashLeaf(r.Entry)
+	err := proof.VerifyInclusion(treeHasher{}, r.Index, r.Checkpoint.Size, leaf, path, r.Checkpoint.Root[:])
 	if mismatch := (proof.RootMismatchError{}); errors.As(err, &mismatch) {
 		return errNotIncluded // the library's text prints both hashes byte by byte
 	}
@@ -150,31 +174,88 @@ func (r *Receipt) verifyInclusion() error {
 	return nil
 }
 
+// treeHasher is rfc6962.DefaultHasher with a third of its allocations, which
+// take longer than the hashing: a proof in a log of a million entries has twenty
+// hashes.
+type treeHasher struct{}
+
+func (treeHasher) EmptyRoot() []byte { return rfc6962.DefaultHasher.EmptyRoot() }
+
+func (treeHasher) Size() int { return sha256.Size }
+
+// SPEC: "MTH({d(0)}) = SHA-256(0x00 || d(0))" (RFC 6962, section 2.1).
+func (treeHasher) HashLeaf(leaf []byte) []byte {
+	h := sha256.New()
+	h.Write([]byte{rfc6962.RFC6962LeafHashPrefix})
+	h.Write(leaf)
+	return h.Sum(nil)
+}
+
+// SPEC: "MTH(D[n]) = SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))" (RFC 6962,
+// section 2.1).
+func (treeHasher) HashChildren(left, right []byte) []byte {
+	var b [1 + 2*sha256.Size]byte
+	b[0] = rfc6962.RFC6962NodeHashPrefix
+	copy(b[1:], left)
+	copy(b[1+sha256.Size:], right)
+	sum := sha256.Sum256(b[:])
+	return sum[:]
+}
+
 // SelfCheck verifies that text is the receipt of exactly this envelope: its
 // form, the entry rebuilt, indexes, size, root, inclusion and the checkpoint's
 // signature, the last once a checkpoint. It does not verify the envelope's
 // signature again, which admission did, and asks for no witness: issuing is
 // open, verifying is closed.
+//
+// It reads every byte of text, as Parse does, but compares the envelope and the
+// entry in place: what they must be is known.
 func (l *LogVerifier) SelfCheck(text []byte, e *trial.Envelope, key *trial.PublicKey) error {
-	r, err := Parse(text)
-	if err != nil {
-		return err
+	if len(text) > MaxReceipt {
+		return fmt.Errorf("invalid receipt: got %d bytes, want at most %d", len(text), MaxReceipt)
 	}
-	if r.Envelope.PayloadType != e.PayloadType || !bytes.Equal(r.Envelope.Payload, e.Payload) || !bytes.Equal(r.Envelope.Sig, e.Sig) {
-		return errors.New("the receipt holds another envelope")
+	s := scanner{text: text}
+	r := new(Receipt)
+	s.head(r)
+	o := l.checkpoint(&s, r)
+	s.entry(r)
+	bare := *e
+	bare.KeyID = ""
+	if envelope := s.envelopeText(); s.err == nil && (bare.PayloadType != trial.PayloadType || !bare.IsText(envelope)) {
+		s.failf("the receipt holds another envelope, or another spelling of it")
 	}
-	// The key is known: the entry is rebuilt with it and need not be read.
+	if s.err != nil {
+		return fmt.Errorf("invalid receipt: %w", s.err)
+	}
 	c := &logChecks{key: key}
 	if !bytes.Equal(Entry(e, key), r.Entry) {
 		c.entry = errEntryDiffers
 	}
-	if r.KeyHint != key.ID.String() {
+	if !hintIs(r.KeyHint, key) {
 		c.entry = errors.New("the receipt's hint is not the key's id")
 	}
-	l.checkPlace(r, c)
+	l.checkPlace(r, c, o)
 	c.witness = nil
 	if err := c.err(); err != nil {
 		return fmt.Errorf("the receipt does not verify: %w", err)
 	}
 	return nil
+}
+
+// checkpoint reads and verifies the checkpoint, or remembers that it did.
+func (l *LogVerifier) checkpoint(s *scanner, r *Receipt) *openedNote {
+	from := *s
+	quoted := s.quoted()
+	if last := l.last.Load(); s.err == nil && last != nil && bytes.Equal(last.quoted, quoted) {
+		r.Checkpoint = last.checkpoint
+		return last.opened
+	}
+	*s = from
+	s.signedNote(r)
+	if s.err != nil {
+		return nil
+	}
+	o := l.open(r.Checkpoint)
+	l.last.Store(&lastNote{quoted: bytes.Clone(quoted), checkpoint: r.Checkpoint, opened: o})
+	return o
 }

@@ -2,28 +2,71 @@ package receipt
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"math/bits"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-// Parse reads a receipt. It accepts the one spelling that Build writes: it
-// parses, marshals and compares the bytes, so unknown, repeated, reordered or
-// respelt fields are refused. It verifies nothing; the receipt keeps text.
+// Parse reads a receipt. It accepts the one spelling that Build writes, so
+// unknown, repeated, reordered or respelt fields are refused. It verifies
+// nothing; the receipt keeps text, which must not be changed.
 func Parse(text []byte) (*Receipt, error) {
+	r, err := parse(text)
+	if err != nil && reformatted(text) {
+		err = errReformatted
+	}
+	if err != nil {
+		return nil, fmt.Errorf("invalid receipt: %w", err)
+	}
+	return r, nil
+}
+
+// errReformatted is told apart because it happens to people who mean well.
+var errReformatted = errors.New("reformatted: not in its one spelling (was it opened and saved by an editor?); " +
+	"the file as it came, without added white space, is what verifies")
+
+// reformatted tells whether text is a receipt but for white space.
+func reformatted(text []byte) bool {
 	if len(text) > MaxReceipt {
-		return nil, fmt.Errorf("invalid receipt: got %d bytes, want at most %d", len(text), MaxReceipt)
+		return false
+	}
+	compact := withoutSpace(text)
+	if compact == nil {
+		return false
+	}
+	_, err := parse(compact)
+	return err == nil
+}
+
+// withoutSpace returns a JSON text without the white space between its tokens,
+// nil where there is none or it is no JSON.
+func withoutSpace(text []byte) []byte {
+	v := jsontext.Value(bytes.Clone(text))
+	if v.Compact() != nil || len(v) == len(text) {
+		return nil
+	}
+	return v
+}
+
+// parse accepts what marshal writes, without writing it again: every piece is
+// read in its one spelling. FuzzParse holds it against marshal.
+func parse(text []byte) (*Receipt, error) {
+	if len(text) > MaxReceipt {
+		return nil, fmt.Errorf("got %d bytes, want at most %d", len(text), MaxReceipt)
 	}
 	s := scanner{text: text}
-	r := s.bundle()
-	if s.err == nil {
-		s.err = sameSpelling(r.marshal(), text)
-	}
-	if s.err != nil {
-		return nil, fmt.Errorf("invalid receipt: %w", s.err)
-	}
+	r := new(Receipt)
+	s.head(r)
+	s.signedNote(r)
+	s.entry(r)
+	r.Envelope = s.envelope()
 	r.raw = text
-	return r, nil
+	return r, s.err
 }
 
 // scanner walks through the one spelling of a receipt: fixed pieces, and between
@@ -35,9 +78,8 @@ type scanner struct {
 	err  error
 }
 
-// bundle reads in the order of marshal.
-func (s *scanner) bundle() *Receipt {
-	r := &Receipt{Path: []Hash{}}
+// head reads in the order of marshal, up to the checkpoint.
+func (s *scanner) head(r *Receipt) {
 	s.piece(bundleHead)
 	r.KeyHint = string(s.value())
 	if _, err := trial.ParseKeyID(r.KeyHint); err != nil {
@@ -54,6 +96,7 @@ func (s *scanner) bundle() *Receipt {
 	s.piece(bundleSize)
 	r.Size = s.number("inclusionProof.treeSize")
 	s.piece(bundleHashes)
+	r.Path = make([]Hash, 0, min(bits.Len64(r.Size), maxPath))
 	for s.err == nil && s.at < len(s.text) && s.text[s.at] != ']' {
 		if len(r.Path) > 0 {
 			s.piece(",")
@@ -66,15 +109,16 @@ func (s *scanner) bundle() *Receipt {
 		}
 	}
 	s.piece(bundleCheckpoint)
-	r.Checkpoint = s.checkpoint()
+}
+
+// entry reads the log entry, up to the envelope.
+func (s *scanner) entry(r *Receipt) {
 	s.piece(bundleBody)
 	r.Entry = s.base64("canonicalizedBody")
 	if len(r.Entry) > MaxEntry {
 		s.failf("canonicalizedBody: got %d bytes, want at most %d", len(r.Entry), MaxEntry)
 	}
 	s.piece(bundleEnvelope)
-	r.Envelope = s.envelope()
-	return r
 }
 
 func (s *scanner) failf(format string, args ...any) {
@@ -121,7 +165,7 @@ func (s *scanner) number(name string) uint64 {
 }
 
 func (s *scanner) hash(name string) Hash {
-	h, err := decodeHash(string(s.value()))
+	h, err := decodeHash(s.value())
 	if err != nil {
 		s.failf("%s: %w", name, err)
 	}
@@ -129,35 +173,41 @@ func (s *scanner) hash(name string) Hash {
 }
 
 func (s *scanner) base64(name string) []byte {
-	b, err := decodeBase64(string(s.value()))
+	b, err := decodeBase64(s.value())
 	if err != nil {
 		s.failf("%s: %w", name, err)
 	}
 	return b
 }
 
-// checkpoint reads the signed note inside its JSON string, which escapes the
-// newline, the quotation mark and the backslash.
-func (s *scanner) checkpoint() Checkpoint {
-	s.piece(`"`)
-	var note []byte
-	for s.err == nil {
-		note = append(note, s.value()...)
-		if !endsInsideEscape(note) {
-			break
-		}
-		s.piece(`"`)
-		note = append(note, '"')
-	}
-	s.piece(`"`)
+// signedNote reads the checkpoint.
+func (s *scanner) signedNote(r *Receipt) {
+	note := s.unescape(s.quoted())
 	if s.err != nil {
-		return Checkpoint{}
+		return
 	}
-	c, err := ParseCheckpoint(unescape(note))
+	c, err := ParseCheckpoint(note)
 	if err != nil {
 		s.failf("%w", err)
 	}
-	return c
+	r.Checkpoint = c
+}
+
+// quoted steps over a JSON string and returns what stands between its quotation
+// marks.
+func (s *scanner) quoted() []byte {
+	s.piece(`"`)
+	from := s.at
+	for s.err == nil {
+		s.value()
+		if !endsInsideEscape(s.text[from:s.at]) {
+			break
+		}
+		s.piece(`"`)
+	}
+	inside := s.text[from:s.at]
+	s.piece(`"`)
+	return inside
 }
 
 // endsInsideEscape tells whether an odd number of backslashes stands at the end.
@@ -166,44 +216,68 @@ func endsInsideEscape(b []byte) bool {
 	return n%2 == 1
 }
 
-// unescape undoes appendJSONString. What that would not have written is left
-// standing, and the comparison of the spelling finds it.
-func unescape(b []byte) []byte {
+// unescape undoes appendJSONString and refuses what that would not have written.
+func (s *scanner) unescape(b []byte) []byte {
 	out := make([]byte, 0, len(b))
-	for i := 0; i < len(b); i++ {
-		if b[i] != '\\' || i+1 == len(b) {
-			out = append(out, b[i])
-			continue
+	for len(b) > 0 && s.err == nil {
+		n := bytes.IndexByte(b, '\\')
+		if n < 0 {
+			n = len(b)
 		}
-		i++
-		if b[i] == 'n' {
+		if bytes.IndexByte(b[:n], '\n') >= 0 {
+			s.failf("checkpoint: got a line break inside a JSON string")
+		}
+		out = append(out, b[:n]...)
+		if b = b[n:]; len(b) < 2 {
+			break
+		}
+		switch b[1] {
+		case 'n':
 			out = append(out, '\n')
-			continue
+		case '"', '\\':
+			out = append(out, b[1])
+		default:
+			s.failf("checkpoint: got the escape %q, want the shortest form", b[:2])
 		}
-		out = append(out, b[i])
+		b = b[2:]
 	}
 	return out
 }
 
-// envelope reads the DSSE envelope, which ends before the last brace.
-func (s *scanner) envelope() *trial.Envelope {
+// envelopeText returns the text of the DSSE envelope, which ends before the last
+// brace.
+func (s *scanner) envelopeText() []byte {
 	if s.err != nil {
 		return nil
 	}
-	body, ok := bytes.CutSuffix(s.text[s.at:], []byte(bundleTail))
+	text, ok := bytes.CutSuffix(s.text[s.at:], []byte(bundleTail))
 	if !ok {
 		s.failf("not the one spelling of a Sigstore bundle v0.3: the last brace is missing")
+	}
+	return text
+}
+
+func (s *scanner) envelope() *trial.Envelope {
+	text := s.envelopeText()
+	if s.err != nil {
 		return nil
 	}
-	e, err := trial.ParseEnvelope(body)
-	if err != nil {
-		s.failf("dsseEnvelope: %w", err)
-		return nil
+	e, err := trial.ParseEnvelopeText(text)
+	if err == nil {
+		return e
 	}
-	if e.KeyID != "" {
-		s.failf("dsseEnvelope: got a keyid, want none")
+	// Say what is wrong, not only that something is.
+	loose, looseErr := trial.ParseEnvelope(text)
+	switch {
+	case looseErr != nil:
+		err = looseErr
+	case loose.KeyID != "":
+		err = errors.New("got a keyid, want none")
+	default:
+		err = cmp.Or(sameSpelling(loose.Marshal(), text), err)
 	}
-	return e
+	s.failf("dsseEnvelope: %w", err)
+	return nil
 }
 
 // sameSpelling names the first place where text leaves the one spelling.

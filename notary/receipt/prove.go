@@ -29,22 +29,14 @@ type provenOrError struct {
 // prove verifies a receipt of the evidence, or remembers that it did.
 func (v *Verifier) prove(r *Receipt) (*proven, error) {
 	text := sha256.Sum256(r.raw)
-	v.mu.Lock()
-	known, ok := v.receipts[text]
-	v.mu.Unlock()
-	if ok {
+	if known, ok := v.receipts.get(text); ok {
 		return known.proven, known.err
 	}
 	p, err := v.proveNow(r)
 	if err == nil {
 		p.text = text
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.receipts) >= maxRemembered {
-		clear(v.receipts)
-	}
-	v.receipts[text] = provenOrError{p, err}
+	v.receipts.put(text, provenOrError{p, err})
 	return p, err
 }
 

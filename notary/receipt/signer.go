@@ -15,9 +15,9 @@ func (j *judgement) signer(g *gathered) {
 	if j.st.Predicate.Charter != j.v.trust.Charter {
 		j.failf(CheckCharter, "the statement is of the trial %s, the trust folder of %s", j.st.Predicate.Charter, j.v.trust.Charter)
 	} else {
-		j.passf(CheckCharter, "the statement is of the trust folder's trial")
+		j.pass(CheckCharter, "the statement is of the trust folder's trial")
 	}
-	c := j.v.chain(g)
+	c := g.chain
 	if c.err != nil {
 		j.signature(nil)
 		j.failf(CheckKeyEnrolled, "signer unproven: %v", c.err)
@@ -86,7 +86,7 @@ func (j *judgement) enrolled(s trial.Standing) {
 	if j.st.Predicate.Site != "" {
 		where = "site " + j.st.Predicate.Site
 	}
-	j.passf(CheckKeyEnrolled, "%s, %s, may sign %s (%s) since index %d", s.Name, j.verdict.Signer.Of(), j.st.Predicate.Kind, where, s.Since)
+	j.pass(CheckKeyEnrolled, s.Name+", "+j.verdict.Signer.Of()+", may sign "+string(j.st.Predicate.Kind)+" ("+where+") since index "+decimal(s.Since))
 }
 
 // revocations reports up to where revocations are known. Without the notary's
@@ -100,7 +100,7 @@ func (j *judgement) revocations(c *chain) {
 		j.skipf(CheckKeyNotRevoked, "no revocation known up to index %d, which is before this entry", c.upTo)
 	default:
 		j.verdict.AuthorityUpTo = c.upTo
-		j.passf(CheckKeyNotRevoked, "not revoked; revocations are known up to index %d", c.upTo)
+		j.pass(CheckKeyNotRevoked, "not revoked; revocations are known up to index "+decimal(c.upTo))
 	}
 }
 
@@ -111,7 +111,7 @@ func (j *judgement) period(c *chain) {
 	case c.untimed > 0:
 		j.skipf(CheckValidityPeriod, "validity period not checked: the log time of %d authority statements is not known", c.untimed)
 	default:
-		j.passf(CheckValidityPeriod, "the enrolment was valid at the log time")
+		j.pass(CheckValidityPeriod, "the enrolment was valid at the log time")
 	}
 }
 
@@ -121,7 +121,7 @@ func (j *judgement) charter() {
 	if j.st.ID != j.v.trust.Charter {
 		j.failf(CheckCharter, "the charter is that of the trial %s, the trust folder is of %s", j.st.ID, j.v.trust.Charter)
 	} else {
-		j.passf(CheckCharter, "the charter of the trust folder")
+		j.pass(CheckCharter, "the charter of the trust folder")
 	}
 	j.signature(j.v.trust.Sponsor)
 	a, err := trial.NewAuthority(j.st, j.r.Index)
@@ -131,7 +131,7 @@ func (j *judgement) charter() {
 	case j.st.Predicate.Signer.KeyID != j.v.trust.Sponsor.ID:
 		j.failf(CheckKeyEnrolled, "signer unproven: the charter is not signed by the sponsor's key of the trust folder")
 	default:
-		j.passf(CheckKeyEnrolled, "the sponsor's key of the trust folder")
+		j.pass(CheckKeyEnrolled, "the sponsor's key of the trust folder")
 		j.verdict.Signer = &Signer{KeyID: j.v.trust.Sponsor.ID, Name: a.SponsorName(), Organisation: a.SponsorName(),
 			OrganisationType: trial.OrganisationSponsor, Since: j.r.Index}
 	}

@@ -1,7 +1,6 @@
 package receipt
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -110,7 +109,7 @@ func (s *Signer) Of() string {
 	if s.OrganisationType == "" {
 		return s.Organisation
 	}
-	return fmt.Sprintf("%s (%s)", s.Organisation, s.OrganisationType)
+	return s.Organisation + " (" + string(s.OrganisationType) + ")"
 }
 
 // Verdict is the outcome of a verification.

@@ -2,7 +2,8 @@ package receipt
 
 import (
 	"fmt"
-	"sync"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -15,18 +16,19 @@ type Verifier struct {
 	trust *Trust
 	log   *LogVerifier
 
-	mu sync.Mutex
 	// receipts and chains are keyed by the SHA-256 of all that they depend on,
-	// within this trust folder. Guarded by mu.
-	receipts map[[32]byte]provenOrError
-	chains   map[[32]byte]*chain
+	// within this trust folder.
+	receipts memory[[32]byte, provenOrError]
+	chains   memory[[32]byte, *chain]
+	held     holding
 }
 
 // NewVerifier returns a Verifier for a trust folder.
 func NewVerifier(t *Trust) *Verifier {
 	return &Verifier{
 		trust: t, log: newLogVerifier(t.LogKeys, t.Policy),
-		receipts: map[[32]byte]provenOrError{}, chains: map[[32]byte]*chain{},
+		receipts: memory[[32]byte, provenOrError]{limit: maxRemembered},
+		chains:   memory[[32]byte, *chain]{limit: maxChains},
 	}
 }
 
@@ -41,7 +43,7 @@ func Verify(r *Receipt, ev *Evidence, t *Trust, files []File) *Verdict {
 // any check failed; a receipt without proof of its signer's enrolment fails
 // key-enrolled as "signer unproven".
 func (v *Verifier) Verify(r *Receipt, ev *Evidence, files []File) *Verdict {
-	j := &judgement{v: v, r: r, verdict: &Verdict{Index: r.Index}, checks: map[CheckName]Check{}}
+	j := &judgement{v: v, r: r, verdict: &Verdict{Index: r.Index, Checks: make([]Check, len(checkOrder))}}
 	j.log = v.log.check(r)
 	j.reportLog()
 	st, err := r.Statement()
@@ -50,10 +52,10 @@ func (v *Verifier) Verify(r *Receipt, ev *Evidence, files []File) *Verdict {
 		return j.conclude()
 	}
 	j.st, j.verdict.Statement = st, st
-	j.passf(CheckStatementForm, "a well-formed statement, id %s", st.ID)
+	j.pass(CheckStatementForm, "a well-formed statement, id "+st.ID.String())
 	j.files(files)
 	j.kind()
-	g := v.gather(ev)
+	g := v.gathered(ev)
 	j.time(g, ev)
 	j.forks(g)
 	switch st.Predicate.Kind {
@@ -74,55 +76,57 @@ type judgement struct {
 	st      *trial.Statement
 	log     *logChecks
 	at      *time.Time // log time, nil where it is not known
-	verdict *Verdict
-	checks  map[CheckName]Check
+	verdict *Verdict   // its checks in their order; those without a name are not judged yet
 }
 
-func (j *judgement) set(name CheckName, o Outcome, format string, args []any) {
-	if j.checks[name].Outcome == Failed {
+func (j *judgement) set(name CheckName, o Outcome, detail string) {
+	c := &j.verdict.Checks[slices.Index(checkOrder, name)]
+	if c.Outcome == Failed {
 		return // the first failure is the one to tell
 	}
-	j.checks[name] = Check{Name: name, Outcome: o, Detail: fmt.Sprintf(format, args...)}
+	*c = Check{Name: name, Outcome: o, Detail: detail}
 }
 
-func (j *judgement) passf(name CheckName, format string, args ...any) {
-	j.set(name, Passed, format, args)
-}
+// pass takes a finished text: a good receipt passes a dozen checks, and
+// formatting them would take as long as proving its entry.
+func (j *judgement) pass(name CheckName, detail string) { j.set(name, Passed, detail) }
 
 func (j *judgement) failf(name CheckName, format string, args ...any) {
-	j.set(name, Failed, format, args)
+	j.set(name, Failed, fmt.Sprintf(format, args...))
 }
 
 func (j *judgement) skipf(name CheckName, format string, args ...any) {
-	j.set(name, NotChecked, format, args)
+	j.set(name, NotChecked, fmt.Sprintf(format, args...))
 }
 
-// resultf reports a check that is an error or passed.
-func (j *judgement) resultf(name CheckName, err error, format string, args ...any) {
+// result reports a check that is an error or passed.
+func (j *judgement) result(name CheckName, err error, detail string) {
 	if err != nil {
 		j.failf(name, "%v", err)
 		return
 	}
-	j.passf(name, format, args...)
+	j.pass(name, detail)
 }
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // reportLog reports what the log's keys say.
 func (j *judgement) reportLog() {
 	r, c := j.r, j.log
-	j.resultf(CheckEntry, c.entry, "the log entry is that of this statement, signature and key")
-	j.resultf(CheckIndexes, c.indexes, "both say index %d", r.Index)
-	j.resultf(CheckSizeAndRoot, c.sizeRoot, "tree size %d and root are the checkpoint's", r.Size)
-	j.resultf(CheckInclusion, c.inclusion, "entry %d is in the log's tree of %d entries", r.Index, r.Checkpoint.Size)
-	j.resultf(CheckCheckpointSigned, c.checkpoint, "the log %s signed the checkpoint", r.Checkpoint.Origin)
+	j.result(CheckEntry, c.entry, "the log entry is that of this statement, signature and key")
+	j.result(CheckIndexes, c.indexes, "both say index "+decimal(r.Index))
+	j.result(CheckSizeAndRoot, c.sizeRoot, "tree size "+decimal(r.Size)+" and root are the checkpoint's")
+	j.result(CheckInclusion, c.inclusion, "entry "+decimal(r.Index)+" is in the log's tree of "+decimal(r.Checkpoint.Size)+" entries")
+	j.result(CheckCheckpointSigned, c.checkpoint, "the log "+r.Checkpoint.Origin+" signed the checkpoint")
 	switch {
 	case c.checkpoint != nil:
 		j.skipf(CheckWitnessPolicy, "not checked: the checkpoint's own signature does not stand")
 	case c.witness != nil:
 		j.failf(CheckWitnessPolicy, "%v (%d of %d known did)", c.witness, len(c.witnessed.signed), j.v.trust.Policy.Witnesses())
 	case !j.v.trust.Policy.HasQuorum():
-		j.passf(CheckWitnessPolicy, "quorum none: the policy asks for no witness")
+		j.pass(CheckWitnessPolicy, "quorum none: the policy asks for no witness")
 	default:
-		j.passf(CheckWitnessPolicy, "the quorum of witnesses had seen the checkpoint by %s", formatTime(c.witnessed.by))
+		j.pass(CheckWitnessPolicy, "the quorum of witnesses had seen the checkpoint by "+formatTime(c.witnessed.by))
 		j.verdict.WitnessTime = c.witnessed.by
 	}
 }
@@ -132,7 +136,7 @@ func (j *judgement) kind() {
 		j.failf(CheckKind, "kind not understood: %q", k)
 		return
 	}
-	j.passf(CheckKind, "%s", j.st.Predicate.Kind)
+	j.pass(CheckKind, string(j.st.Predicate.Kind))
 }
 
 // time finds the log time: that of the last time mark below the entry. The
@@ -150,7 +154,7 @@ func (j *judgement) time(g *gathered, ev *Evidence) {
 	}
 	t := m.mark.Time
 	j.at, j.verdict.LogTime = &t, t
-	j.passf(CheckLogTime, "logged at or after %s, by the time mark at index %d", formatTime(t), m.receipt.Index)
+	j.pass(CheckLogTime, "logged at or after "+formatTime(t)+", by the time mark at index "+decimal(m.receipt.Index))
 }
 
 func (j *judgement) forks(g *gathered) {
@@ -168,11 +172,11 @@ func (j *judgement) signature(key *trial.PublicKey) {
 			return
 		}
 	}
-	if hint := key.ID.String(); hint != j.r.KeyHint {
-		j.failf(CheckSignature, "the receipt's hint is not the id of the signer's key %s", hint)
+	if !hintIs(j.r.KeyHint, key) {
+		j.failf(CheckSignature, "the receipt's hint is not the id of the signer's key %s", key.ID)
 		return
 	}
-	j.resultf(CheckSignature, verifySignature(j.r, j.st, key), "signed with the key %s", key.ID)
+	j.result(CheckSignature, verifySignature(j.r, j.st, key), "signed with the key "+j.r.KeyHint)
 }
 
 // timeMark judges the notary's own statements, which belong to no trial.
@@ -182,7 +186,7 @@ func (j *judgement) timeMark() {
 	if _, err := j.v.markBody(p); err != nil {
 		j.failf(CheckKeyEnrolled, "%v", err)
 	} else {
-		j.passf(CheckKeyEnrolled, "the notary's own key of the trust folder")
+		j.pass(CheckKeyEnrolled, "the notary's own key of the trust folder")
 		j.verdict.Signer = &Signer{KeyID: j.v.trust.Notary.ID}
 	}
 	for _, name := range []CheckName{CheckCharter, CheckKeyNotRevoked, CheckValidityPeriod} {
@@ -194,15 +198,14 @@ func (j *judgement) timeMark() {
 func (j *judgement) conclude() *Verdict {
 	v := j.verdict
 	failed := 0
-	for _, name := range checkOrder {
-		c, ok := j.checks[name]
-		if !ok {
-			c = Check{Name: name, Outcome: NotChecked, Detail: "not checked: an earlier check failed"}
-		}
-		if c.Outcome == Failed {
+	for i, c := range v.Checks {
+		switch c.Outcome {
+		case Failed:
 			failed++
+		case "":
+			v.Checks[i] = Check{Name: checkOrder[i], Outcome: NotChecked, Detail: "not checked: an earlier check failed"}
+		default:
 		}
-		v.Checks = append(v.Checks, c)
 	}
 	if v.Verified = failed == 0; v.Verified {
 		v.Summary = j.verifiedSummary()
@@ -221,15 +224,16 @@ func (j *judgement) conclude() *Verdict {
 }
 
 func (j *judgement) verifiedSummary() string {
-	s := fmt.Sprintf("Verified: %s, entry %d of %s", j.st.Predicate.Kind, j.r.Index, j.r.Checkpoint.Origin)
+	signer, when := "", ""
 	if who := j.verdict.Signer; who != nil && who.Name != "" {
-		s += fmt.Sprintf(", signed by %s, %s", who.Name, who.Of())
+		signer = ", signed by " + who.Name + ", " + who.Of()
 	}
 	if j.at != nil {
-		s += ", logged at or after " + formatTime(*j.at)
+		when = ", logged at or after " + formatTime(*j.at)
 	} else if j.st.Predicate.Kind != trial.KindTimeMark {
-		s += "; validity period not checked"
+		when = "; validity period not checked"
 	}
+	s := "Verified: " + string(j.st.Predicate.Kind) + ", entry " + decimal(j.r.Index) + " of " + j.r.Checkpoint.Origin + signer + when
 	if c := j.verdict.Check(CheckKeyNotRevoked); c.Outcome == NotChecked && j.st.Predicate.Kind != trial.KindCharter && j.st.Predicate.Kind != trial.KindTimeMark {
 		s += "; later revocations not known"
 	}

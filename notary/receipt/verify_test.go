@@ -2,8 +2,6 @@ package receipt
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/sha256"
 	"os"
 	"reflect"
 	"slices"
@@ -259,67 +257,6 @@ func TestSelfCheck(t *testing.T) {
 	}
 	if _, err := NewLogVerifier(); err == nil {
 		t.Error("accepted no key")
-	}
-}
-
-func BenchmarkVerify(b *testing.B) {
-	s := newStory(b)
-	r, ev, trust := mustParse(b, s.receipt(s.dataset)), mustEvidence(b, s.evidence(s.dataset)), s.trust()
-	files := []File{s.data.file()}
-	l := s.logged[s.dataset]
-	b.Run("bare-P256", func(b *testing.B) {
-		digest := sha256.Sum256(l.env.PAE())
-		for b.Loop() {
-			if !ecdsa.VerifyASN1(l.key.Key, digest[:], l.env.Sig) {
-				b.Fatal("wrong")
-			}
-		}
-	})
-	b.Run("one", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if !Verify(r, ev, trust, files).Verified {
-				b.Fatal("not verified")
-			}
-		}
-	})
-	b.Run("many", func(b *testing.B) {
-		b.ReportAllocs()
-		v := NewVerifier(trust)
-		for b.Loop() {
-			if !v.Verify(r, ev, files).Verified {
-				b.Fatal("not verified")
-			}
-		}
-	})
-}
-
-func BenchmarkReceipt(b *testing.B) {
-	s := newStory(b)
-	l := s.logged[s.dataset]
-	inc := s.inclusion(s.dataset, uint64(len(s.logged)))
-	entry := Entry(l.env, l.key)
-	text := s.receipt(s.dataset)
-	evidence := s.evidence(s.dataset)
-	v, err := NewLogVerifier(s.log)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for name, f := range map[string]func() error{
-		"Entry":         func() error { Entry(l.env, l.key); return nil },
-		"Build":         func() error { _, err := Build(l.env, l.key, inc, entry, s.log); return err },
-		"Parse":         func() error { _, err := Parse(text); return err },
-		"SelfCheck":     func() error { return v.SelfCheck(text, l.env, l.key) },
-		"ParseEvidence": func() error { _, err := ParseEvidence(evidence); return err },
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := f(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }
 

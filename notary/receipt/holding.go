@@ -1,0 +1,145 @@
+package receipt
+
+import (
+	"bytes"
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// Bounds of the evidence that a Verifier holds: files, and bytes of their text.
+const (
+	maxHeld     = 256
+	maxHeldText = 64 << 20
+)
+
+// Evidence is ParseEvidence, once for each text: the receipts of one key from
+// the same hour have one evidence file, and reading it takes twice as long as
+// verifying a receipt. What it returns must not be changed.
+func (v *Verifier) Evidence(text []byte) (*Evidence, error) {
+	sum := maphash.Bytes(heldSeed, text)
+	if h := v.held.byText(sum, text); h != nil {
+		return h.evidence, nil
+	}
+	ev, err := ParseEvidence(text)
+	if err != nil {
+		return nil, err
+	}
+	return v.held.put(sum, text, ev).evidence, nil
+}
+
+// VerifyText parses a receipt and its evidence file, which may be nil, and
+// judges the receipt: see Verify. It fails where one of them cannot be read.
+func (v *Verifier) VerifyText(text, evidence []byte, files []File) (*Verdict, error) {
+	r, err := Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	var ev *Evidence
+	if evidence != nil {
+		if ev, err = v.Evidence(evidence); err != nil {
+			return nil, err
+		}
+	}
+	return v.Verify(r, ev, files), nil
+}
+
+// gathered is gather, once for each evidence that the verifier holds.
+func (v *Verifier) gathered(ev *Evidence) *gathered {
+	h := v.held.of(ev)
+	if h == nil {
+		return v.gather(ev)
+	}
+	h.once.Do(func() { h.gathered = v.gather(ev) })
+	return h.gathered
+}
+
+// holding is the evidence that a Verifier read, with what it proves. It is
+// emptied when full.
+type holding struct {
+	mu sync.RWMutex
+	// texts and parsed hold the same evidence: by a hash of its text, and by its
+	// address; none is for receipts without. size counts bytes. Guarded by mu.
+	texts  map[uint64][]*held
+	parsed map[*Evidence]*held
+	none   *held
+	size   int
+}
+
+// held is one evidence file. Only gathered changes, once.
+type held struct {
+	text     []byte
+	evidence *Evidence
+	// What evidence held when it was read, against whoever changes it.
+	authority, timeMarks []*Receipt
+	asOf                 *trial.Envelope
+
+	once     sync.Once
+	gathered *gathered
+}
+
+// heldSeed makes collisions unforeseeable. They cost time only: texts are
+// compared.
+var heldSeed = maphash.MakeSeed()
+
+func (h *holding) byText(sum uint64, text []byte) *held {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, e := range h.texts[sum] {
+		if bytes.Equal(e.text, text) && e.unchanged() {
+			return e
+		}
+	}
+	return nil
+}
+
+// of returns what is held of an evidence, nil where nothing is.
+func (h *holding) of(ev *Evidence) *held {
+	h.mu.RLock()
+	e := h.none
+	if ev != nil {
+		e = h.parsed[ev]
+	}
+	h.mu.RUnlock()
+	switch {
+	case e != nil && e.unchanged():
+		return e
+	case ev != nil:
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.none == nil {
+		h.none = new(held)
+	}
+	return h.none
+}
+
+func (h *holding) put(sum uint64, text []byte, ev *Evidence) *held {
+	e := &held{
+		text: text, evidence: ev,
+		authority: slices.Clone(ev.Authority), timeMarks: slices.Clone(ev.TimeMarks), asOf: ev.AsOf,
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, other := range h.texts[sum] {
+		if bytes.Equal(other.text, text) && other.unchanged() {
+			return other // somebody was quicker
+		}
+	}
+	if h.texts == nil || len(h.parsed) == maxHeld || h.size+len(text) > maxHeldText {
+		h.texts, h.parsed, h.size = map[uint64][]*held{}, map[*Evidence]*held{}, 0
+	}
+	h.texts[sum] = append(h.texts[sum], e)
+	h.parsed[ev] = e
+	h.size += len(text)
+	return e
+}
+
+func (e *held) unchanged() bool {
+	ev := e.evidence
+	return ev == nil ||
+		slices.Equal(ev.Authority, e.authority) && slices.Equal(ev.TimeMarks, e.timeMarks) && ev.AsOf == e.asOf
+}
