@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,8 @@ type Config struct {
 	TLS    TLSConfig    `yaml:"tls"`
 	Limits LimitsConfig `yaml:"limits"`
 	Times  TimesConfig  `yaml:"times"`
+	// Tracing sends traces to an OpenTelemetry collector.
+	Tracing TracingConfig `yaml:"tracing"`
 
 	// Policy is the C2SP tlog-policy file that trust folders get. Default:
 	// "policy".
@@ -72,6 +75,22 @@ type ListenConfig struct {
 	// Health serves gRPC health checks without TLS, for probes. Default: "",
 	// none.
 	Health string `yaml:"health"`
+	// Metrics serves Prometheus metrics at /metrics, without TLS and to anyone who
+	// reaches it: they hold nothing of any trial. Default: "", none.
+	Metrics string `yaml:"metrics"`
+}
+
+// TracingConfig says what is traced, and where traces go.
+type TracingConfig struct {
+	// Endpoint is a collector's OTLP/gRPC address, http://HOST:PORT, or
+	// https://HOST:PORT with TLS. Default: "", nothing is traced.
+	Endpoint string `yaml:"endpoint"`
+	// CA verifies the collector, in PEM. Default: "", the system's authorities.
+	CA string `yaml:"ca"`
+	// SampleRatio is the share of calls that are traced, above 0 and at most 1. The
+	// notary alone draws them, whatever callers ask for. Default: 0, with an
+	// endpoint it is required.
+	SampleRatio float64 `yaml:"sampleRatio"`
 }
 
 // TLSConfig names certificates, in PEM. They are read again when they change.
@@ -252,7 +271,7 @@ func (c *Config) validate() error {
 	if err := checkOrigin(c.Origin); err != nil {
 		return fmt.Errorf("origin: %w", err)
 	}
-	for name, addr := range map[string]string{"listen.grpc": c.Listen.GRPC, "listen.http": c.Listen.HTTP, "listen.health": c.Listen.Health} {
+	for name, addr := range map[string]string{"listen.grpc": c.Listen.GRPC, "listen.http": c.Listen.HTTP, "listen.health": c.Listen.Health, "listen.metrics": c.Listen.Metrics} {
 		if addr == "" {
 			continue
 		}
@@ -260,7 +279,7 @@ func (c *Config) validate() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if c.TLS.Insecure && name != "listen.health" && !isLoopback(host) {
+		if c.TLS.Insecure && (name == "listen.grpc" || name == "listen.http") && !isLoopback(host) {
 			return fmt.Errorf("%s: %s is not a loopback address, and tls.insecure serves loopback only", name, addr)
 		}
 	}
@@ -269,7 +288,30 @@ func (c *Config) validate() error {
 	default:
 		return fmt.Errorf("logLevel: got %q, want debug, info, warn or error", c.LogLevel)
 	}
+	if err := c.Tracing.validate(); err != nil {
+		return err
+	}
 	return c.validateLimits()
+}
+
+func (t *TracingConfig) validate() error {
+	if t.Endpoint == "" {
+		if t.SampleRatio != 0 || t.CA != "" {
+			return errors.New("tracing: no endpoint is given")
+		}
+		return nil
+	}
+	u, err := url.Parse(t.Endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Port() == "" || u.Host != strings.TrimPrefix(t.Endpoint, u.Scheme+"://") {
+		return fmt.Errorf("tracing.endpoint: got %q, want http://HOST:PORT or https://HOST:PORT", t.Endpoint)
+	}
+	if !(t.SampleRatio > 0 && t.SampleRatio <= 1) { // NaN is neither
+		return fmt.Errorf("tracing.sampleRatio: got %v, want above 0 and at most 1", t.SampleRatio)
+	}
+	if t.CA != "" && u.Scheme == "http" {
+		return errors.New("tracing.ca: an http endpoint has no certificate")
+	}
+	return nil
 }
 
 func (c *Config) validateLimits() error {
@@ -301,7 +343,7 @@ func (c *Config) validateLimits() error {
 func (c *Config) resolve(base string) {
 	for _, p := range []*string{
 		&c.Log.Dir, &c.Store.Path, &c.Store.MarkPath, &c.Keys.Log, &c.Keys.Statement,
-		&c.TLS.Cert, &c.TLS.Key, &c.TLS.ClientCA, &c.Policy,
+		&c.TLS.Cert, &c.TLS.Key, &c.TLS.ClientCA, &c.Policy, &c.Tracing.CA,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(base, *p)

@@ -72,7 +72,8 @@ type server struct {
 	logger             *zap.Logger
 	served             chan error // gets what rpc.Serve returned
 	stopChecks         context.CancelFunc
-	checks             chan struct{} // closed when the scheduled checks have ended
+	checks             chan struct{}     // closed when the scheduled checks have ended
+	certs              *rpc.Certificates // nil without TLS
 	grpcAddr, httpAddr string
 }
 
@@ -88,6 +89,7 @@ func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time
 		return nil, err
 	}
 	logger.Info("serving", zap.String("origin", c.Origin), zap.String("grpc", s.grpcAddr), zap.String("http", s.httpAddr),
+		zap.String("metrics", p.shown.addr), zap.String("version", version()),
 		zap.Uint64("entries", p.log.Size()), zap.Duration("took", time.Since(began)))
 	return s, nil
 }
@@ -107,12 +109,17 @@ func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.
 		Logger: logger, TilesClosed: c.TilesClosed, Clock: clock,
 		Limits: c.callLimits(),
 	}
+	if o := p.shown.observer(); o != nil {
+		config.Observer = o
+	}
 	if !c.TLS.Insecure {
-		certs, err := rpc.LoadCertificates(c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA)
-		if err != nil {
+		if s.certs, err = rpc.LoadCertificates(c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA); err != nil {
 			return nil, err
 		}
-		config.TLS = certs.Config()
+		config.TLS = s.certs.Config()
+	}
+	if err := s.showMetrics(ctx); err != nil {
+		return nil, err
 	}
 	listeners, err := listen(ctx, c)
 	if err != nil {
@@ -151,14 +158,14 @@ func (s *server) run(ctx context.Context) error {
 }
 
 // stop ends the server in the order that rpc.Server.Shutdown documents, which
-// closes the service, then closes the log and the database.
+// closes the service, then closes the log and the database, and last what shows them.
 func (s *server) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.parts.config.Times.Shutdown)
 	defer cancel()
 	s.stopChecks()
 	<-s.checks
 	err := s.rpc.Shutdown(ctx)
-	return errors.Join(err, <-s.served, s.parts.log.Close(ctx), s.parts.store.Close(), s.parts.lock.Close())
+	return errors.Join(err, <-s.served, s.parts.log.Close(ctx), s.parts.store.Close(), s.parts.lock.Close(), s.parts.shown.close(ctx))
 }
 
 func listen(ctx context.Context, c *Config) (l rpc.Listeners, err error) {

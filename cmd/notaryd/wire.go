@@ -27,17 +27,25 @@ type parts struct {
 	store   *store.Store
 	log     *tesseralog.Log
 	service *notary.Service
+	shown   instruments
 }
 
 // openParts opens database, log and service, in this order: the log is held
 // against the database's high-water mark, and the service matches both. Whoever
 // opened them calls close.
 func openParts(ctx context.Context, c *Config, logger *zap.Logger, clock func() time.Time) (*parts, error) {
-	p := &parts{config: c}
+	shown, err := newInstruments(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{config: c, shown: shown}
 	settings, err := p.openStorage(ctx, tesseralog.Config{
 		Warn: func(message string) { logger.Warn("log", zap.String("message", message)) },
 	})
 	if err == nil {
+		if o := p.shown.observer(); o != nil {
+			settings.Observer = o
+		}
 		settings.Clock, settings.Elapsed = clock, sinceBoot
 		settings.Confirmed, err = p.store.Moment(ctx, store.MomentConfirmed)
 	}
@@ -144,7 +152,8 @@ func openSecondMark(ctx context.Context, s *store.Store, path string, create boo
 	return store.OpenFileMark(path)
 }
 
-// close closes what is open: the service, the log, and the store last.
+// close closes what is open: the service, the log, the store, and last what shows
+// them.
 func (p *parts) close(ctx context.Context) error {
 	var errs []error
 	if p.service != nil {
@@ -159,7 +168,7 @@ func (p *parts) close(ctx context.Context) error {
 	if p.lock != nil {
 		errs = append(errs, p.lock.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, p.shown.close(ctx))...)
 }
 
 // freeSpace returns the smallest free space of several volumes, in bytes that

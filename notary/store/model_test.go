@@ -245,6 +245,9 @@ func (m *model) Check(t *rapid.T) {
 	}) {
 		t.Fatalf("pending: got %v, %v, want %v", ids(got), err, ids(want))
 	}
+	if n, err := m.s.CountPending(m.t.Context()); err != nil || n != int64(len(want)) {
+		t.Fatalf("pending: counted %d, %v, want %d", n, err, len(want))
+	}
 	if got, ok, err := m.s.LoadMark(m.t.Context()); err != nil || got != m.mark || ok != (m.mark != notary.Mark{}) {
 		t.Fatalf("mark: got %v, %v, %v, want %v", got, ok, err, m.mark)
 	}

@@ -156,6 +156,13 @@ func (s *Store) Pending(ctx context.Context) ([]*notary.Record, error) {
 	return records, s.failed("reading pending statements", err)
 }
 
+// CountPending returns how many statements are stored and not placed.
+func (s *Store) CountPending(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.r.QueryRowContext(ctx, "SELECT count(*) FROM pending").Scan(&n)
+	return n, s.failed("counting statements without an index", err)
+}
+
 // MarkBefore implements notary.Store.
 func (s *Store) MarkBefore(ctx context.Context, index uint64) (*notary.Record, error) {
 	r, err := scanRecord(s.read.markBefore.QueryRowContext(ctx, int64(min(index, math.MaxInt64))))

@@ -117,6 +117,7 @@ type Log struct {
 	mark   notary.Mark // the stored mark
 	read   uint64      // entries whose files were read back
 
+	marked   atomic.Uint64 // size of mark, for those who do not hold signMu
 	signed   atomic.Uint64 // size of the last checkpoint signed
 	unseen   atomic.Bool   // it was not seen in the folder yet: Tessera may be writing it
 	signings chan struct{} // tells watch that a checkpoint was signed

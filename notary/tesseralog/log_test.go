@@ -308,6 +308,7 @@ func TestManyAtOnce(t *testing.T) {
 	const n = 10_000
 	f := newFixture(t)
 	l := f.open()
+	began := time.Now()
 	futures := make([]notary.Future, n)
 	for i := range futures {
 		futures[i] = l.Add(t.Context(), entry(i))
@@ -339,6 +340,9 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	if got, err := l.Check(t.Context()); got != n || err != nil {
 		t.Errorf("Check: got %d, %v", got, err)
+	}
+	if at := l.Published(); l.Marked() != n || at.Before(began) || at.After(time.Now()) {
+		t.Errorf("got a mark of %d and a checkpoint of %v, want %d and one since %v", l.Marked(), at, n, began)
 	}
 	fsckPasses(f)
 }

@@ -107,6 +107,7 @@ func start(ctx context.Context, c Config, files folder) (*Log, error) {
 	}
 	l.added.Store(size)
 	l.signed.Store(found.checkpoint.Size)
+	l.marked.Store(found.mark.Size)
 	l.alive, l.kill = context.WithCancelCause(context.WithoutCancel(ctx))
 	first, err := l.snapshotOf(found.checkpoint)
 	if err != nil {

@@ -29,6 +29,7 @@ type snapshot struct {
 	checkpoint receipt.Checkpoint
 	border     *border
 	next       chan struct{} // closed when there is a newer one
+	at         time.Time     // when it was seen
 }
 
 // watch takes a snapshot of every checkpoint that it sees published.
@@ -100,7 +101,7 @@ func (l *Log) snapshotOf(checkpoint receipt.Checkpoint) (*snapshot, error) {
 	if own := b.root(); own != checkpoint.Root {
 		return nil, &ConflictError{Size: checkpoint.Size, Held: own, Signed: checkpoint.Root, Source: "the published checkpoint"}
 	}
-	return &snapshot{checkpoint, b, make(chan struct{})}, nil
+	return &snapshot{checkpoint, b, make(chan struct{}), time.Now()}, nil
 }
 
 // resetFutureTime sets a file's time to now if it lies in the future, as after the
@@ -122,6 +123,10 @@ func (f folder) resetFutureTime(name string) error {
 	}
 	return nil
 }
+
+// Published returns when the newest checkpoint was seen in the folder: when it was
+// published, or for one of an earlier run, when this one began.
+func (l *Log) Published() time.Time { return l.newest.Load().at }
 
 // Await implements notary.Log.
 func (l *Log) Await(ctx context.Context, index uint64) error {

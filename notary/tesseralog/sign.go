@@ -85,8 +85,13 @@ func (l *Log) mayPublish(size uint64, root receipt.Hash) error {
 		return fmt.Errorf("moving the high-water mark from %d to %d: %w", l.mark.Size, size, err)
 	}
 	l.mark = to
+	l.marked.Store(size)
 	return nil
 }
+
+// Marked returns the size at the high-water mark. It waits for nothing, also not
+// for a mark that is being stored.
+func (l *Log) Marked() uint64 { return l.marked.Load() }
 
 // readBack needs signMu. It reads what Tessera wrote since the last time, up to
 // size entries, and compares it with the log's own tree. It reads whole files,
