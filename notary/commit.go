@@ -86,6 +86,9 @@ func (s *Service) commit(acts []*act) {
 	if err != nil {
 		// On an error nothing was stored, and if it was all the same, the
 		// statement is found when it is sent again.
+		if errors.Is(err, ErrStoreFailed) || errors.Is(err, ErrStoreDamaged) {
+			s.halt(err) // the store takes nothing more
+		}
 		s.dropMark(mark)
 		go s.settleAll(acts, unavailable(fmt.Errorf("storing statements: %w", err)))
 		return

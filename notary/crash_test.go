@@ -25,6 +25,11 @@ var crashes = map[string]struct {
 		fault: func(w *world) { w.db.failPut(errFault, true) },
 		heal:  func(w *world) { w.db.failPut(nil, false) },
 	},
+	"the disk fails as it is made durable": {
+		fault: func(w *world) { w.db.failPut(notary.ErrStoreFailed, true) },
+		heal:  func(w *world) { w.db.failPut(nil, false) },
+		stops: true,
+	},
 	"durable and not added": {
 		fault: func(w *world) { w.log.FailAdd(errFault, false) },
 		stops: true,

@@ -17,6 +17,10 @@ var (
 	// ErrStoreFull means that the disk has no room. What was to be written was
 	// not; what was stored is untouched, and reading goes on.
 	ErrStoreFull = errors.New("no room left in the store")
+	// ErrStoreFailed means that the disk failed to write or to sync: what it holds
+	// now is unknown, and the store takes no more writes until it is opened
+	// again. Reading goes on.
+	ErrStoreFailed = errors.New("the disk failed the store")
 	// ErrStoreDamaged means that the store's own bytes contradict each other.
 	ErrStoreDamaged = errors.New("the store is damaged")
 )

@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -60,6 +61,9 @@ type Store struct {
 
 	unplaced unplacedSet
 
+	// lost is set for good by the first write whose outcome is unknown.
+	lost atomic.Pointer[error]
+
 	closing sync.Once
 	closed  error
 }
@@ -88,8 +92,8 @@ func dsn(path string, mode url.Values, pragmas ...string) string {
 			"foreign_keys(ON)",
 			"trusted_schema(OFF)",
 			"cell_size_check(ON)",
-			"temp_store(MEMORY)", // nothing of a statement goes to a temporary file
-			"wal_autocheckpoint(4000)",
+			"temp_store(MEMORY)",    // nothing of a statement goes to a temporary file
+			"wal_autocheckpoint(0)", // Store.checkpoint does it, and sees how it ends
 			"journal_size_limit(67108864)",
 		}, pragmas...),
 	}
@@ -126,21 +130,25 @@ func (s *Store) inWrite(ctx context.Context, what string, fn func(context.Contex
 		return s.failed(what, err)
 	}
 	defer conn.Close()
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), s.Err()); err != nil {
 		return s.failed(what, err)
 	}
 	ctx = context.WithoutCancel(ctx)
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
-		return s.failed(what, err)
+		return s.lose(s.failed(what, err))
 	}
 	if err := fn(ctx, tx); err != nil {
 		// A rollback that fails too has nothing to add: SQLite has rolled back
 		// by itself, as it does on a full disk.
 		_ = tx.Rollback()
-		return s.failed(what, err)
+		return s.lose(s.failed(what, err))
 	}
-	return s.failed(what, tx.Commit())
+	if err := tx.Commit(); err != nil {
+		return s.lose(s.failed(what, err))
+	}
+	s.checkpoint(ctx, conn)
+	return nil
 }
 
 // inRead runs fn over one moment of the file.
@@ -167,6 +175,12 @@ func (s *Store) failed(what string, err error) error {
 			err = fmt.Errorf("%w: %s: %w", notary.ErrStoreFull, s.path, err)
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 			err = fmt.Errorf("%w: %s: %w", notary.ErrStoreDamaged, s.path, err)
+		case sqlite3.SQLITE_IOERR:
+			if foreign.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // before anything is written
+				err = fmt.Errorf("%w: %s: %w", notary.ErrStoreFull, s.path, err)
+			} else {
+				err = fmt.Errorf("%w: %s: %w", notary.ErrStoreFailed, s.path, err)
+			}
 		}
 	}
 	return fmt.Errorf("%s: %w", what, err)
@@ -177,10 +191,13 @@ func (s *Store) failed(what string, err error) error {
 // where one stays too long.
 func (s *Store) TruncateLog(ctx context.Context) error {
 	const what = "truncating the write-ahead log"
+	if err := s.Err(); err != nil {
+		return s.failed(what, err)
+	}
 	var busy, frames, moved int64
 	row := s.w.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
 	if err := row.Scan(&busy, &frames, &moved); err != nil {
-		return s.failed(what, err)
+		return s.lose(s.failed(what, err))
 	}
 	if busy != 0 {
 		return s.failed(what, errors.New("a reader holds it"))
@@ -190,11 +207,16 @@ func (s *Store) TruncateLog(ctx context.Context) error {
 
 // Close closes the file. Where no other process has it open, SQLite moves the
 // write-ahead log into it; otherwise, or on a full disk, the next to open does,
-// and nothing is lost. Closing again returns what the first call returned.
+// and nothing is lost. After a lost write the last connection stays open until the
+// process ends, because closing it would sync the file again. Closing again
+// returns what the first call returned.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		// What was prepared goes with its connections.
-		s.closed = errors.Join(s.r.Close(), s.w.Close())
+		s.closed = s.r.Close()
+		if s.Err() == nil {
+			s.closed = errors.Join(s.closed, s.w.Close())
+		}
 	})
 	return s.closed
 }

@@ -2,8 +2,12 @@ package tesseralog
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
@@ -41,4 +45,18 @@ func klogWarning(line []byte) (string, bool) {
 		line = message
 	}
 	return string(bytes.TrimSuffix(line, []byte("\n"))), true
+}
+
+// errDisk means that the disk failed to write or to sync a file of the log.
+var errDisk = errors.New("the disk failed the log")
+
+// warned is told what Tessera warns of. Tessera publishes again and again until
+// it succeeds, which is right on a full disk. After a failed sync the next may
+// succeed though the bytes are lost, so the log stops; that there was one stands
+// in the message alone.
+func (l *Log) warned(message string) {
+	if strings.Contains(message, syscall.EIO.Error()) {
+		l.stop(fmt.Errorf("%w: %s", errDisk, message))
+	}
+	l.cfg.Warn(message)
 }

@@ -133,7 +133,7 @@ func (l *Log) runNothing() {
 }
 
 func (l *Log) run(ctx context.Context) error {
-	routeWarnings(l.cfg.Warn)
+	routeWarnings(l.warned)
 	driver, err := posix.New(ctx, posix.Config{Path: string(l.files)})
 	if err != nil {
 		return fmt.Errorf("opening the log folder: %w", err)
