@@ -276,7 +276,7 @@ func TestPool(t *testing.T) {
 }
 
 func TestBadOptions(t *testing.T) {
-	for _, args := range [][]string{{"-inflight", "0"}, {"-inflight", "1,x"}, {"-only", "("}, {"-rounds", "many"}, {"-entries", "0"}, {"-nothing"}} {
+	for _, args := range [][]string{{"-inflight", "0"}, {"-inflight", "1,x"}, {"-only", "("}, {"-servers", "("}, {"-rounds", "many"}, {"-entries", "0"}, {"-nothing"}} {
 		if _, err := parseOptions(args, io.Discard); err == nil {
 			t.Errorf("took %q", args)
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,9 @@ type options struct {
 	entries        int // of the large log
 	duration       time.Duration
 	quick          bool
-	only           *regexp.Regexp
+	only           *regexp.Regexp // sections
+	servers        *regexp.Regexp // rows of the load
+	profile        string         // of the generator
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -43,12 +46,17 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.IntVar(&o.entries, "entries", 1_000_000, "entries of the large log, which is made once and kept")
 	levels := f.String("inflight", "", "comma-separated numbers of statements in flight (default 1,16,256,1024,8192)")
 	only := f.String("only", ".", "run the sections whose names match: "+strings.Join(sectionNames(), ", "))
+	servers := f.String("servers", ".", "in the section load, drive the servers whose rows match, such as \"notaryd unary$\"")
+	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the generator to this file")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
 	var err error
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return o, fmt.Errorf("-only: %w", err)
+	}
+	if o.servers, err = regexp.Compile(*servers); err != nil {
+		return o, fmt.Errorf("-servers: %w", err)
 	}
 	if o.entries < 1 {
 		return o, fmt.Errorf("-entries: got %d, want a positive number", o.entries)
@@ -137,13 +145,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	b.result.describe(b)
-	for _, s := range sections() {
-		if !o.only.MatchString(s.name) || (o.quick && s.long) {
-			continue
-		}
-		if err := s.run(ctx, b); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
+	if err := b.profiled(func() error { return b.runSections(ctx) }); err != nil {
+		return err
 	}
 	b.result.Seconds = time.Since(b.began).Seconds()
 	b.result.print(stdout)
@@ -153,6 +156,35 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	fmt.Fprintf(stdout, "\nwritten to %s in %.0f s\n", path, b.result.Seconds)
 	return nil
+}
+
+func (b *bench) runSections(ctx context.Context) error {
+	for _, s := range sections() {
+		if !b.only.MatchString(s.name) || (b.quick && s.long) {
+			continue
+		}
+		if err := s.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// profiled writes a profile of what f does, if one was asked for.
+func (b *bench) profiled(f func() error) error {
+	if b.profile == "" {
+		return f()
+	}
+	out, err := os.Create(b.profile)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return errors.Join(err, out.Close())
+	}
+	err = f()
+	pprof.StopCPUProfile()
+	return errors.Join(err, out.Close())
 }
 
 // fresh makes an empty folder; remove takes it away with all that is in it.
