@@ -114,6 +114,7 @@ func (s *server) snapshot(ctx context.Context) telemetry.Snapshot {
 		Now: time.Now(), Service: p.service.Gauges(), Mark: p.log.Marked(), Published: p.log.Published(), Pending: -1,
 		Free: make(map[string]uint64), Bytes: make(map[string]uint64), Expiry: make(map[string]time.Time),
 		Health: p.service.Health(ctx), Check: p.service.CheckStatus(),
+		Connections: s.rpc.Connections(),
 	}
 	if at, err := p.store.Moment(ctx, store.MomentFullCheck); err == nil {
 		now.Checked = at

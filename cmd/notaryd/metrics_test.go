@@ -104,7 +104,8 @@ func TestMetrics(t *testing.T) {
 	for _, name := range []string{
 		"trialnotary_checkpoint_age_seconds", "trialnotary_time_mark_age_seconds", `trialnotary_free_bytes{volume="log"}`,
 		`trialnotary_free_bytes{volume="database"}`, `trialnotary_file_bytes{file="database"}`,
-		`trialnotary_certificate_expiry_timestamp_seconds{certificate="server"}`, "go_goroutines", "process_cpu_seconds_total",
+		`trialnotary_certificate_expiry_timestamp_seconds{certificate="server"}`, "trialnotary_connections",
+		"trialnotary_connections_accepted_total", "go_goroutines", "process_cpu_seconds_total",
 	} {
 		if got[name] <= 0 {
 			t.Errorf("%s: got %v, want a positive number", name, got[name])

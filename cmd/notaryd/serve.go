@@ -118,15 +118,15 @@ func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.
 		}
 		config.TLS = s.certs.Config()
 	}
-	if err := s.showMetrics(ctx); err != nil {
-		return nil, err
-	}
 	listeners, err := listen(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if s.rpc, err = rpc.New(config); err != nil {
 		return nil, errors.Join(err, closeListeners(listeners))
+	}
+	if err := s.showMetrics(ctx); err != nil {
+		return nil, errors.Join(err, closeListeners(listeners), s.rpc.Shutdown(ctx))
 	}
 	s.grpcAddr, s.httpAddr = listeners.GRPC.Addr().String(), listeners.HTTP.Addr().String()
 	go func() { s.served <- s.rpc.Serve(listeners) }()

@@ -389,6 +389,9 @@ func TestConnections(t *testing.T) {
 	if !closed(first, 10*time.Second) {
 		t.Error("the connection that was silent longest is still open")
 	}
+	if now := w.srv.Connections(); now.Accepted != 9 || now.Closed != 2 || now.Open != uint64(held()) {
+		t.Errorf("got %+v, want 9 accepted, 2 closed and %d open", now, held())
+	}
 	// Where all have as much as the newcomer, the newcomer goes.
 	d := newDoors(2, 2, w.srv.log)
 	for i, want := range []bool{true, true, false} {

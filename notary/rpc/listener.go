@@ -24,6 +24,23 @@ type doors struct {
 	held   map[netip.Addr]int // no more entries than open connections
 	lines  bucket
 	closed uint64 // since the last line in the log
+	count  Connections
+}
+
+// Connections counts those of the gRPC and the HTTP listener.
+type Connections struct {
+	// Open are open now, Accepted were let in, and Closed were turned away or had
+	// to give their place up.
+	Open, Accepted, Closed uint64
+}
+
+// Connections returns the counts since the start.
+func (s *Server) Connections() Connections {
+	s.doors.mu.Lock()
+	defer s.doors.mu.Unlock()
+	now := s.doors.count
+	now.Open = uint64(len(s.doors.open))
+	return now
 }
 
 func newDoors(total, share int, log *zap.Logger) *doors {
@@ -107,6 +124,7 @@ func (d *doors) let(conn net.Conn) *guest {
 		// Its owner finds it closed and closes it too, which counts once.
 		_ = given.Conn.Close()
 	}
+	d.count.Accepted++
 	d.open[g] = struct{}{}
 	d.held[g.from]++
 	return g
@@ -146,6 +164,7 @@ func (d *doors) remove(g *guest) {
 // report writes a line a second at most. The caller holds mu.
 func (d *doors) report(what string) {
 	d.closed++
+	d.count.Closed++
 	if _, ok := d.lines.take(time.Now(), rate{1, 1}); ok {
 		d.log.Warn(what, zap.Uint64("closed", d.closed), zap.Int("open", len(d.open)), zap.Int("addresses", len(d.held)))
 		d.closed = 0

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/rpc"
 )
 
 // Snapshot is what a scrape reads besides what was counted. What is not known is
@@ -22,12 +23,12 @@ type Snapshot struct {
 	// negative where it could not be read.
 	Pending int64
 	// Free are free bytes by volume, Bytes the sizes of files by name, Expiry the
-	// ends of certificates by name, Open and Accepted connections by listener.
-	Free, Bytes    map[string]uint64
-	Expiry         map[string]time.Time
-	Open, Accepted map[string]int64
-	Health         []notary.Condition
-	Check          notary.CheckStatus
+	// ends of certificates by name.
+	Free, Bytes map[string]uint64
+	Expiry      map[string]time.Time
+	Connections rpc.Connections
+	Health      []notary.Condition
+	Check       notary.CheckStatus
 	// Checked is when a full check last found nothing, in this run or before.
 	Checked time.Time
 }
@@ -67,8 +68,9 @@ var (
 	descFree        = desc("free_bytes", "Free space by volume.", "volume")
 	descBytes       = desc("file_bytes", "Size of the database and of its write-ahead log.", "file")
 	descExpiry      = desc("certificate_expiry_timestamp_seconds", "When a certificate in use ends.", "certificate")
-	descOpen        = desc("connections", "Open connections by listener.", "listener")
-	descAccepted    = desc("connections_accepted_total", "Connections by listener.", "listener")
+	descOpen        = desc("connections", "Open connections of the gRPC and the HTTP listener.")
+	descAccepted    = desc("connections_accepted_total", "Connections that were let in.")
+	descClosed      = desc("connections_closed_total", "Connections that were turned away or gave their place up, because there were too many.")
 	descHealthy     = desc("healthy", "1 if a condition of health is good, 0 if not.", "condition")
 	descChecked     = desc("full_check_success_timestamp_seconds", "When a full check last found nothing, in this run or before; none if never.")
 	descCheckTook   = desc("full_check_duration_seconds", "How long this run's last full check took; none before the first.")
@@ -81,7 +83,7 @@ var (
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descEntries, descPublished, descUnpublished, descMark, descPlaced, descAge, descMarkAge, descInFlight, descQueued,
-		descAwaiting, descCallers, descPending, descHeldBack, descFree, descBytes, descExpiry, descOpen, descAccepted,
+		descAwaiting, descCallers, descPending, descHeldBack, descFree, descBytes, descExpiry, descOpen, descAccepted, descClosed,
 		descHealthy, descChecked, descCheckTook, descCheckCount, descCheckOK, descChecking,
 	} {
 		to <- d
@@ -116,8 +118,14 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	if s.Pending >= 0 {
 		gauge(descPending, float64(s.Pending))
 	}
-	to <- prometheus.MustNewConstMetric(descHeldBack, prometheus.CounterValue, float64(g.BadReceipts))
-	c.collectNamed(to, gauge, s)
+	count := func(d *prometheus.Desc, v uint64) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
+	}
+	count(descHeldBack, g.BadReceipts)
+	gauge(descOpen, float64(s.Connections.Open))
+	count(descAccepted, s.Connections.Accepted)
+	count(descClosed, s.Connections.Closed)
+	collectNamed(gauge, s)
 	if k := s.Check; !k.Ended.IsZero() {
 		gauge(descCheckTook, k.Took.Seconds())
 		gauge(descCheckCount, float64(k.Report.Entries))
@@ -131,7 +139,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 
 // collectNamed collects what there are several of, under names that the program
 // gave them.
-func (c *collector) collectNamed(to chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string), s Snapshot) {
+func collectNamed(gauge func(*prometheus.Desc, float64, ...string), s Snapshot) {
 	for volume, free := range s.Free {
 		gauge(descFree, float64(free), volume)
 	}
@@ -140,12 +148,6 @@ func (c *collector) collectNamed(to chan<- prometheus.Metric, gauge func(*promet
 	}
 	for name, end := range s.Expiry {
 		gauge(descExpiry, float64(end.Unix()), name)
-	}
-	for listener, n := range s.Open {
-		gauge(descOpen, float64(n), listener)
-	}
-	for listener, n := range s.Accepted {
-		to <- prometheus.MustNewConstMetric(descAccepted, prometheus.CounterValue, float64(n), listener)
 	}
 	for _, condition := range s.Health {
 		gauge(descHealthy, oneIf(condition.OK), condition.Name)

@@ -110,7 +110,7 @@ func TestSnapshot(t *testing.T) {
 		Service: notary.Gauges{Entries: 9, Published: 7, Placed: 8, InFlight: 3, Queued: 1, Awaiting: 2, Callers: 4, LastMark: at.Add(-time.Minute), BadReceipts: 5},
 		Mark:    7, Published: at.Add(-1500 * time.Millisecond), Pending: 6,
 		Free: map[string]uint64{"log": 1 << 30}, Bytes: map[string]uint64{"wal": 4096},
-		Expiry: map[string]time.Time{"server": at}, Open: map[string]int64{"grpc": 2}, Accepted: map[string]int64{"grpc": 3},
+		Expiry: map[string]time.Time{"server": at}, Connections: rpc.Connections{Open: 2, Accepted: 3, Closed: 4},
 		Health: []notary.Condition{{Name: "log", OK: true}, {Name: "clock", Detail: "NCT01234567"}},
 		Check: notary.CheckStatus{
 			Ended: at, Took: 2 * time.Second, Report: notary.CheckReport{Entries: 7}, Phase: notary.CheckingLog, Err: errors.New("NCT01234567"),
@@ -124,7 +124,7 @@ func TestSnapshot(t *testing.T) {
 		"submissions_awaiting_index 2", "submissions_waiting 4", "pending_statements 6", "receipts_held_back_total 5",
 		`free_bytes{volume="log"} 1.073741824e+09`, `file_bytes{file="wal"} 4096`,
 		`certificate_expiry_timestamp_seconds{certificate="server"} 1.7723664e+09`,
-		`connections{listener="grpc"} 2`, `connections_accepted_total{listener="grpc"} 3`,
+		"connections 2", "connections_accepted_total 3", "connections_closed_total 4",
 		`healthy{condition="log"} 1`, `healthy{condition="clock"} 0`,
 		"full_check_success_timestamp_seconds 1.7723664e+09", "full_check_duration_seconds 2", "full_check_entries 7", "full_check_ok 0",
 		"full_check_running 1",
