@@ -210,33 +210,29 @@ type figures struct {
 	All int64 `json:"verified"`
 }
 
+// turns is how often the statements in flight must change while a run is
+// measured: the CPU time of those that are on their way at its beginning and of
+// those at its end is what makes short measurements wrong.
+const turns = 2
+
+// patience bounds how much longer than asked for warm-up and measurement may
+// take until then, on a machine that is slow or busy with others.
+const patience = time.Minute
+
 // run drives the server for so long after a warm-up. A pool that is used up ends
 // the measurement early, which shortens it and falsifies nothing.
 func (l *load) run(ctx context.Context, server *process, warmUp, duration time.Duration) (figures, error) {
 	wait := l.start(ctx)
-	if err := l.pause(ctx, warmUp); err != nil {
-		return figures{}, l.abort(wait, err)
-	}
-	before, err := takeSample(server)
+	before, err := l.pause(ctx, server, warmUp, func() bool { return l.all.Load() >= int64(l.inFlight) })
 	if err != nil {
 		return figures{}, l.abort(wait, err)
 	}
 	l.phase.CompareAndSwap(warming, measuring)
-	// On a machine that is busy with others it may take longer until there is
-	// anything to tell.
-	for range 30 {
-		if err := l.pause(ctx, duration); err != nil {
-			return figures{}, l.abort(wait, err)
-		}
-		if l.measured.Load() > 0 {
-			break
-		}
-	}
-	l.phase.CompareAndSwap(measuring, ending)
-	after, err := takeSample(server)
+	after, err := l.pause(ctx, server, duration, func() bool { return l.measured.Load() >= turns*int64(l.inFlight) })
 	if err != nil {
 		return figures{}, l.abort(wait, err)
 	}
+	l.phase.CompareAndSwap(measuring, ending)
 	if err := wait(); err != nil {
 		return figures{}, server.failed(err)
 	}
@@ -261,24 +257,24 @@ func (l *load) runAll(ctx context.Context, server *process) (figures, error) {
 	return l.figures(server, before, after)
 }
 
-// pause waits, or ends early with the pool or the callers.
-func (l *load) pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
+// pause waits for a time and until there is enough, or ends early with the pool,
+// the callers or its patience. It returns what the clocks say then.
+func (l *load) pause(ctx context.Context, server *process, d time.Duration, enough func() bool) (sample, error) {
+	began := time.Now()
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-t.C:
-			return nil
+			return sample{}, ctx.Err()
 		case <-l.dry:
-			return nil
+			return takeSample(server)
 		case <-tick.C:
-			if l.phase.Load() == ending { // a caller failed
-				return nil
-			}
+		}
+		took := time.Since(began)
+		failed := l.phase.Load() == ending
+		if failed || (took >= d && enough()) || took >= d+patience {
+			return takeSample(server)
 		}
 	}
 }

@@ -34,6 +34,11 @@ func (r *result) printRows(out io.Writer) {
 			m(peak), m(func(f figures) float64 { return 100 * f.Others }), row.Name)
 	}
 	_ = w.Flush() // a terminal that went away cannot be told
+	for _, row := range r.Rows {
+		if n := row.median(func(f figures) float64 { return float64(f.Pushed) }); n > 0 {
+			fmt.Fprintf(out, "%s, %d in flight: %.0f calls a run were told to come back later, and did\n", row.Name, row.InFlight, n)
+		}
+	}
 }
 
 func (r *result) printRatios(out io.Writer) {
