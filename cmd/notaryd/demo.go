@@ -116,7 +116,8 @@ func (s *story) createNotary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.logFile, s.logger = logFile, newLogger("info", logFile)
+	s.logFile = logFile
+	s.logger, s.stopLogger = newLogger("info", logFile)
 	if err := s.serve(ctx); err != nil {
 		return err
 	}
@@ -149,7 +150,7 @@ func (s *story) end(ctx context.Context) error {
 	errs := []error{s.closeClients()}
 	errs = append(errs, s.stop(ctx))
 	if s.logFile != nil {
-		_ = s.logger.Sync()
+		s.stopLogger()
 		errs = append(errs, s.logFile.Close())
 	}
 	return errors.Join(errs...)

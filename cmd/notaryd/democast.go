@@ -27,6 +27,8 @@ type story struct {
 	server  *server
 	logger  *zap.Logger
 	logFile *os.File
+	// stopLogger writes what the logger still holds.
+	stopLogger func()
 
 	people  map[string]*person
 	clients map[string]*client.Client // by user

@@ -102,7 +102,9 @@ func (k *trap) serve(ctx context.Context, config string) error {
 	if err != nil {
 		return err
 	}
-	s, err := startParts(ctx, p, trappedService{p.service, k}, newLogger("warn", os.Stderr), time.Now)
+	logger, stopLogger := newLogger("warn", os.Stderr)
+	defer stopLogger()
+	s, err := startParts(ctx, p, trappedService{p.service, k}, logger, time.Now)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zapgrpc"
 	"google.golang.org/grpc/grpclog"
 
@@ -43,7 +42,8 @@ func serveCommand(stdout, stderr io.Writer) *cobra.Command {
 
 func serve(ctx context.Context, c *Config, stdout, stderr io.Writer) error {
 	collectLess()
-	logger := newLogger(c.LogLevel, stderr)
+	logger, stopLogger := newLogger(c.LogLevel, stderr)
+	defer stopLogger()
 	// gRPC writes to standard error on its own unless it is told where else.
 	grpclog.SetLoggerV2(zapgrpc.NewLogger(logger.Named("grpc")))
 	s, err := start(ctx, c, logger, time.Now)
@@ -211,14 +211,4 @@ func closeListeners(l rpc.Listeners) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func newLogger(level string, out io.Writer) *zap.Logger {
-	parsed, err := zapcore.ParseLevel(level)
-	if err != nil {
-		parsed = zapcore.InfoLevel
-	}
-	config := zap.NewProductionEncoderConfig()
-	config.EncodeTime = zapcore.ISO8601TimeEncoder
-	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.Lock(zapcore.AddSync(out)), parsed))
 }
