@@ -31,7 +31,7 @@ func (s *Service) answer(ctx context.Context, rec *Record, key *trial.PublicKey)
 		return nil, err
 	}
 	s.observe(ctx, StageEvidence, began)
-	return &Result{Record: rec, Bundle: bundle, Evidence: evidence}, nil
+	return &Result{Record: rec, Bundle: bundle, Evidence: evidence.text, EvidenceSHA256: evidence.sha256}, nil
 }
 
 // prove waits until a checkpoint covers a logged statement, and makes and checks

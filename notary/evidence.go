@@ -3,6 +3,8 @@ package notary
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,13 +20,21 @@ import (
 // held while one is made: a thousand callers at a new mark make it once.
 type evidenceCache struct {
 	mu    sync.Mutex
-	byKey map[trial.KeyID]evidenceFile
+	byKey map[trial.KeyID]cachedEvidence
 }
 
+// evidenceFile is an evidence file with its hash, which a caller may name instead
+// of having it sent again.
 type evidenceFile struct {
+	text   []byte
+	sha256 string // in lowercase hexadecimal
+}
+
+// cachedEvidence is the evidence file of a key under one state of the trial.
+type cachedEvidence struct {
 	now  *snapshot
 	mark uint64 // index of the governing mark, or noMark
-	text []byte
+	file *evidenceFile
 }
 
 const noMark = ^uint64(0)
@@ -36,7 +46,7 @@ const noMark = ^uint64(0)
 // It has no as-of list. That list is complete or worthless, and the whole
 // authority of a large trial beside every receipt would be megabytes and would
 // show each site the others' staff; the trust folder has it.
-func (s *Service) evidence(ctx context.Context, rec *Record) ([]byte, error) {
+func (s *Service) evidence(ctx context.Context, rec *Record) (*evidenceFile, error) {
 	mark, err := s.markProofs.before(ctx, rec.Index)
 	if err != nil {
 		return nil, err
@@ -68,17 +78,17 @@ func (s *Service) evidence(ctx context.Context, rec *Record) ([]byte, error) {
 	t.evidence.mu.Lock()
 	defer t.evidence.mu.Unlock()
 	if f, ok := t.evidence.byKey[rec.KeyID]; ok && f.now == now && f.mark == mark.at() {
-		return f.text, nil
+		return f.file, nil
 	}
-	text, err := s.buildEvidence(ctx, chain(now.facts, rec.KeyID, nil), mark)
+	file, err := s.buildEvidence(ctx, chain(now.facts, rec.KeyID, nil), mark)
 	if err != nil {
 		return nil, err
 	}
 	if t.evidence.byKey == nil || len(t.evidence.byKey) >= maxEvidenceFiles {
-		t.evidence.byKey = make(map[trial.KeyID]evidenceFile)
+		t.evidence.byKey = make(map[trial.KeyID]cachedEvidence)
 	}
-	t.evidence.byKey[rec.KeyID] = evidenceFile{now: now, mark: mark.at(), text: text}
-	return text, nil
+	t.evidence.byKey[rec.KeyID] = cachedEvidence{now: now, mark: mark.at(), file: file}
+	return file, nil
 }
 
 func indexOf(facts []*fact, id trial.ID) int {
@@ -88,7 +98,7 @@ func indexOf(facts []*fact, id trial.ID) int {
 // maxEvidenceFiles bounds a trial's cache, which is emptied when full.
 const maxEvidenceFiles = 256
 
-func (s *Service) buildEvidence(ctx context.Context, facts []*fact, mark *markProof) ([]byte, error) {
+func (s *Service) buildEvidence(ctx context.Context, facts []*fact, mark *markProof) (*evidenceFile, error) {
 	authority := make([][]byte, 0, len(facts))
 	marks := []*markProof{mark}
 	for _, f := range facts {
@@ -102,7 +112,12 @@ func (s *Service) buildEvidence(ctx context.Context, facts []*fact, mark *markPr
 	if err != nil {
 		return nil, err
 	}
-	return receipt.BuildEvidence(authority, times, nil)
+	text, err := receipt.BuildEvidence(authority, times, nil)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	return &evidenceFile{text: text, sha256: hex.EncodeToString(sum[:])}, nil
 }
 
 // reliance is what a statement's standing depends on, found so far.

@@ -168,6 +168,8 @@ type Result struct {
 	// Evidence is the further evidence as JSON text: the governing time mark
 	// and the authority chain.
 	Evidence []byte
+	// EvidenceSHA256 is the SHA-256 of Evidence in lowercase hexadecimal.
+	EvidenceSHA256 string
 }
 
 // Allow is the transport's authorisation of a submission: it is asked once the

@@ -78,7 +78,7 @@ func (c *Client) Receipt(ctx context.Context, trust *receipt.Trust, id trial.ID)
 	if err != nil {
 		return nil, err
 	}
-	return k.check(ctx, id, floor, resp.GetReceipt())
+	return k.check(ctx, id, floor, nil, resp.GetReceipt())
 }
 
 // Checkpoint returns the notary's newest checkpoint, verified under the trust
@@ -114,6 +114,7 @@ type checker struct {
 	c        *Client
 	trust    *receipt.Trust
 	verifier *receipt.Verifier
+	evidence heldEvidence
 }
 
 func (c *Client) newChecker(trust *receipt.Trust) *checker {
@@ -123,8 +124,9 @@ func (c *Client) newChecker(trust *receipt.Trust) *checker {
 // floor is to be taken before a request is sent; see watermark.floor.
 func (k *checker) floor() (uint64, error) { return k.c.seen.floor(k.trust.Origin()) }
 
-// check accepts a receipt for the statement id, or says why not.
-func (k *checker) check(ctx context.Context, id trial.ID, floor uint64, pb *notaryv1.Receipt) (*Receipt, error) {
+// check accepts a receipt for the statement id, or says why not. named is the
+// evidence that the request said is held, or nil.
+func (k *checker) check(ctx context.Context, id trial.ID, floor uint64, named *evidenceFile, pb *notaryv1.Receipt) (*Receipt, error) {
 	r, err := receipt.Parse([]byte(pb.GetBundle()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrReceipt, err)
@@ -137,13 +139,14 @@ func (k *checker) check(ctx context.Context, id trial.ID, floor uint64, pb *nota
 	if pb.GetLogIndex() != r.Index {
 		return nil, fmt.Errorf("%w: got index %d beside it, want %d", ErrReceipt, pb.GetLogIndex(), r.Index)
 	}
-	var ev *receipt.Evidence
-	if pb.GetEvidence() != "" {
-		if ev, err = receipt.ParseEvidence([]byte(pb.GetEvidence())); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrReceipt, err)
-		}
+	evidence, err := k.evidence.of(pb, named)
+	if err != nil {
+		return nil, err
 	}
-	verdict := k.verifier.Verify(r, ev, nil)
+	if evidence == nil {
+		evidence = &evidenceFile{}
+	}
+	verdict := k.verifier.Verify(r, evidence.parsed, nil)
 	if err := acceptable(verdict); err != nil {
 		return nil, err
 	}
@@ -155,7 +158,7 @@ func (k *checker) check(ctx context.Context, id trial.ID, floor uint64, pb *nota
 	}
 	return &Receipt{
 		StatementID: id, Index: r.Index, Verdict: verdict, Continuity: how,
-		Bundle: []byte(pb.GetBundle()), Evidence: []byte(pb.GetEvidence()),
+		Bundle: []byte(pb.GetBundle()), Evidence: evidence.text,
 	}, nil
 }
 

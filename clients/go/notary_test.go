@@ -46,6 +46,8 @@ type testNotary struct {
 	// checkpoint replaces the newest checkpoint.
 	checkpoint []byte
 	arrived    int
+	// leftOut counts the receipts whose evidence the caller held.
+	leftOut int
 	// window bounds the statements in work on one stream; 0 is no bound.
 	window int
 
@@ -251,11 +253,23 @@ func refusalStatus(err error) error {
 func toReceipt(res *notary.Result) *notaryv1.Receipt {
 	return &notaryv1.Receipt{
 		StatementId: res.Record.ID.String(), LogIndex: res.Record.Index, Bundle: string(res.Bundle), Evidence: string(res.Evidence),
+		EvidenceSha256: res.EvidenceSHA256,
+	}
+}
+
+// leaveOut drops the evidence that the caller holds.
+func (n *testNotary) leaveOut(r *notaryv1.Receipt, held string) {
+	if held != "" && held == r.GetEvidenceSha256() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		r.Evidence = ""
+		n.leftOut++
 	}
 }
 
 func (n *testNotary) Submit(ctx context.Context, req *notaryv1.SubmitRequest) (*notaryv1.SubmitResponse, error) {
 	r, err := n.take(ctx, req.GetEnvelope())
+	n.leaveOut(r, req.GetHeldEvidence())
 	return &notaryv1.SubmitResponse{Receipt: r}, err
 }
 
@@ -301,6 +315,7 @@ func (n *testNotary) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServ
 					}
 				}()
 				r, err := n.take(stream.Context(), req.GetEnvelope())
+				n.leaveOut(r, req.GetHeldEvidence())
 				if errors.Is(err, errCut) {
 					cut <- struct{}{}
 					return

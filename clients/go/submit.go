@@ -74,7 +74,7 @@ func (s *session) submitOne(ctx context.Context, it Item) error {
 		resp, err = s.c.api.Submit(ctx, &notaryv1.SubmitRequest{Envelope: toProto(it.Envelope)})
 		return err
 	})
-	return s.report(ctx, sent{it, floor}, resp.GetReceipt(), err)
+	return s.report(ctx, sent{it, floor, nil}, resp.GetReceipt(), err)
 }
 
 // sent is an item on its way.
@@ -82,6 +82,8 @@ type sent struct {
 	Item
 	// floor is the largest size seen when it was sent.
 	floor uint64
+	// held is the evidence that the request named.
+	held *evidenceFile
 }
 
 // report checks an answer and tells the caller. It returns an error if nothing
@@ -90,7 +92,7 @@ func (s *session) report(ctx context.Context, it sent, pb *notaryv1.Receipt, err
 	id := statementID(it.Envelope)
 	var r *Receipt
 	if err == nil {
-		r, err = s.checker.check(ctx, id, it.floor, pb)
+		r, err = s.checker.check(ctx, id, it.floor, it.held, pb)
 	}
 	if cbErr := s.answered(it.Item, r, err); cbErr != nil {
 		return cbErr
@@ -282,9 +284,10 @@ func (r *round) send(stream notaryv1.NotaryService_SubmitStreamClient) error {
 	id := strconv.Itoa(r.next)
 	r.next++
 	// Open before it is sent: an error does not tell whether it arrived.
-	r.open[id] = sent{it, floor}
+	held := r.checker.evidence.Load()
+	r.open[id] = sent{it, floor, held}
 	r.queue = r.queue[1:]
-	return stream.Send(&notaryv1.SubmitStreamRequest{Id: id, Envelope: toProto(it.Envelope)})
+	return stream.Send(&notaryv1.SubmitStreamRequest{Id: id, Envelope: toProto(it.Envelope), HeldEvidence: held.name()})
 }
 
 // take handles one answer.

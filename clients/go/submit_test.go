@@ -208,7 +208,9 @@ func TestBadReceiptIsNoSuccess(t *testing.T) {
 		"other index":         func(r *notaryv1.Receipt) { r.LogIndex++ },
 		"empty":               func(r *notaryv1.Receipt) { r.Bundle = "" },
 		"cut":                 func(r *notaryv1.Receipt) { r.Bundle = r.GetBundle()[:len(r.GetBundle())-2] },
-		"bad evidence":        func(r *notaryv1.Receipt) { r.Evidence = "{}" },
+		"bad evidence":        func(r *notaryv1.Receipt) { r.Evidence, r.EvidenceSha256 = "{}", "" },
+		"other evidence":      func(r *notaryv1.Receipt) { r.Evidence = "{}" },
+		"evidence left out":   func(r *notaryv1.Receipt) { r.Evidence = "" },
 		"bad proof": func(r *notaryv1.Receipt) {
 			i := strings.Index(r.GetBundle(), `"hashes":["`) + len(`"hashes":["`)
 			b := []byte(r.GetBundle())
@@ -290,6 +292,9 @@ func TestSubmitMany(t *testing.T) {
 			key := n.open(c)
 			fault(n)
 			submitMany(t, n, c, key, 120)
+			if n.leftOut == 0 {
+				t.Error("every receipt came with its evidence, though most were held")
+			}
 			if left := pendingItems(t, s); len(left) != 0 {
 				t.Errorf("got %d statements left, want none", len(left))
 			}
@@ -319,6 +324,9 @@ func submitMany(t *testing.T, n *testNotary, c *Client, key *testKey, count int)
 			t.Errorf("index %d: answered for %s and %s", r.Index, other, it.Note)
 		}
 		indexes[r.Index] = it.Note
+		if len(r.Evidence) == 0 {
+			t.Errorf("%s: got no evidence", it.Note)
+		}
 		return nil
 	}))
 	if len(indexes) != count {

@@ -55,6 +55,23 @@ type loadResult struct {
 // callsPerConnection bounds the load on one connection as the server does.
 const callsPerConnection = 1000
 
+// evidence is the newest evidence file that a load generator was given: as any
+// client that sends many does, it does not have it sent again.
+type evidence struct{ atomic.Pointer[string] }
+
+func (e *evidence) held() string {
+	if p := e.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+func (e *evidence) take(r *notaryv1.Receipt) {
+	if r.GetEvidence() != "" {
+		e.Store(&r.EvidenceSha256)
+	}
+}
+
 // runLoad is the load generator. It signs, says that it is ready, and sends when
 // it is told to. It dials without the client library, whose checks are a site's
 // work and not the server's.
@@ -168,6 +185,7 @@ func (l *load) dial() ([]notaryv1.NotaryServiceClient, error) {
 
 func (l *load) unary(ctx context.Context, apis []notaryv1.NotaryServiceClient, envs []*notaryv1.Envelope, took []time.Duration) error {
 	var next atomic.Int64
+	var ev evidence
 	var wait sync.WaitGroup
 	errs := make([]error, l.InFlight)
 	for worker := range l.InFlight {
@@ -179,7 +197,9 @@ func (l *load) unary(ctx context.Context, apis []notaryv1.NotaryServiceClient, e
 					return
 				}
 				began := time.Now()
-				_, errs[worker] = api.Submit(ctx, &notaryv1.SubmitRequest{Envelope: envs[i]})
+				var resp *notaryv1.SubmitResponse
+				resp, errs[worker] = api.Submit(ctx, &notaryv1.SubmitRequest{Envelope: envs[i], HeldEvidence: ev.held()})
+				ev.take(resp.GetReceipt())
 				took[i] = time.Since(began)
 			}
 		})
@@ -204,13 +224,14 @@ func oneStream(ctx context.Context, api notaryv1.NotaryServiceClient, envs []*no
 	if err != nil {
 		return err
 	}
+	var ev evidence
 	began := make([]time.Time, len(envs))
 	places := make(chan struct{}, inFlight)
 	go func() {
 		for i, env := range envs {
 			places <- struct{}{}
 			began[i] = time.Now()
-			if st.Send(&notaryv1.SubmitStreamRequest{Id: strconv.Itoa(i), Envelope: env}) != nil {
+			if st.Send(&notaryv1.SubmitStreamRequest{Id: strconv.Itoa(i), Envelope: env, HeldEvidence: ev.held()}) != nil {
 				return // Recv says why
 			}
 		}
@@ -224,6 +245,7 @@ func oneStream(ctx context.Context, api notaryv1.NotaryServiceClient, envs []*no
 		if answer.GetReceipt() == nil {
 			return fmt.Errorf("refused: %v", answer.GetError())
 		}
+		ev.take(answer.GetReceipt())
 		i, err := strconv.Atoi(answer.GetId())
 		if err != nil {
 			return err

@@ -65,11 +65,28 @@ func envelopeMessage(e *trial.Envelope) *notaryv1.Envelope {
 	}
 }
 
-func receiptMessage(r *notary.Result) *notaryv1.Receipt {
-	return &notaryv1.Receipt{
+// receiptMessage leaves the evidence out where its SHA-256 is held, which is
+// empty where the caller holds none.
+func receiptMessage(r *notary.Result, held string) *notaryv1.Receipt {
+	m := &notaryv1.Receipt{
 		StatementId: r.Record.ID.String(), LogIndex: r.Record.Index,
-		Bundle: string(r.Bundle), Evidence: string(r.Evidence),
+		Bundle: string(r.Bundle), EvidenceSha256: r.EvidenceSHA256,
 	}
+	if held == "" || held != r.EvidenceSHA256 {
+		m.Evidence = string(r.Evidence)
+	}
+	return m
+}
+
+// checkHeld reads the hash of an evidence file that a caller says it holds.
+func checkHeld(held string) error {
+	if held == "" {
+		return nil
+	}
+	if _, err := trial.ParseID(held); err != nil {
+		return badRequest("heldEvidence", "want the evidenceSha256 of a receipt: 64 lowercase hexadecimal digits")
+	}
+	return nil
 }
 
 // statementMessage describes a logged statement, without its envelope.

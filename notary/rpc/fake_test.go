@@ -129,7 +129,8 @@ func (f *fakeService) Submit(ctx context.Context, env *trial.Envelope, allow not
 }
 
 func result(r *notary.Record) *notary.Result {
-	return &notary.Result{Record: r, Bundle: []byte(`{"bundle":"` + r.ID.String() + `"}`), Evidence: []byte(`{}`)}
+	return &notary.Result{Record: r, Bundle: []byte(`{"bundle":"` + r.ID.String() + `"}`), Evidence: []byte(`{}`),
+		EvidenceSHA256: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}
 }
 
 func (f *fakeService) Statement(_ context.Context, id trial.ID) (*notary.Record, error) {

@@ -23,7 +23,7 @@ func (a *api) GetReceipt(ctx context.Context, req *notaryv1.GetReceiptRequest) (
 	if err != nil {
 		return nil, err
 	}
-	return &notaryv1.GetReceiptResponse{Receipt: receiptMessage(res)}, nil
+	return &notaryv1.GetReceiptResponse{Receipt: receiptMessage(res, "")}, nil
 }
 
 // GetStatement returns a logged statement as it was signed.

@@ -76,16 +76,11 @@ func newRoute(m protoreflect.MethodDescriptor, rule *annotations.HttpRule) (*rou
 	}
 	switch body := rule.GetBody(); body {
 	case "":
-		for i := range fields.Len() {
-			if f := fields.Get(i); !r.bound[f.Name()] {
-				r.query[f.JSONName()] = f
-			}
-		}
+		r.allow(fields, "")
 	case "*":
 		r.body = m.Input()
 	default:
-		// Fields beside the body would be query parameters: none is needed, so
-		// none is accepted.
+		r.allow(fields, protoreflect.Name(body))
 		f := fields.ByName(protoreflect.Name(body))
 		if f == nil || f.Message() == nil {
 			return nil, fmt.Errorf("invalid body: no message field %s", body)
@@ -96,6 +91,16 @@ func newRoute(m protoreflect.MethodDescriptor, rule *annotations.HttpRule) (*rou
 		r.limit = maxEnvelopeBody
 	}
 	return r, nil
+}
+
+// allow lets query parameters set the fields that neither the path nor the body
+// sets.
+func (r *route) allow(fields protoreflect.FieldDescriptors, body protoreflect.Name) {
+	for i := range fields.Len() {
+		if f := fields.Get(i); !r.bound[f.Name()] && f.Name() != body {
+			r.query[f.JSONName()] = f
+		}
+	}
 }
 
 // parameter returns the name in a {name} segment.

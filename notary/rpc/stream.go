@@ -190,7 +190,7 @@ func (s *submitStream) guarded(ctx context.Context, req *notaryv1.SubmitStreamRe
 			return err
 		}
 		defer leave()
-		done, err = s.submit(ctx, req.GetEnvelope())
+		done, err = s.submit(ctx, req)
 		return err
 	})
 	return done, err

@@ -21,7 +21,7 @@ type api struct {
 
 // Submit logs one statement.
 func (a *api) Submit(ctx context.Context, req *notaryv1.SubmitRequest) (*notaryv1.SubmitResponse, error) {
-	done, err := a.submit(ctx, req.GetEnvelope())
+	done, err := a.submit(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +44,18 @@ type submitted struct {
 	created bool // a trial, which the caller was granted
 }
 
+// submission is a request to log a statement, alone or in a stream.
+type submission interface {
+	GetEnvelope() *notaryv1.Envelope
+	GetHeldEvidence() string
+}
+
 // submit is what Submit and SubmitStream share.
-func (a *api) submit(ctx context.Context, m *notaryv1.Envelope) (*submitted, error) {
-	env, err := envelopeOf(m)
+func (a *api) submit(ctx context.Context, req submission) (*submitted, error) {
+	env, err := envelopeOf(req.GetEnvelope())
+	if err == nil {
+		err = checkHeld(req.GetHeldEvidence())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +83,7 @@ func (a *api) submit(ctx context.Context, m *notaryv1.Envelope) (*submitted, err
 	if err != nil {
 		return nil, &statementError{id: id, err: a.otherTrials(ctx, err, signed)}
 	}
-	done := &submitted{receipt: receiptMessage(res), created: charter && !user.sponsors(res.Record.ID)}
+	done := &submitted{receipt: receiptMessage(res, req.GetHeldEvidence()), created: charter && !user.sponsors(res.Record.ID)}
 	if done.receipt.Warnings = warnings; len(warnings) > 0 {
 		// Where, and never what: the text itself may be the id.
 		a.log.Warn("a statement may name a participant", zap.String("request_id", callOf(ctx).id),

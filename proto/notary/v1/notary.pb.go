@@ -231,7 +231,12 @@ func (x *Signature) GetKeyid() string {
 type SubmitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// envelope is the signed statement.
-	Envelope      *Envelope `protobuf:"bytes,1,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	Envelope *Envelope `protobuf:"bytes,1,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// held_evidence is the evidence_sha256 of an earlier receipt whose evidence
+	// the caller holds. If this receipt's is the same, it is left out of the
+	// answer: evidence is far longer than a receipt, and what one key signs
+	// within a minute shares it.
+	HeldEvidence  string `protobuf:"bytes,2,opt,name=held_evidence,json=heldEvidence,proto3" json:"held_evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -271,6 +276,13 @@ func (x *SubmitRequest) GetEnvelope() *Envelope {
 		return x.Envelope
 	}
 	return nil
+}
+
+func (x *SubmitRequest) GetHeldEvidence() string {
+	if x != nil {
+		return x.HeldEvidence
+	}
+	return ""
 }
 
 // SubmitResponse carries the receipt.
@@ -326,7 +338,9 @@ type SubmitStreamRequest struct {
 	// characters, unique among those in flight.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// envelope is the signed statement.
-	Envelope      *Envelope `protobuf:"bytes,2,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	Envelope *Envelope `protobuf:"bytes,2,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// held_evidence is as in SubmitRequest.
+	HeldEvidence  string `protobuf:"bytes,3,opt,name=held_evidence,json=heldEvidence,proto3" json:"held_evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -373,6 +387,13 @@ func (x *SubmitStreamRequest) GetEnvelope() *Envelope {
 		return x.Envelope
 	}
 	return nil
+}
+
+func (x *SubmitStreamRequest) GetHeldEvidence() string {
+	if x != nil {
+		return x.HeldEvidence
+	}
+	return ""
 }
 
 // SubmitStreamResponse answers one SubmitStreamRequest.
@@ -482,15 +503,19 @@ type Receipt struct {
 	// to NAME.receipt.json byte for byte.
 	Bundle string `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// evidence is the further evidence as JSON text (time mark, authority
-	// chain), to be written to NAME.evidence.json byte for byte.
+	// chain), to be written to NAME.evidence.json byte for byte. It is left out
+	// where the caller's held_evidence says that it holds the same.
 	Evidence string `protobuf:"bytes,4,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	// warnings are the places of a submitted statement where free text or one of
 	// its first 32 names looks like a participant's id, such as
 	// "predicate.reason". The statement is logged all the same. Empty when a
 	// receipt is fetched.
-	Warnings      []string `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Warnings []string `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// evidence_sha256 is the SHA-256 of the evidence in lowercase hexadecimal,
+	// whether or not that was left out.
+	EvidenceSha256 string `protobuf:"bytes,6,opt,name=evidence_sha256,json=evidenceSha256,proto3" json:"evidence_sha256,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Receipt) Reset() {
@@ -556,6 +581,13 @@ func (x *Receipt) GetWarnings() []string {
 		return x.Warnings
 	}
 	return nil
+}
+
+func (x *Receipt) GetEvidenceSha256() string {
+	if x != nil {
+		return x.EvidenceSha256
+	}
+	return ""
 }
 
 // GetReceiptRequest names a statement.
@@ -2011,25 +2043,28 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"signatures\"9\n" +
 	"\tSignature\x12\x16\n" +
 	"\x03sig\x18\x01 \x01(\fB\x04\xe2A\x01\x02R\x03sig\x12\x14\n" +
-	"\x05keyid\x18\x02 \x01(\tR\x05keyid\"F\n" +
+	"\x05keyid\x18\x02 \x01(\tR\x05keyid\"k\n" +
 	"\rSubmitRequest\x125\n" +
-	"\benvelope\x18\x01 \x01(\v2\x13.notary.v1.EnvelopeB\x04\xe2A\x01\x02R\benvelope\">\n" +
+	"\benvelope\x18\x01 \x01(\v2\x13.notary.v1.EnvelopeB\x04\xe2A\x01\x02R\benvelope\x12#\n" +
+	"\rheld_evidence\x18\x02 \x01(\tR\fheldEvidence\">\n" +
 	"\x0eSubmitResponse\x12,\n" +
-	"\areceipt\x18\x01 \x01(\v2\x12.notary.v1.ReceiptR\areceipt\"b\n" +
+	"\areceipt\x18\x01 \x01(\v2\x12.notary.v1.ReceiptR\areceipt\"\x87\x01\n" +
 	"\x13SubmitStreamRequest\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02id\x125\n" +
-	"\benvelope\x18\x02 \x01(\v2\x13.notary.v1.EnvelopeB\x04\xe2A\x01\x02R\benvelope\"\x8c\x01\n" +
+	"\benvelope\x18\x02 \x01(\v2\x13.notary.v1.EnvelopeB\x04\xe2A\x01\x02R\benvelope\x12#\n" +
+	"\rheld_evidence\x18\x03 \x01(\tR\fheldEvidence\"\x8c\x01\n" +
 	"\x14SubmitStreamResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\areceipt\x18\x02 \x01(\v2\x12.notary.v1.ReceiptH\x00R\areceipt\x12*\n" +
 	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
-	"\x06result\"\x99\x01\n" +
+	"\x06result\"\xc2\x01\n" +
 	"\aReceipt\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x1b\n" +
 	"\tlog_index\x18\x02 \x01(\x04R\blogIndex\x12\x16\n" +
 	"\x06bundle\x18\x03 \x01(\tR\x06bundle\x12\x1a\n" +
 	"\bevidence\x18\x04 \x01(\tR\bevidence\x12\x1a\n" +
-	"\bwarnings\x18\x05 \x03(\tR\bwarnings\"<\n" +
+	"\bwarnings\x18\x05 \x03(\tR\bwarnings\x12'\n" +
+	"\x0fevidence_sha256\x18\x06 \x01(\tR\x0eevidenceSha256\"<\n" +
 	"\x11GetReceiptRequest\x12'\n" +
 	"\fstatement_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\vstatementId\"B\n" +
 	"\x12GetReceiptResponse\x12,\n" +
