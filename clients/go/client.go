@@ -251,6 +251,9 @@ func readLimited(path string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	var buf bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Size() <= limit {
+		buf.Grow(int(info.Size()) + bytes.MinRead) // what is read at last is nothing
+	}
 	n, err := io.Copy(&buf, io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
@@ -264,6 +267,16 @@ func readLimited(path string, limit int64) ([]byte, error) {
 // ReadReceipt reads NAME.receipt.json and, if it is there, the
 // NAME.evidence.json beside it. It verifies nothing.
 func ReadReceipt(path string) (*receipt.Receipt, *receipt.Evidence, error) {
+	return readReceipt(path, receipt.ParseEvidence)
+}
+
+// ReadReceiptFor is ReadReceipt for many receipts that are verified by v: an
+// evidence file that is like an earlier one is not parsed again.
+func ReadReceiptFor(v *receipt.Verifier, path string) (*receipt.Receipt, *receipt.Evidence, error) {
+	return readReceipt(path, v.Evidence)
+}
+
+func readReceipt(path string, parseEvidence func([]byte) (*receipt.Evidence, error)) (*receipt.Receipt, *receipt.Evidence, error) {
 	text, err := readLimited(path, maxReceiptFile)
 	if err != nil {
 		return nil, nil, err
@@ -283,7 +296,7 @@ func ReadReceipt(path string) (*receipt.Receipt, *receipt.Evidence, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	ev, err := receipt.ParseEvidence(text)
+	ev, err := parseEvidence(text)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", name+EvidenceSuffix, err)
 	}

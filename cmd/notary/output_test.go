@@ -147,8 +147,18 @@ func TestExitStatus(t *testing.T) {
 			t.Errorf("%v: got %d, want %d", tc.err, got, tc.want)
 		}
 	}
-	bad, unread := &verifyResult{}, &verifyResult{Unreadable: true}
-	if err := verifyStatus([]*verifyResult{unread, bad}); !errors.Is(err, errNegative) {
+	var status verifyStatus
+	if err := status.err(); err != nil {
+		t.Errorf("got %v, want none", err)
+	}
+	status.add(&verifyResult{Verified: true})
+	status.add(&verifyResult{Unreadable: true})
+	if err := status.err(); !errors.Is(err, errUnreadable) {
+		t.Errorf("got %v, want the unreadable input to count", err)
+	}
+	status.add(&verifyResult{})
+	status.add(&verifyResult{Unreadable: true})
+	if err := status.err(); !errors.Is(err, errNegative) {
 		t.Errorf("got %v, want the negative verdict to weigh more", err)
 	}
 }

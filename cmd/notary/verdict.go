@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,9 +32,13 @@ func newVerifyResult(path, receiptPath string, v *receipt.Verdict) *verifyResult
 func (r *verifyResult) wholeFolder(gone, extra []string) {
 	r.hasManyInside, r.Missing = true, gone
 	known := len(gone)
+	unlisted := map[string]bool{}
+	for _, name := range extra {
+		unlisted[name] = true
+	}
 	for i, f := range r.Files {
 		// A copy of a listed file is a file that was not notarized all the same.
-		if f.Outcome == receipt.Identical && slices.Contains(extra, f.Name) {
+		if f.Outcome == receipt.Identical && unlisted[f.Name] {
 			r.Files[i].Outcome = receipt.NotNotarized
 			r.Files[i].Detail = "a copy of a notarized file, under a name that was not notarized"
 			r.Verified, r.Verdict = false, receipt.NotNotarized

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/trialnotary/trialnotary/trial"
 )
@@ -58,7 +59,16 @@ type Receipt struct {
 	Path       []Hash
 	Checkpoint Checkpoint
 
-	raw []byte
+	raw       []byte
+	statement *statementMemo // of a parsed receipt
+}
+
+// statementMemo is the statement of a payload, parsed once.
+type statementMemo struct {
+	once      sync.Once
+	payload   []byte
+	statement *trial.Statement
+	err       error
 }
 
 // Build returns the receipt of a logged statement as JSON text: a Sigstore
@@ -150,9 +160,15 @@ func (r *Receipt) Key() (*trial.PublicKey, error) {
 	return entryPublicKey(r.Entry)
 }
 
-// Statement parses what was signed.
+// Statement parses what was signed, of a parsed receipt once. The statement must
+// not be changed.
 func (r *Receipt) Statement() (*trial.Statement, error) {
-	return trial.ParseStatement(r.Envelope.Payload)
+	m := r.statement
+	if p := r.Envelope.Payload; m == nil || len(m.payload) != len(p) || &m.payload[0] != &p[0] {
+		return trial.ParseStatement(p)
+	}
+	m.once.Do(func() { m.statement, m.err = trial.ParseStatement(m.payload) })
+	return m.statement, m.err
 }
 
 // errEntryDiffers is kept apart because verification words it for people.

@@ -65,8 +65,11 @@ func parse(text []byte) (*Receipt, error) {
 	s.signedNote(r)
 	s.entry(r)
 	r.Envelope = s.envelope()
-	r.raw = text
-	return r, s.err
+	if s.err != nil {
+		return nil, s.err
+	}
+	r.raw, r.statement = text, &statementMemo{payload: r.Envelope.Payload}
+	return r, nil
 }
 
 // scanner walks through the one spelling of a receipt: fixed pieces, and between

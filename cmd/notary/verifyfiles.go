@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	client "github.com/trialnotary/trialnotary/clients/go"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// files hashes what path holds and names it as the statement does; gone is what
+// the statement lists of a folder and the folder no longer has, extra what the
+// folder has and the statement does not list.
+func (v *verification) files(ctx context.Context, path string, isDir bool, r *receipt.Receipt, receiptPath string, progress client.Progress) (files []receipt.File, gone, extra []string, err error) {
+	st, err := r.Statement()
+	if err != nil {
+		st = nil // the verdict says so
+	}
+	hashes, err := hashNow(ctx, path, isDir, progress)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	m, err := v.findManifest(st, receiptPath)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var listed []string
+	switch {
+	case m != nil:
+		for _, f := range m.Files() {
+			listed = append(listed, f.Path)
+		}
+	case st != nil:
+		for _, s := range st.Subjects {
+			listed = append(listed, s.Name)
+		}
+	}
+	files = make([]receipt.File, 0, len(hashes))
+	for _, h := range hashes {
+		f, err := v.file(path, isDir, h, st, m)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		files = append(files, f)
+	}
+	if !isDir {
+		return files, nil, nil, nil
+	}
+	known := map[string]bool{}
+	for _, name := range listed {
+		known[name] = true
+	}
+	for _, f := range files {
+		if st != nil && !known[f.Name] {
+			extra = append(extra, f.Name)
+		}
+	}
+	return files, missing(listed, files), extra, nil
+}
+
+func hashNow(ctx context.Context, path string, isDir bool, progress client.Progress) ([]client.FileHash, error) {
+	if isDir {
+		return client.HashFolderAsIs(ctx, path, progress)
+	}
+	h, err := client.HashAsIs(ctx, path, progress)
+	return []client.FileHash{h}, err
+}
+
+// missing are the listed names that no file has.
+func missing(listed []string, files []receipt.File) []string {
+	held := map[string]bool{}
+	for _, f := range files {
+		held[f.Name] = true
+	}
+	return slices.DeleteFunc(listed, func(name string) bool { return held[name] })
+}
+
+// file names one file as the statement does, with its proof where the statement
+// has a manifest.
+func (v *verification) file(path string, isDir bool, h client.FileHash, st *trial.Statement, m *trial.Manifest) (receipt.File, error) {
+	f := receipt.File{Name: h.Name, SHA256: h.SHA256, Size: uint64(h.Size)}
+	switch {
+	case v.o.proof != "":
+		text, err := os.ReadFile(v.o.proof)
+		if err != nil {
+			return f, fmt.Errorf("reading the proof: %w", err)
+		}
+		if f.Proof, err = trial.ParseManifestProof(text); err != nil {
+			return f, fmt.Errorf("reading the proof %s: %w", v.o.proof, err)
+		}
+		f.Name = f.Proof.Path()
+	case m != nil:
+		if !isDir {
+			f.Name = nameInside(path, m.Has, f.Name)
+		}
+		if !m.Has(f.Name) {
+			return f, nil // the verdict says: not notarized
+		}
+		var err error
+		if f.Proof, err = m.Prove(f.Name); err != nil {
+			return f, fmt.Errorf("proving %s: %w", f.Name, err)
+		}
+	case !isDir && st != nil:
+		f.Name = subjectName(st, path, h)
+	}
+	return f, nil
+}
+
+// findManifest reads the manifest that the user named, or that lies beside the
+// receipt of a folder that was notarized as one.
+func (v *verification) findManifest(st *trial.Statement, receiptPath string) (*trial.Manifest, error) {
+	path := v.o.manifest
+	if path == "" {
+		name, ok := strings.CutSuffix(receiptPath, client.ReceiptSuffix)
+		if !ok || v.o.proof != "" || st == nil || st.Predicate.Manifest == nil {
+			return nil, nil //nolint:nilnil // no manifest is no error
+		}
+		path = name + client.ManifestSuffix
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("it was notarized as one manifest of %d files, and %s is not there: name the manifest with --manifest, or one file's proof with --proof",
+				st.Predicate.Manifest.Files, path)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	m, err := trial.ParseManifest(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest %s: %w", path, err)
+	}
+	return m, nil
+}
+
+// subjectName is the name under which the statement lists a file: the longest
+// end of its path that is one, else that of the one subject with its digest,
+// since a file may have been renamed, else that of the only subject.
+func subjectName(st *trial.Statement, path string, h client.FileHash) string {
+	names := map[string]bool{}
+	same := ""
+	for _, s := range st.Subjects {
+		names[s.Name] = true
+		if s.Digests[trial.DigestSHA256] == fmt.Sprintf("%x", h.SHA256) {
+			same = s.Name
+		}
+	}
+	name := nameInside(path, func(n string) bool { return names[n] }, "")
+	switch {
+	case name != "":
+		return name
+	case same != "":
+		return same
+	case len(st.Subjects) == 1:
+		return st.Subjects[0].Name
+	}
+	return h.Name
+}
+
+// nameInside returns the longest end of path, in whole elements, that has.
+func nameInside(path string, has func(string) bool, otherwise string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		abs = path
+	}
+	parts := strings.Split(filepath.ToSlash(abs), "/")
+	for i := range parts {
+		if name := strings.Join(parts[i:], "/"); name != "" && has(name) {
+			return name
+		}
+	}
+	return otherwise
+}
+
+func pathReason(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
