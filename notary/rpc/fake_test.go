@@ -308,6 +308,7 @@ func (f *fakeRefusals) RecordRefusals(_ context.Context, refused []Refused) erro
 type fakeTiles struct {
 	mu    sync.Mutex
 	asked []string
+	large []byte // tile/entries/000
 }
 
 func (f *fakeTiles) ReadFile(path string) ([]byte, bool, error) {
@@ -317,6 +318,10 @@ func (f *fakeTiles) ReadFile(path string) ([]byte, bool, error) {
 	switch path {
 	case "checkpoint":
 		return []byte("notary.test\n1\n"), false, nil
+	case "tile/entries/000":
+		if f.large != nil {
+			return f.large, true, nil
+		}
 	case "tile/0/000":
 		return []byte("tile"), true, nil
 	}

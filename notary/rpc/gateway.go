@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -136,6 +137,9 @@ var errPanic = errors.New("panic")
 func bodyError(err error, limit int64) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &trial.Refusal{Reason: trial.ReasonTooLarge, Detail: fmt.Sprintf("the body has more than %d bytes", limit)}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("reading body: %w", context.DeadlineExceeded)
 	}
 	return badRequest("", "the body ended too early")
 }

@@ -32,7 +32,7 @@ func (s *Server) interceptors(inProcess bool) []grpc.ServerOption {
 	for _, a := range chain {
 		stream = append(stream, a.stream())
 	}
-	return []grpc.ServerOption{grpc.ChainStreamInterceptor(append(stream, streamOnly)...), grpc.InTapHandle(s.bound)}
+	return []grpc.ServerOption{grpc.ChainStreamInterceptor(append(stream, s.strict)...), grpc.InTapHandle(s.bound)}
 }
 
 func (a around) stream() grpc.StreamServerInterceptor {
@@ -51,25 +51,37 @@ type contextStream struct {
 
 func (s *contextStream) Context() context.Context { return s.ctx }
 
-// streamOnly refuses unknown fields in the messages of a stream.
-func streamOnly(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	return handler(srv, &strictStream{stream})
+// strict refuses messages that are too large and fields that are not known.
+func (s *Server) strict(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return handler(srv, &strictStream{stream, s.cfg.Limits.MaxMessage})
 }
 
-type strictStream struct{ grpc.ServerStream }
+// strictStream refuses by name what is above the limit. grpc's own limit is twice
+// that: above it grpc answers in its own words, before anything else is asked.
+type strictStream struct {
+	grpc.ServerStream
+	limit int
+}
 
 func (s *strictStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
+	if req, ok := m.(proto.Message); ok && proto.Size(req) > s.limit {
+		return &trial.Refusal{Reason: reasonMessageTooLarge, Detail: fmt.Sprintf("the message has more than %d bytes", s.limit)}
+	}
 	return refuseUnknown(m)
 }
 
 func refuseUnknown(req any) error {
-	if m, ok := req.(proto.Message); ok && hasUnknown(m.ProtoReflect()) {
-		return &trial.Refusal{Reason: trial.ReasonUnknownField, Detail: "the message has a field that this version does not know"}
+	m, ok := req.(proto.Message)
+	if !ok || !hasUnknown(m.ProtoReflect()) {
+		return nil
 	}
-	return nil
+	if isUnreadable(m) {
+		return badRequest("", "the bytes are no message of this call")
+	}
+	return &trial.Refusal{Reason: trial.ReasonUnknownField, Detail: "the message has a field that this version does not know"}
 }
 
 // observe gives the call its id, sends the id back, and logs how the call ended.

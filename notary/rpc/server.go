@@ -116,7 +116,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) limits() []grpc.ServerOption {
 	l := s.cfg.Limits
 	return []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(l.MaxMessage),
+		grpc.MaxRecvMsgSize(2 * l.MaxMessage), // see strictStream
 		grpc.MaxConcurrentStreams(uint32(l.MaxStreams)),
 		grpc.MaxHeaderListSize(uint32(l.MaxHeader)),
 		grpc.ConnectionTimeout(10 * time.Second),
@@ -137,8 +137,9 @@ func (s *Server) newGRPC(inProcess bool, more ...grpc.ServerOption) *grpc.Server
 	if inProcess {
 		// One connection carries every HTTP request: the HTTP listener bounds
 		// them, and the connection must not end between two.
-		options = []grpc.ServerOption{grpc.MaxRecvMsgSize(s.cfg.Limits.MaxMessage), grpc.WaitForHandlers(true)}
+		options = []grpc.ServerOption{grpc.MaxRecvMsgSize(2 * s.cfg.Limits.MaxMessage), grpc.WaitForHandlers(true)}
 	}
+	options = append(options, grpc.ForceServerCodecV2(newCodec()))
 	options = append(options, s.interceptors(inProcess)...)
 	g := grpc.NewServer(append(options, more...)...)
 	notaryv1.RegisterNotaryServiceServer(registrar{g}, &api{Server: s})
@@ -166,7 +167,7 @@ func (s *Server) newWeb() error {
 	s.web = &http.Server{
 		Handler:           f,
 		TLSConfig:         s.cfg.tlsConfig("h2", "http/1.1"),
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: min(10*time.Second, l.ReadTimeout),
 		ReadTimeout:       l.ReadTimeout,
 		WriteTimeout:      l.ReadTimeout + l.CallTimeout,
 		IdleTimeout:       l.IdleTimeout,
