@@ -275,6 +275,18 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// TestNoServer: a server that does not come up ends the run and says so.
+func TestNoServer(t *testing.T) {
+	b, p := newBench(t)
+	bad := *b
+	bad.notaryd, bad.rekor = "false", "false"
+	for _, v := range []variant{unary, best} {
+		if _, err := bad.with(t.Context(), v, p, 1, nil); err == nil {
+			t.Errorf("%s: measured a server that does not run", v.name)
+		}
+	}
+}
+
 func TestBadOptions(t *testing.T) {
 	for _, args := range [][]string{{"-inflight", "0"}, {"-inflight", "1,x"}, {"-only", "("}, {"-servers", "("}, {"-rounds", "many"}, {"-entries", "0"}, {"-nothing"}} {
 		if _, err := parseOptions(args, io.Discard); err == nil {

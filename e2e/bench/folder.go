@@ -14,7 +14,7 @@ import (
 	client "github.com/trialnotary/trialnotary/clients/go"
 )
 
-const hashingName = "hashing a folder, GB/s"
+const hashingName = "hashing a folder, GB/s; cores x sha256sum"
 
 // measureHashing holds the client's folder hashing against sha256sum over the
 // same files, in turns. The files are in the page cache: what is compared is

@@ -28,7 +28,7 @@ type archive struct {
 }
 
 func offlineName(cores int) string {
-	return fmt.Sprintf("offline verifications a second, cores: %d", cores)
+	return fmt.Sprintf("offline verifications/s on %d core(s); bare P-256", cores)
 }
 
 // measureOffline verifies distinct receipts from their bytes to the verdict, on

@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 )
 
@@ -17,7 +19,33 @@ func (r *result) print(out io.Writer) {
 	if r.Bundle > 0 {
 		fmt.Fprintf(out, "a statement has %d bytes, its receipt %d, the evidence beside it %d\n", r.Payload, r.Bundle, r.Evidence)
 	}
+	r.printPairs(out)
 	r.printRatios(out)
+}
+
+// printPairs writes the rates that were measured in turns.
+func (r *result) printPairs(out io.Writer) {
+	if len(r.Pairs) == 0 {
+		return
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nby the clock, in turns\tours\theld against")
+	for _, name := range slices.Sorted(maps.Keys(r.Pairs)) {
+		var ours, other []float64
+		for _, p := range r.Pairs[name] {
+			ours, other = append(ours, p.Ours), append(other, p.Other)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", name, number(median(ours)), number(median(other)))
+	}
+	_ = w.Flush() // as below
+}
+
+// number has no more digits than it means.
+func number(v float64) string {
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
 }
 
 func (r *result) printRows(out io.Writer) {

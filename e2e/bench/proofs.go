@@ -11,7 +11,7 @@ import (
 	"strconv"
 )
 
-const proofsName = "entries a second, with proofs and without"
+const proofsName = "log in process, entries/s with proofs; without"
 
 // measureProofs runs the log's own benchmark in process, with each caller
 // waiting for a checkpoint that covers its entry, and with each getting a proof

@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,28 +61,46 @@ func startRekor(ctx context.Context, bin, dir string, settings []string) (*rekor
 	if err != nil {
 		return nil, err
 	}
+	key, err := receipt.NewLogKey(rekorOrigin, public)
+	if err != nil {
+		return nil, err
+	}
 	keyFile, logDir := filepath.Join(dir, "rekor.pem"), filepath.Join(dir, "log")
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	if err := errors.Join(os.WriteFile(keyFile, text, 0o600), os.Mkdir(logDir, 0o755)); err != nil {
 		return nil, err
 	}
+	args := append([]string{
+		"serve", "--hostname=" + rekorOrigin, "--storage-dir=" + logDir, "--signer-filepath=" + keyFile,
+	}, settings...)
+	for attempt := 1; ; attempt++ {
+		r, err := serveRekor(ctx, bin, dir, args)
+		if err == nil {
+			r.key = key
+			return r, nil
+		}
+		if attempt == 3 || !errors.Is(err, errEnded) {
+			return nil, err
+		}
+		// Somebody else took one of its ports meanwhile.
+	}
+}
+
+// errEnded means that the server ended before it served.
+var errEnded = errors.New("rekor-server ended")
+
+func serveRekor(ctx context.Context, bin, dir string, args []string) (*rekor, error) {
 	ports, err := freePorts(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{
-		"serve", "--hostname=" + rekorOrigin, "--storage-dir=" + logDir, "--signer-filepath=" + keyFile,
-		"--grpc-port=" + ports[0], "--http-port=" + ports[1], "--http-metrics-port=" + ports[2],
-	}, settings...)
-	p, err := spawn(dir, nil, bin, args...)
+	p, err := spawn(dir, nil, bin, append(slices.Clone(args),
+		"--grpc-port="+ports[0], "--http-port="+ports[1], "--http-metrics-port="+ports[2])...)
 	if err != nil {
 		return nil, err
 	}
 	r := &rekor{process: p, addr: "127.0.0.1:" + ports[0], opened: map[[32]byte]receipt.Checkpoint{}}
-	if r.key, err = receipt.NewLogKey(rekorOrigin, public); err == nil {
-		err = r.await(ctx)
-	}
-	if err != nil {
+	if err := r.await(ctx); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	return r, nil
@@ -119,7 +138,7 @@ func (r *rekor) await(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for rekor-server: %w: %s", err, r.tail())
 		case <-r.exited:
-			return fmt.Errorf("rekor-server ended: %s", r.tail())
+			return fmt.Errorf("%w: %s", errEnded, r.tail())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
