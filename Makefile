@@ -1,6 +1,6 @@
 # The Trial Notary's commands. Start with `make help`.
 # Only `make test` needs more than Go: a C compiler for the race detector, Node.js for the stock verifier, curl for the
-# README's tour and systemd-analyze for the unit in the docs.
+# README's tour, systemd-analyze for the unit in the docs, and strace and mkfs.ext4 for disks that fail.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,7 +8,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 # command=Debian package, for what `make test` runs besides Go.
-PACKAGES := git=git gcc=gcc gcc=libc6-dev node=nodejs npm=npm curl=curl systemd-analyze=systemd
+PACKAGES := git=git gcc=gcc gcc=libc6-dev node=nodejs npm=npm curl=curl systemd-analyze=systemd strace=strace mkfs.ext4=e2fsprogs
 
 # Every tool is built from a go.mod of its own, so that none of its dependencies reaches ours.
 BUF := go tool -modfile=tools/buf/go.mod buf
