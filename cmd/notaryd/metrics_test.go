@@ -32,6 +32,8 @@ func shownTrial(t *testing.T, change func(*Config)) *story {
 		if change != nil {
 			change(s.config)
 		}
+		s.stopLogger()
+		s.logger, s.stopLogger = newLogger(s.config.LogLevel, s.logFile)
 		return s.serve(ctx)
 	}
 	for _, step := range []func(context.Context) error{s.createNotary, show, s.openTrial, s.enrolPeople} {
