@@ -75,8 +75,10 @@ type Limits struct {
 	MaxHeader int
 	// MaxStreams bounds the calls in flight on one connection: 1,024.
 	MaxStreams int
-	// StreamWindow bounds the statements in flight on one SubmitStream: 256.
-	// Further ones wait.
+	// StreamWindow bounds the statements in flight on one SubmitStream: 4,096 of
+	// up to 4 KiB, of longer ones accordingly fewer. Further ones wait. As an
+	// answer takes a tenth of a second at least, it bounds a stream's rate to
+	// about eight times its size a second.
 	StreamWindow int
 	// MaxLines and MaxLinesBody bound one newline-delimited HTTP body, in
 	// lines, 10,000, and in bytes, 32 MiB. A longer batch takes several
@@ -140,7 +142,7 @@ func (l Limits) withDefaults() Limits {
 	l.MaxMessage = orDefault(l.MaxMessage, 4<<20)
 	l.MaxHeader = orDefault(l.MaxHeader, 16<<10)
 	l.MaxStreams = orDefault(l.MaxStreams, 1024)
-	l.StreamWindow = orDefault(l.StreamWindow, 256)
+	l.StreamWindow = orDefault(l.StreamWindow, 4096)
 	l.MaxLines = orDefault(l.MaxLines, 10_000)
 	l.MaxLinesBody = orDefault(l.MaxLinesBody, 32<<20)
 	l.MaxBatches = orDefault(l.MaxBatches, 8)

@@ -107,22 +107,54 @@ func (s *submitStream) take(ctx context.Context, req *notaryv1.SubmitStreamReque
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
-	select {
-	case s.window <- struct{}{}:
-	case <-s.draining:
-		return errDraining
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	places := s.places(req)
+	if err := s.enter(ctx, places); err != nil {
+		return err
 	}
 	if err := s.begin(id); err != nil {
-		<-s.window
+		s.leave(places)
 		return err
 	}
 	go func(ctx context.Context) {
-		defer func() { <-s.window }()
+		defer s.leave(places)
 		s.answer(ctx, req)
 	}(withCall(ctx, s.caller))
 	return nil
+}
+
+// placeSize is how many bytes of a statement one place of the window holds, so
+// that the window bounds what a stream keeps in memory and not only its number.
+const placeSize = 4 << 10
+
+// places returns how many places a request takes.
+func (s *submitStream) places(req *notaryv1.SubmitStreamRequest) int {
+	size := len(req.GetEnvelope().GetPayload())
+	return min(cap(s.window), max(1, (size+placeSize-1)/placeSize))
+}
+
+// enter takes places in the window. Only the loop does, so that two requests
+// never wait for each other's places.
+func (s *submitStream) enter(ctx context.Context, places int) error {
+	for taken := range places {
+		var err error
+		select {
+		case s.window <- struct{}{}:
+			continue
+		case <-s.draining:
+			err = errDraining
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		s.leave(taken)
+		return err
+	}
+	return nil
+}
+
+func (s *submitStream) leave(places int) {
+	for range places {
+		<-s.window
+	}
 }
 
 // refresh asks again who the caller is, so that a removed user's stream ends and
