@@ -27,6 +27,7 @@ var checks = []check{
 	{"services", checkServices},
 	{"default deny", checkDefaultDeny},
 	{"callers", checkCallers},
+	{"scrape", checkScrape},
 	{"disruption", checkDisruption},
 	{"single writer", checkSingleWriter},
 	{"claim", checkClaim},

@@ -24,9 +24,10 @@ const placeholder = "SET-THE-ORIGIN"
 type settings struct {
 	Origin string `yaml:"origin"`
 	Listen struct {
-		GRPC   string `yaml:"grpc"`
-		HTTP   string `yaml:"http"`
-		Health string `yaml:"health"`
+		GRPC    string `yaml:"grpc"`
+		HTTP    string `yaml:"http"`
+		Health  string `yaml:"health"`
+		Metrics string `yaml:"metrics"`
 	} `yaml:"listen"`
 	Log struct {
 		Dir string `yaml:"dir"`
@@ -107,6 +108,7 @@ func checkConfig(m *manifests) error {
 	}
 	for _, l := range []struct{ name, addr, port string }{
 		{"listen.grpc", s.Listen.GRPC, "grpc"}, {"listen.http", s.Listen.HTTP, "https"}, {"listen.health", s.Listen.Health, "health"},
+		{"listen.metrics", s.Listen.Metrics, scraped},
 	} {
 		want, err := port(c, l.port)
 		if err != nil {

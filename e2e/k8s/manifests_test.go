@@ -52,6 +52,8 @@ const (
 	saFile     = "k8s/namespace/serviceaccount.yaml"
 	svcFile    = "k8s/base/service.yaml"
 	allowFile  = "k8s/base/networkpolicy.yaml"
+
+	metricsFile = "k8s/base/networkpolicy-metrics.yaml"
 )
 
 // TestSpoiltManifests spoils one line at a time: each must be refused, for the
@@ -106,6 +108,10 @@ func TestSpoiltManifests(t *testing.T) {
 		{"open to every namespace", allowFile, "namespaceSelector:\n            matchLabels:\n              trialnotary.github.io/caller: \"true\"", "namespaceSelector: {}", "anybody"},
 		{"health open", allowFile, "port: https", "port: health", "health"},
 		{"port not open", allowFile, "        - protocol: TCP\n          port: https\n", "", `"https"`},
+		{"metrics open to callers", metricsFile, "trialnotary.github.io/monitoring:", "trialnotary.github.io/caller:", "monitoring"},
+		{"calls open to monitoring", metricsFile, "port: metrics", "port: grpc", "caller"},
+		{"metrics not open", metricsFile, "protocol: TCP", "protocol: UDP", `"metrics"`},
+		{"scraped elsewhere", stsFile, `prometheus.io/port: "7441"`, `prometheus.io/port: "7440"`, "prometheus.io/port"},
 		{"udp", allowFile, "protocol: TCP\n          port: grpc", "protocol: UDP\n          port: grpc", `"grpc"`},
 
 		// Disruption and shutdown.
@@ -132,6 +138,7 @@ func TestSpoiltManifests(t *testing.T) {
 		{"unknown setting", configFile, "policy:", "polici:", "polici"},
 		{"another gRPC port", configFile, "grpc: 0.0.0.0:7443", "grpc: 0.0.0.0:9443", "listen.grpc"},
 		{"health on loopback", configFile, "health: 0.0.0.0:7440", "health: 127.0.0.1:7440", "listen.health"},
+		{"no metrics", configFile, "  metrics: 0.0.0.0:7441\n", "", "listen.metrics"},
 		{"no health", configFile, "  health: 0.0.0.0:7440\n", "", "listen.health"},
 		{"data outside of the claim", configFile, "path: /var/lib/notaryd/notary/notary.db", "path: /tmp/notary.db", "/tmp/notary.db"},
 		{"relative path", configFile, "dir: /var/lib/notaryd/notary/log", "dir: log", "log"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,8 +17,14 @@ import (
 // callerLabel marks the namespaces whose pods may call the notary.
 const callerLabel = "trialnotary.github.io/caller"
 
-// served are the ports that callers use; health is none of them.
+// served are the ports that callers use; health and metrics are none of them.
 var served = []string{"grpc", "https"}
+
+// monitorLabel marks the namespaces whose pods may scrape the port of scraped.
+const (
+	monitorLabel = "trialnotary.github.io/monitoring"
+	scraped      = "metrics"
+)
 
 // checkSelectors holds that the StatefulSet selects its own pods.
 func checkSelectors(m *manifests) error {
@@ -107,8 +114,28 @@ func checkDefaultDeny(m *manifests) error {
 	return nil
 }
 
-// checkCallers holds that the served ports, and only they, are open to labelled
-// namespaces, and only to them.
+// checkScrape holds that whoever finds pods by annotations finds the metrics.
+func checkScrape(m *manifests) error {
+	set, c, err := m.server()
+	if err != nil {
+		return err
+	}
+	want, err := port(c, scraped)
+	if err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"prometheus.io/scrape": "true", "prometheus.io/port": strconv.Itoa(int(want)), "prometheus.io/path": "/metrics",
+	} {
+		if got := set.Spec.Template.Annotations[name]; got != value {
+			return fmt.Errorf("annotation %s: got %q, want %q", name, got, value)
+		}
+	}
+	return nil
+}
+
+// checkCallers holds that the served ports are open to namespaces of callers,
+// metrics to those of monitoring, and nothing else to anybody.
 func checkCallers(m *manifests) error {
 	_, c, err := m.server()
 	if err != nil {
@@ -123,15 +150,21 @@ func checkCallers(m *manifests) error {
 			return err
 		}
 		for _, rule := range p.Spec.Ingress {
-			if err := checkPeers(rule.From); err != nil {
-				return fmt.Errorf("policy %s: %w", p.Name, err)
-			}
 			if len(rule.Ports) == 0 {
 				return fmt.Errorf("policy %s opens every port, health too", p.Name)
 			}
 			for _, r := range rule.Ports {
-				if r.Port == nil || r.Port.Type != intstr.String || !slices.Contains(served, r.Port.StrVal) {
-					return fmt.Errorf("policy %s opens port %v, want one of %q", p.Name, r.Port, served)
+				label := callerLabel
+				switch {
+				case r.Port == nil || r.Port.Type != intstr.String:
+					return fmt.Errorf("policy %s opens port %v, want one by its name", p.Name, r.Port)
+				case r.Port.StrVal == scraped:
+					label = monitorLabel
+				case !slices.Contains(served, r.Port.StrVal):
+					return fmt.Errorf("policy %s opens port %v, want one of %q or %q", p.Name, r.Port, served, scraped)
+				}
+				if err := checkPeers(rule.From, label); err != nil {
+					return fmt.Errorf("policy %s: %w", p.Name, err)
 				}
 				if _, err := port(c, r.Port.StrVal); err != nil {
 					return fmt.Errorf("policy %s: %w", p.Name, err)
@@ -140,7 +173,7 @@ func checkCallers(m *manifests) error {
 			}
 		}
 	}
-	for _, name := range served {
+	for _, name := range append([]string{scraped}, served...) {
 		if !open[name] {
 			return fmt.Errorf("no policy opens port %q for TCP", name)
 		}
@@ -148,13 +181,13 @@ func checkCallers(m *manifests) error {
 	return nil
 }
 
-func checkPeers(from []networkingv1.NetworkPolicyPeer) error {
+func checkPeers(from []networkingv1.NetworkPolicyPeer, label string) error {
 	if len(from) == 0 {
 		return errors.New("lets in anybody")
 	}
 	for _, peer := range from {
-		if peer.NamespaceSelector == nil || peer.NamespaceSelector.MatchLabels[callerLabel] != "true" {
-			return fmt.Errorf("lets in anybody, not only namespaces with label %s=true", callerLabel)
+		if peer.NamespaceSelector == nil || peer.NamespaceSelector.MatchLabels[label] != "true" {
+			return fmt.Errorf("lets in anybody, not only namespaces with label %s=true", label)
 		}
 	}
 	return nil

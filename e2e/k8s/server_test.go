@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,6 +61,9 @@ func TestServerRuns(t *testing.T) {
 	}
 	checkCertificate(t, volume, addr["grpc"])
 	checkCertificate(t, volume, addr["https"])
+	if err := scrape(t.Context(), addr[scraped]); err != nil {
+		t.Errorf("scraping: %v", err)
+	}
 
 	// What the kubelet does, and how long it would wait.
 	if err := serve.Process.Signal(syscall.SIGTERM); err != nil {
@@ -115,7 +120,7 @@ func configFor(t *testing.T, m *manifests, volume string, addr map[string]string
 		t.Fatal(err)
 	}
 	pairs := []string{placeholder, origin, "/var/lib/notaryd", volume}
-	for name, in := range map[string]string{"grpc": s.Listen.GRPC, "https": s.Listen.HTTP, "health": s.Listen.Health} {
+	for name, in := range map[string]string{"grpc": s.Listen.GRPC, "https": s.Listen.HTTP, "health": s.Listen.Health, scraped: s.Listen.Metrics} {
 		addr[name] = freeAddr(t)
 		pairs = append(pairs, in, addr[name])
 	}
@@ -134,6 +139,24 @@ func freeAddr(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// scrape asks for the metrics as Prometheus does.
+func scrape(ctx context.Context, addr string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && !bytes.Contains(body, []byte("\ntrialnotary_healthy{condition=\"log\"} 1\n")) {
+		err = fmt.Errorf("got status %d and no healthy log", resp.StatusCode)
+	}
+	return err
 }
 
 // probe asks as the kubelet does, until the server serves.
