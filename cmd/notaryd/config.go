@@ -117,7 +117,7 @@ type LimitsConfig struct {
 
 	// Connections and AddressConnections bound the open connections of the gRPC
 	// and HTTP listeners, in total and from one address. When all are taken, the
-	// address with the most gives way to one with less. Default: 4096 and 1024.
+	// address with the most gives way to one with less. Default: 2048 and 1024.
 	Connections        int `yaml:"connections"`
 	AddressConnections int `yaml:"addressConnections"`
 	// UserRate bounds the calls of one user in a second, each statement of a
@@ -256,7 +256,7 @@ func (l *LimitsConfig) setDefaults() {
 		field *int
 		value int
 	}{
-		{&l.Connections, 4096}, {&l.AddressConnections, 1024},
+		{&l.Connections, 2048}, {&l.AddressConnections, 1024},
 		{&l.UserRate, 30_000}, {&l.UserInFlight, max(1, l.InFlight/4*3)}, {&l.UserAuthority, 256},
 		{&l.UserReads, 256}, {&l.UserStreams, 1024},
 		{&l.AddressRate, 1000}, {&l.AddressInFlight, 32}, {&l.FailureRate, 10},

@@ -116,7 +116,7 @@ func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.
 		if s.certs, err = rpc.LoadCertificates(c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA); err != nil {
 			return nil, err
 		}
-		config.TLS = s.certs.Config()
+		config.Certificates = s.certs
 	}
 	listeners, err := listen(ctx, c)
 	if err != nil {

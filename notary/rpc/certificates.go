@@ -3,11 +3,17 @@ package rpc
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/trialnotary/trialnotary/notary"
 )
 
 // Certificates serves a certificate, and checks those of clients, from PEM files
@@ -22,7 +28,8 @@ type Certificates struct {
 	modified [3]time.Time
 	cert     *tls.Certificate
 	clients  *x509.CertPool
-	err      error // of the newest files, if they were not taken
+	expiring *x509.Certificate // of the client CAs, the one that ends first
+	err      error             // of the newest files, if they were not taken
 }
 
 // certificateAge is how long files are not looked at again.
@@ -99,27 +106,120 @@ func (c *Certificates) reload() {
 	if c.cert != nil && c.err == nil && modified == c.modified {
 		return
 	}
-	cert, clients, err := c.read()
+	read, err := c.read()
 	if c.err = err; err == nil {
-		c.cert, c.clients, c.modified = cert, clients, modified
+		c.cert, c.clients, c.expiring, c.modified = read.cert, read.clients, read.expiring, modified
 	}
 }
 
-func (c *Certificates) read() (*tls.Certificate, *x509.CertPool, error) {
+// certificateFiles is what the files hold.
+type certificateFiles struct {
+	cert     *tls.Certificate
+	clients  *x509.CertPool
+	expiring *x509.Certificate
+}
+
+func (c *Certificates) read() (*certificateFiles, error) {
 	cert, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading certificate %s: %w", c.certFile, err)
+		return nil, fmt.Errorf("reading certificate %s with key %s: %w", c.certFile, c.keyFile, err)
 	}
+	read := &certificateFiles{cert: &cert}
 	if c.clientCAFile == "" {
-		return &cert, nil, nil
+		return read, nil
 	}
-	pem, err := os.ReadFile(c.clientCAFile)
+	text, err := os.ReadFile(c.clientCAFile)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading client CA: %w", err)
+		return nil, fmt.Errorf("reading client CA: %w", err)
 	}
-	clients := x509.NewCertPool()
-	if !clients.AppendCertsFromPEM(pem) {
-		return nil, nil, fmt.Errorf("reading client CA %s: %w", c.clientCAFile, errors.New("got no certificate, want PEM"))
+	read.clients = x509.NewCertPool()
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		ca, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("reading client CA %s: %w", c.clientCAFile, err)
+		}
+		read.clients.AddCert(ca)
+		if read.expiring == nil || ca.NotAfter.Before(read.expiring.NotAfter) {
+			read.expiring = ca
+		}
 	}
-	return &cert, clients, nil
+	if read.expiring == nil {
+		return nil, fmt.Errorf("reading client CA %s: %w", c.clientCAFile, errors.New("got no certificate, want PEM"))
+	}
+	return read, nil
+}
+
+// expirySoon is when a certificate that ends is spoken of.
+const expirySoon = 30 * 24 * time.Hour
+
+// Condition tells how the certificates are. It is OK while clients can connect:
+// a certificate that ends soon, and files that could not be taken, are named in
+// the detail.
+func (c *Certificates) Condition(now time.Time) notary.Condition {
+	c.current()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	leaf := c.cert.Leaf
+	condition := notary.Condition{Name: "certificate", OK: !now.Before(leaf.NotBefore) && now.Before(leaf.NotAfter)}
+	var say []string
+	if now.Before(leaf.NotBefore) {
+		say = append(say, "server certificate is not valid before "+leaf.NotBefore.UTC().Format(time.RFC3339))
+	} else {
+		say = append(say, expiry("server certificate", leaf, now))
+	}
+	if c.expiring != nil && c.expiring.NotAfter.Sub(now) < expirySoon {
+		say = append(say, expiry(fmt.Sprintf("client CA %q", c.expiring.Subject.CommonName), c.expiring, now))
+	}
+	if c.err != nil {
+		say = append(say, "the newest files are not in use: "+c.err.Error())
+	}
+	condition.Detail = strings.Join(say, "; ")
+	return condition
+}
+
+// expiry tells when a certificate ends, in words that change once a day.
+func expiry(what string, cert *x509.Certificate, now time.Time) string {
+	on := cert.NotAfter.UTC().Format(time.RFC3339)
+	switch left := cert.NotAfter.Sub(now); {
+	case left <= 0:
+		return fmt.Sprintf("%s expired on %s", what, on)
+	case left < expirySoon:
+		return fmt.Sprintf("%s expires in %d days, on %s", what, int(left/(24*time.Hour)), on)
+	default:
+		return fmt.Sprintf("%s expires on %s", what, on)
+	}
+}
+
+// urgent tells whether somebody should do something soon.
+func (c *Certificates) urgent(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil || c.cert.Leaf.NotAfter.Sub(now) < expirySoon || c.expiring != nil && c.expiring.NotAfter.Sub(now) < expirySoon
+}
+
+// watchCertificates logs how the certificates are, at the start and whenever that
+// changes: when files were replaced, or could not be taken, and once a day when
+// one ends soon.
+func (s *Server) watchCertificates() {
+	certs := s.cfg.Certificates
+	tick := time.NewTicker(certificateAge)
+	defer tick.Stop()
+	for last := (notary.Condition{}); ; {
+		if now := certs.Condition(s.now()); now != last {
+			last = now
+			log := s.log.Info
+			switch {
+			case !now.OK:
+				log = s.log.Error
+			case certs.urgent(s.now()):
+				log = s.log.Warn
+			}
+			log("certificates", zap.String("state", now.Detail))
+		}
+		select {
+		case <-tick.C:
+		case <-s.draining:
+			return
+		}
+	}
 }

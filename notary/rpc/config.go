@@ -48,6 +48,9 @@ type Config struct {
 	// ClientCAs; Certificates.Config makes one from files. TLS 1.3 is demanded
 	// whatever it says. Nil is plaintext, which is accepted on loopback alone.
 	TLS *tls.Config
+	// Certificates are files that TLS is made from, where TLS is nil. Health and
+	// the log tell when one ends and when a replacement could not be taken.
+	Certificates *Certificates
 	// PageKey authenticates page tokens: at least 32 bytes, the same on every
 	// server that answers for the same address. Nil is a random key: page tokens
 	// end with the process.
@@ -99,7 +102,7 @@ type Limits struct {
 	// an IPv6 /64. A negative one is no limit.
 
 	// MaxConnections and MaxAddressConnections bound the open connections of the
-	// gRPC and HTTP listeners together: 4,096, and 1,024 of one address. When all
+	// gRPC and HTTP listeners together: 2,048, and 1,024 of one address. When all
 	// are taken, the address that has the most gives way to one that has less.
 	MaxConnections, MaxAddressConnections int
 	// UserRate bounds the calls a user makes in a second, each statement of a
@@ -149,7 +152,7 @@ func (l Limits) withDefaults() Limits {
 	l.CallTimeout = orDefault(l.CallTimeout, time.Minute)
 	l.ReadTimeout = orDefault(l.ReadTimeout, time.Minute)
 	l.IdleTimeout = orDefault(l.IdleTimeout, 5*time.Minute)
-	l.MaxConnections = orDefault(l.MaxConnections, 4096)
+	l.MaxConnections = orDefault(l.MaxConnections, 2048)
 	l.MaxAddressConnections = orDefault(l.MaxAddressConnections, 1024)
 	l.UserRate = orDefault(l.UserRate, 30_000)
 	l.UserInFlight = orDefault(l.UserInFlight, 12_288)
@@ -172,6 +175,9 @@ func (c *Config) check() error {
 		return errors.New("invalid configuration: no users")
 	case c.PageKey != nil && len(c.PageKey) < 32:
 		return fmt.Errorf("invalid page key: got %d bytes, want at least 32", len(c.PageKey))
+	}
+	if c.Certificates != nil && c.TLS == nil {
+		c.TLS = c.Certificates.Config()
 	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()

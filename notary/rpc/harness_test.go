@@ -205,11 +205,17 @@ func (w *world) tls(certs ...tls.Certificate) *tls.Config {
 // dial returns a gRPC client.
 func (w *world) dial(certs ...tls.Certificate) *grpc.ClientConn {
 	w.t.Helper()
-	conn, err := grpc.NewClient(w.grpcAddr, grpc.WithTransportCredentials(credentials.NewTLS(w.tls(certs...))))
+	conn := w.dialTLS(w.tls(certs...))
+	w.t.Cleanup(func() { must(w.t, conn.Close()) })
+	return conn
+}
+
+func (w *world) dialTLS(c *tls.Config) *grpc.ClientConn {
+	w.t.Helper()
+	conn, err := grpc.NewClient(w.grpcAddr, grpc.WithTransportCredentials(credentials.NewTLS(c)))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { must(w.t, conn.Close()) })
 	return conn
 }
 

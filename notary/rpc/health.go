@@ -24,8 +24,10 @@ const healthAge = time.Second
 // told of a change within healthAge.
 type health struct {
 	grpc_health_v1.UnimplementedHealthServer
-	service  Service
-	draining <-chan struct{} // closed: NOT_SERVING from now on
+	service Service
+	// certificates adds how the certificates are; nil adds nothing.
+	certificates func() notary.Condition
+	draining     <-chan struct{} // closed: NOT_SERVING from now on
 
 	// mu guards the last answer; one caller at a time asks the service.
 	mu         sync.Mutex
@@ -42,6 +44,9 @@ func (h *health) ready() ([]notary.Condition, bool) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		h.conditions = h.service.Health(ctx)
 		cancel()
+		if h.certificates != nil {
+			h.conditions = append(h.conditions, h.certificates())
+		}
 		h.asked = time.Now()
 	}
 	conditions := h.conditions

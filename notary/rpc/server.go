@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/trialnotary/trialnotary/notary"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 )
 
@@ -92,6 +93,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.cfg.Users = newUserCache(cfg.Users, cfg.Limits.UserAge)
 	s.probe = &health{service: cfg.Service, draining: s.notServing}
+	if certs := cfg.Certificates; certs != nil {
+		s.probe.certificates = func() notary.Condition { return certs.Condition(s.now()) }
+	}
 	s.doors = newDoors(cfg.Limits.MaxConnections, cfg.Limits.MaxAddressConnections, cfg.Logger)
 	var err error
 	if s.limiter, err = newLimiter(cfg.Limits); err != nil {
@@ -123,7 +127,7 @@ func (s *Server) limits() []grpc.ServerOption {
 		// A receipt has kilobytes: with gRPC's own 32 KiB the system calls cost
 		// a tenth of the server's time. Shared, so that an idle connection holds
 		// no buffer.
-		grpc.WriteBufferSize(128<<10), grpc.ReadBufferSize(128<<10), grpc.SharedWriteBuffer(true),
+		grpc.WriteBufferSize(128 << 10), grpc.ReadBufferSize(128 << 10), grpc.SharedWriteBuffer(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: l.IdleTimeout, Time: time.Minute, Timeout: 20 * time.Second,
 		}),
@@ -194,6 +198,9 @@ func (s *Server) Serve(l Listeners) error {
 		}
 	}
 	var g errgroup.Group
+	if s.cfg.Certificates != nil {
+		go s.watchCertificates()
+	}
 	serve := func(name string, l net.Listener, f func(net.Listener) error) {
 		if l == nil {
 			return
