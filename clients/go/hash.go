@@ -10,7 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sort"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -183,13 +184,7 @@ func ListFolder(root string) ([]FileHash, error) {
 
 func listFolder(root string, check func(string, fs.FileInfo) error) ([]FileHash, error) {
 	var files []FileHash
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return fmt.Errorf("%w %s: %w", ErrFile, path, reason(err))
-		}
-		if d.IsDir() {
-			return nil
-		}
+	err := walkFiles(root, func(name, path string, d fs.DirEntry) error {
 		info, err := d.Info()
 		if err != nil {
 			return fmt.Errorf("%w %s: %w", ErrFile, path, reason(err))
@@ -197,18 +192,32 @@ func listFolder(root string, check func(string, fs.FileInfo) error) ([]FileHash,
 		if err := check(path, info); err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return fmt.Errorf("%w %s: %w", ErrFile, path, err)
-		}
-		files = append(files, FileHash{Name: filepath.ToSlash(rel), Path: path, Size: info.Size()})
+		files = append(files, FileHash{Name: name, Path: path, Size: info.Size()})
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
+	slices.SortFunc(files, func(a, b FileHash) int { return strings.Compare(a.Name, b.Name) })
 	return files, nil
+}
+
+// walkFiles calls f for everything in a folder and its subfolders that is no
+// folder: with its relative path with forward slashes, and with its path.
+func walkFiles(root string, f func(name, path string, d fs.DirEntry) error) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("%w %s: %w", ErrFile, path, reason(err))
+		}
+		if d.IsDir() {
+			return nil
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return fmt.Errorf("%w %s: %w", ErrFile, path, err)
+		}
+		return f(filepath.ToSlash(rel), path, d)
+	})
 }
 
 // HashFolder hashes every file of a folder on all cores, sorted bytewise by
@@ -227,15 +236,17 @@ func HashFolder(ctx context.Context, root string, progress Progress) ([]FileHash
 // UnchangedFolder fails with ErrFile if files came to a folder or went from it
 // since it was listed.
 func UnchangedFolder(root string, files []FileHash) error {
-	again, err := ListFolder(root)
+	// Names are enough: whoever hashed a file looked at it afterwards.
+	var again []string
+	err := walkFiles(root, func(name, _ string, _ fs.DirEntry) error {
+		again = append(again, name)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	same := len(again) == len(files)
-	for i := 0; same && i < len(files); i++ {
-		same = again[i].Name == files[i].Name
-	}
-	if !same {
+	slices.Sort(again)
+	if !slices.EqualFunc(again, files, func(name string, f FileHash) bool { return name == f.Name }) {
 		return fmt.Errorf("%w %s: files came or went while it was read", ErrFile, root)
 	}
 	return nil

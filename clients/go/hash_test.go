@@ -5,10 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -186,57 +183,5 @@ func TestHashCancelled(t *testing.T) {
 	_, err := HashFile(ctx, path, func(int64) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want cancelled", err)
-	}
-}
-
-// benchFolder is 64 files of 4 MiB: 256 MiB, in the page cache.
-func benchFolder(b *testing.B) (dir string, total int64) {
-	b.Helper()
-	dir = b.TempDir()
-	block := make([]byte, 4<<20)
-	r := rand.NewChaCha8([32]byte{})
-	for i := range 64 {
-		_, _ = r.Read(block)
-		write(b, filepath.Join(dir, fmt.Sprintf("f%02d", i)), block)
-		total += int64(len(block))
-	}
-	return dir, total
-}
-
-// BenchmarkHashFolder is the client's speed; BenchmarkSHA256 is one core's
-// without files, BenchmarkSHA256Sum is the tool's that everybody has.
-func BenchmarkHashFolder(b *testing.B) {
-	dir, total := benchFolder(b)
-	b.SetBytes(total)
-	for b.Loop() {
-		if _, err := HashFolder(context.Background(), dir, nil); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkSHA256(b *testing.B) {
-	block := make([]byte, 64<<20)
-	b.SetBytes(int64(len(block)))
-	for b.Loop() {
-		sha256.Sum256(block)
-	}
-}
-
-func BenchmarkSHA256Sum(b *testing.B) {
-	tool, err := exec.LookPath("sha256sum")
-	if err != nil {
-		b.Skip("no sha256sum on the path")
-	}
-	dir, total := benchFolder(b)
-	files, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(total)
-	for b.Loop() {
-		if err := exec.Command(tool, files...).Run(); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
