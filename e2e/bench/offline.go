@@ -141,15 +141,11 @@ func (a *archive) verifyAll(n int) (byClock, byCPU float64, err error) {
 }
 
 func (a *archive) verify(v *receipt.Verifier, pb *notaryv1.Receipt) error {
-	r, err := receipt.Parse([]byte(pb.GetBundle()))
+	verdict, err := v.VerifyText([]byte(pb.GetBundle()), []byte(pb.GetEvidence()), a.files[pb.GetStatementId()])
 	if err != nil {
 		return err
 	}
-	ev, err := receipt.ParseEvidence([]byte(pb.GetEvidence()))
-	if err != nil {
-		return err
-	}
-	if verdict := v.Verify(r, ev, a.files[pb.GetStatementId()]); !verdict.Verified {
+	if !verdict.Verified {
 		return errors.New("a good receipt does not verify: " + verdict.Summary)
 	}
 	return nil
