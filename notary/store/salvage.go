@@ -1,0 +1,221 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// Salvage reads what can still be read of a database, without a look at any index
+// and without writing to it. What it returns of a statement are the signed bytes
+// alone; whoever takes them verifies them.
+type Salvage struct {
+	db *sql.DB
+	// leaves leads from the leaf hash that a statement's bytes give to its row.
+	leaves map[receipt.Hash]int64
+	// Problems tell what could not be read.
+	Problems []string
+}
+
+// OpenSalvage reads all statements of a database once.
+func OpenSalvage(ctx context.Context, path string) (*Salvage, error) {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		err = checkHeader(abs)
+	}
+	if err != nil && !errors.Is(err, notary.ErrStoreDamaged) {
+		return nil, fmt.Errorf("salvaging a database: %w", err)
+	}
+	db, err := sql.Open("sqlite", dsn(abs, readMode(abs), "query_only(ON)"))
+	if err != nil {
+		return nil, fmt.Errorf("salvaging a database: %w", err)
+	}
+	db.SetMaxOpenConns(1)
+	s := &Salvage{db: db, leaves: make(map[receipt.Hash]int64)}
+	if err := s.scan(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("salvaging %s: %w", abs, err), db.Close())
+	}
+	return s, nil
+}
+
+// Close closes the file.
+func (s *Salvage) Close() error { return s.db.Close() }
+
+// Statements returns how many were read.
+func (s *Salvage) Statements() int { return len(s.leaves) }
+
+const sqlSalvage = `SELECT n, signer, key_hint, sig, payload_type, payload FROM statements NOT INDEXED WHERE `
+
+func scanSalvaged(row scanner) (n int64, found *notary.Salvaged, err error) {
+	found = &notary.Salvaged{}
+	e := &found.Envelope
+	err = row.Scan(&n, &found.SignerDER, &e.KeyID, &e.Sig, &e.PayloadType, &e.Payload)
+	return n, found, err
+}
+
+// farthest bounds the row numbers that a scan looks for behind a damaged page.
+const farthest = int64(1) << 40
+
+// scan reads the table from end to end. At a damaged page it looks for the next row
+// that can be read.
+func (s *Salvage) scan(ctx context.Context) error {
+	for after := int64(0); after < farthest; {
+		last, err := s.rows(ctx, after)
+		if err == nil {
+			return ctx.Err()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.Problems = append(s.Problems, fmt.Sprintf("table statements: reading stopped behind row %d: %v", last, err))
+		// The page ends somewhere above: doubled steps find a row behind it,
+		// halves the first one.
+		bad, step := last, int64(1)
+		for ; bad+step < farthest && !s.readable(ctx, bad+step); step *= 2 {
+		}
+		good := bad + step
+		for bad+1 < good {
+			if mid := bad + (good-bad)/2; s.readable(ctx, mid) {
+				good = mid
+			} else {
+				bad = mid
+			}
+		}
+		after = good
+	}
+	return nil
+}
+
+// readable tells whether the first row above after can be read.
+func (s *Salvage) readable(ctx context.Context, after int64) bool {
+	_, _, err := scanSalvaged(s.db.QueryRowContext(ctx, sqlSalvage+`n > ? ORDER BY n LIMIT 1`, after))
+	return err == nil || errors.Is(err, sql.ErrNoRows)
+}
+
+// rows reads all rows above after, and returns the last one that it read.
+func (s *Salvage) rows(ctx context.Context, after int64) (last int64, err error) {
+	last = after
+	rows, err := s.db.QueryContext(ctx, sqlSalvage+`n > ? ORDER BY n`, after)
+	if err != nil {
+		return last, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		n, found, err := scanSalvaged(rows)
+		if err != nil {
+			return last, err
+		}
+		last = n
+		// A key that cannot be parsed gives a leaf that no log has.
+		leaf := receipt.LeafHash(receipt.Entry(&found.Envelope, &trial.PublicKey{DER: found.SignerDER}))
+		s.leaves[leaf] = n
+	}
+	return last, rows.Err()
+}
+
+// Find returns the statement that gives a leaf hash, or notary.ErrNotFound.
+func (s *Salvage) Find(ctx context.Context, leaf receipt.Hash) (*notary.Salvaged, error) {
+	n, ok := s.leaves[leaf]
+	if !ok {
+		return nil, notary.ErrNotFound
+	}
+	_, found, err := scanSalvaged(s.db.QueryRowContext(ctx, sqlSalvage+`n = ?`, n))
+	if err != nil {
+		return nil, fmt.Errorf("reading row %d of table statements again: %w", n, err)
+	}
+	return found, nil
+}
+
+// Pending returns the statements that wait for their entry, as far as they can be
+// read.
+func (s *Salvage) Pending(ctx context.Context) []*notary.Salvaged {
+	rows, err := s.db.QueryContext(ctx, sqlSalvage+`n IN (SELECT n FROM pending) ORDER BY n`)
+	if err != nil {
+		s.Problems = append(s.Problems, fmt.Sprintf("table pending: %v", err))
+		return nil
+	}
+	defer rows.Close()
+	var pending []*notary.Salvaged
+	for rows.Next() {
+		_, found, err := scanSalvaged(rows)
+		if err != nil {
+			s.Problems = append(s.Problems, fmt.Sprintf("table pending: %v", err))
+			return pending
+		}
+		pending = append(pending, found)
+	}
+	if err := rows.Err(); err != nil {
+		s.Problems = append(s.Problems, fmt.Sprintf("table pending: %v", err))
+	}
+	return pending
+}
+
+// Mark returns the high-water mark; ok is false where there is none.
+func (s *Salvage) Mark(ctx context.Context) (m notary.Mark, ok bool, err error) {
+	get, err := s.db.PrepareContext(ctx, sqlGetMark)
+	if err != nil {
+		return m, false, err
+	}
+	defer get.Close()
+	last, ok, err := readStep(ctx, get)
+	return last.mark, ok, err
+}
+
+// CopyRest copies what belongs to no statement into a new store: users with their
+// grants, what was refused, and the moments. What cannot be read is named in
+// Problems.
+func (s *Salvage) CopyRest(ctx context.Context, to *Store) error {
+	for _, table := range []string{"users", "grants", "grant_sites", "refusals", "meta"} {
+		rows, columns, err := s.table(ctx, table)
+		if err != nil {
+			s.Problems = append(s.Problems, fmt.Sprintf("table %s: reading stopped after %d rows: %v", table, len(rows), err))
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		insert := fmt.Sprintf("INSERT OR IGNORE INTO %s VALUES (?%s)", table, strings.Repeat(", ?", columns-1))
+		err = to.inWrite(ctx, "copying table "+table, func(ctx context.Context, tx *sql.Tx) error {
+			for _, row := range rows {
+				if _, err := tx.ExecContext(ctx, insert, row...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			s.Problems = append(s.Problems, err.Error())
+		}
+	}
+	return nil
+}
+
+func (s *Salvage) table(ctx context.Context, name string) (all [][]any, columns int, err error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT * FROM "+name+" NOT INDEXED")
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return nil, 0, err
+	}
+	for rows.Next() {
+		row := make([]any, len(names))
+		to := make([]any, len(names))
+		for i := range row {
+			to[i] = &row[i]
+		}
+		if err := rows.Scan(to...); err != nil {
+			return all, len(names), err
+		}
+		all = append(all, row)
+	}
+	return all, len(names), rows.Err()
+}
