@@ -48,12 +48,17 @@ func Examine(ctx context.Context, c Config) (CheckReport, error) {
 	defer s.cancel()
 	placed, err := s.store.PlacedUpTo(ctx)
 	if err != nil {
-		return CheckReport{}, fmt.Errorf("reading how far the database is: %w", err)
+		err = fmt.Errorf("reading how far the database is: %w", err)
+	} else {
+		err = s.refuseLogBehind(ctx, placed, s.log.Size())
 	}
-	size := s.log.Size()
-	if err := s.refuseLogBehind(ctx, placed, size); err != nil {
+	if errors.Is(err, ErrStoreDamaged) {
+		err = errors.Join(s.store.Check(ctx), err) // it names the page first
+	}
+	if err != nil {
 		return CheckReport{}, err
 	}
+	size := s.log.Size()
 	return s.readBack(ctx, size, placed)
 }
 

@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.AddCommand(
 		initCommand(stdout), serveCommand(stdout, stderr), demoCommand(stdout),
-		checkCommand(stdout), markCommand(stdout), clockCommand(stdout), userCommand(stdout), caCommand(stdout), versionCommand(stdout),
+		checkCommand(stdout), rebuildCommand(stdout), markCommand(stdout), clockCommand(stdout), userCommand(stdout), caCommand(stdout), versionCommand(stdout),
 	)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -62,20 +62,9 @@ func openParts(ctx context.Context, c *Config, logger *zap.Logger, clock func() 
 // made of.
 func (p *parts) openStorage(ctx context.Context, log tesseralog.Config) (notary.Config, error) {
 	c := p.config
-	settings, err := readSettings(c)
+	settings, log, err := p.keys(log)
 	if err != nil {
 		return settings, err
-	}
-	logKey, err := readLogKey(c.Keys.Log)
-	if err != nil {
-		return settings, err
-	}
-	signer, vkey, err := noteKeys(c.Origin, logKey)
-	if err != nil {
-		return settings, err
-	}
-	if settings.LogKey, err = receipt.ParseLogKey(vkey); err != nil {
-		return settings, fmt.Errorf("log key: %w", err)
 	}
 	lock, open := store.Lock, store.Open
 	if log.ReadOnly {
@@ -87,12 +76,33 @@ func (p *parts) openStorage(ctx context.Context, log tesseralog.Config) (notary.
 	if p.store, err = open(c.Store.Path); err != nil {
 		return settings, err
 	}
-	log.Signer, log.Verifier = signer, settings.LogKey.Verifier()
 	if err := p.openLog(ctx, log); err != nil {
 		return settings, err
 	}
 	settings.Store, settings.Log = p.store, p.log
 	return settings, nil
+}
+
+// keys reads the keys, and adds them to the settings of log and service.
+func (p *parts) keys(log tesseralog.Config) (notary.Config, tesseralog.Config, error) {
+	c := p.config
+	settings, err := readSettings(c)
+	if err != nil {
+		return settings, log, err
+	}
+	logKey, err := readLogKey(c.Keys.Log)
+	if err != nil {
+		return settings, log, err
+	}
+	signer, vkey, err := noteKeys(c.Origin, logKey)
+	if err != nil {
+		return settings, log, err
+	}
+	if settings.LogKey, err = receipt.ParseLogKey(vkey); err != nil {
+		return settings, log, fmt.Errorf("log key: %w", err)
+	}
+	log.Signer, log.Verifier = signer, settings.LogKey.Verifier()
+	return settings, log, nil
 }
 
 // readSettings reads what the service needs besides database and log.
@@ -121,9 +131,12 @@ func (p *parts) openLog(ctx context.Context, log tesseralog.Config) error {
 		if err != nil {
 			return err
 		}
-		log.Marks = store.NewMarks(p.store, second)
-		if log.ReadOnly {
+		switch {
+		case second == nil: // of a log that was never signed
+		case log.ReadOnly:
 			log.Marks = store.NewReadOnlyMarks(p.store, second)
+		default:
+			log.Marks = store.NewMarks(p.store, second)
 		}
 	}
 	var err error
@@ -141,9 +154,12 @@ func openSecondMark(ctx context.Context, s *store.Store, path string, create boo
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); create && errors.Is(err, os.ErrNotExist) {
-		if marked {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		switch {
+		case marked:
 			return nil, fmt.Errorf("the second high-water mark %s is missing: restore it, or run notaryd mark create if it never existed", path)
+		case !create:
+			return nil, nil //nolint:nilnil // no mark was ever stored: there is none to open
 		}
 		if err := store.CreateFileMark(path, notary.Mark{}); err != nil {
 			return nil, err

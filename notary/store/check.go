@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strings"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/trial"
@@ -76,7 +79,10 @@ func (s *Store) piece(ctx context.Context, problems *[]string, read func(*sql.Tx
 		return err
 	})
 	*problems = append(*problems, found...)
-	if err == nil || !errors.Is(err, notary.ErrStoreDamaged) {
+	// A query of ours that is wrong met a value that is: JSON that is none.
+	var foreign *sqlite.Error
+	badValue := errors.As(err, &foreign) && foreign.Code()&0xff == sqlite3.SQLITE_ERROR
+	if err == nil || !errors.Is(err, notary.ErrStoreDamaged) && !badValue {
 		return err == nil, err
 	}
 	if stopped := "reading stopped" + err.Error(); !slices.Contains(*problems, stopped) {

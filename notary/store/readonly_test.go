@@ -86,7 +86,7 @@ func TestOpenReadOnlyRefusals(t *testing.T) {
 	}{
 		"older schema": {"PRAGMA user_version = 0", ErrOlderSchema},
 		"newer schema": {"PRAGMA user_version = 99", ErrNewerSchema},
-		"other schema": {"DROP INDEX entries_time", notary.ErrStoreDamaged},
+		"other schema": {"DROP INDEX entries_trial", notary.ErrStoreDamaged},
 	} {
 		path := fresh(t)
 		execForeign(t, path, tc.query)

@@ -78,7 +78,8 @@ func (s *Salvage) scan(ctx context.Context) error {
 		// The page ends somewhere above: doubled steps find a row behind it,
 		// halves the first one.
 		bad, step := last, int64(1)
-		for ; bad+step < farthest && !s.readable(ctx, bad+step); step *= 2 {
+		for bad+step < farthest && !s.readable(ctx, bad+step) {
+			step *= 2
 		}
 		good := bad + step
 		for bad+1 < good {
@@ -168,36 +169,37 @@ func (s *Salvage) Mark(ctx context.Context) (m notary.Mark, ok bool, err error) 
 	return last.mark, ok, err
 }
 
-// CopyRest copies what belongs to no statement into a new store: users with their
-// grants, what was refused, and the moments. What cannot be read is named in
-// Problems.
-func (s *Salvage) CopyRest(ctx context.Context, to *Store) error {
-	for _, table := range []string{"users", "grants", "grant_sites", "refusals", "meta"} {
-		rows, columns, err := s.table(ctx, table)
-		if err != nil {
-			s.Problems = append(s.Problems, fmt.Sprintf("table %s: reading stopped after %d rows: %v", table, len(rows), err))
-		}
-		if len(rows) == 0 {
-			continue
-		}
-		insert := fmt.Sprintf("INSERT OR IGNORE INTO %s VALUES (?%s)", table, strings.Repeat(", ?", columns-1))
-		err = to.inWrite(ctx, "copying table "+table, func(ctx context.Context, tx *sql.Tx) error {
+// CopyUsers copies the users with their grants into a new store, or none of them.
+func (s *Salvage) CopyUsers(ctx context.Context, to *Store) error {
+	return s.copy(ctx, to, "users", "grants", "grant_sites")
+}
+
+// CopyRefusals copies what was refused.
+func (s *Salvage) CopyRefusals(ctx context.Context, to *Store) error {
+	return s.copy(ctx, to, "refusals")
+}
+
+func (s *Salvage) copy(ctx context.Context, to *Store, tables ...string) error {
+	what := "copying " + strings.Join(tables, ", ")
+	return to.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+		for _, table := range tables {
+			rows, columns, err := s.table(ctx, table)
+			if err != nil {
+				return fmt.Errorf("reading table %s: %w", table, err)
+			}
 			for _, row := range rows {
+				insert := fmt.Sprintf("INSERT INTO %s VALUES (?%s)", table, strings.Repeat(", ?", columns-1)) //nolint:gosec // our tables' names
 				if _, err := tx.ExecContext(ctx, insert, row...); err != nil {
 					return err
 				}
 			}
-			return nil
-		})
-		if err != nil {
-			s.Problems = append(s.Problems, err.Error())
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (s *Salvage) table(ctx context.Context, name string) (all [][]any, columns int, err error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT * FROM "+name+" NOT INDEXED")
+	rows, err := s.db.QueryContext(ctx, "SELECT * FROM "+name+" NOT INDEXED") //nolint:gosec // our tables' names
 	if err != nil {
 		return nil, 0, err
 	}
@@ -214,6 +216,11 @@ func (s *Salvage) table(ctx context.Context, name string) (all [][]any, columns 
 		}
 		if err := rows.Scan(to...); err != nil {
 			return all, len(names), err
+		}
+		for i, value := range row {
+			if b, ok := value.([]byte); ok {
+				row[i] = present(b) // an empty blob is read as nil bytes
+			}
 		}
 		all = append(all, row)
 	}

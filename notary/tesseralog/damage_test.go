@@ -77,7 +77,7 @@ func TestRefusedAtStart(t *testing.T) {
 			new(*FileError), []string{treeStateFile, "damaged", "8 entries"}},
 		"tree state beyond the files": {
 			func(f *fixture, _ string) { setTreeState(f, 9, [32]byte{1}) },
-			new(*FileError), []string{"tile/0/000.p/9", "missing"}},
+			new(*FileError), []string{treeStateFile, "counts 9 entries", "tile/0/000.p/9", "missing"}},
 		"tree state of nothing": {
 			func(f *fixture, _ string) { f.write(treeStateFile, []byte("{}")) },
 			new(*FileError), []string{treeStateFile, "no size"}},

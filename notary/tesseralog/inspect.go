@@ -2,7 +2,9 @@ package tesseralog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/receipt"
@@ -45,7 +47,7 @@ func inspect(ctx context.Context, c Config, files folder) (*found, error) {
 	}
 	f := &found{mark: mark, checkpoint: checkpoint}
 	if f.tree, err = loadTree(files, state.size, c.CachedTiles); err != nil {
-		return nil, err
+		return nil, f.blameState(c, files, state, err)
 	}
 	if err := f.checkRoots(ctx, state); err != nil {
 		return nil, err
@@ -90,6 +92,24 @@ func (f *found) checkRoots(ctx context.Context, state treeState) error {
 		}
 	}
 	return nil
+}
+
+// blameState tells whether it is the tree state that is wrong where a file is
+// missing that it asks for: so it is if it counts more than was signed, and what was
+// signed is all there.
+func (f *found) blameState(c Config, files folder, state treeState, problem error) error {
+	if !errors.Is(problem, fs.ErrNotExist) || state.size <= f.mark.Size {
+		return problem
+	}
+	signed, err := loadTree(files, f.mark.Size, c.CachedTiles)
+	if err != nil {
+		return problem
+	}
+	if root, err := signed.rootAt(f.mark.Size); err != nil || root != f.mark.Root {
+		return problem
+	}
+	return &FileError{treeStateFile, fmt.Sprintf("counts %d entries, of which files are missing (%v); the %d that were signed are there: damaged",
+		state.size, problem, f.mark.Size)}
 }
 
 // diagnose names what is wrong with a folder whose right edge does not give the
