@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/store"
@@ -73,7 +75,7 @@ func TestTwoServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := &story{config: c, logger: newLogger("error", os.Stderr)}
+	first := &story{config: c, logger: zap.NewNop()}
 	ctx := context.WithoutCancel(t.Context())
 	if err := first.serve(ctx); err != nil {
 		t.Fatal(err)

@@ -131,12 +131,9 @@ func (p *parts) openLog(ctx context.Context, log tesseralog.Config) error {
 		if err != nil {
 			return err
 		}
-		switch {
-		case second == nil: // of a log that was never signed
-		case log.ReadOnly:
+		log.Marks = store.NewMarks(p.store, second)
+		if log.ReadOnly {
 			log.Marks = store.NewReadOnlyMarks(p.store, second)
-		default:
-			log.Marks = store.NewMarks(p.store, second)
 		}
 	}
 	var err error
@@ -155,11 +152,8 @@ func openSecondMark(ctx context.Context, s *store.Store, path string, create boo
 		return nil, err
 	}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		switch {
-		case marked:
+		if marked || !create {
 			return nil, fmt.Errorf("the second high-water mark %s is missing: restore it, or run notaryd mark create if it never existed", path)
-		case !create:
-			return nil, nil //nolint:nilnil // no mark was ever stored: there is none to open
 		}
 		if err := store.CreateFileMark(path, notary.Mark{}); err != nil {
 			return nil, err

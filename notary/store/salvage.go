@@ -180,16 +180,21 @@ func (s *Salvage) CopyRefusals(ctx context.Context, to *Store) error {
 }
 
 func (s *Salvage) copy(ctx context.Context, to *Store, tables ...string) error {
-	what := "copying " + strings.Join(tables, ", ")
-	return to.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
-		for _, table := range tables {
-			rows, columns, err := s.table(ctx, table)
-			if err != nil {
-				return fmt.Errorf("reading table %s: %w", table, err)
-			}
+	// All is read first: damage of the one file is none of the other's.
+	read := make([][][]any, len(tables))
+	inserts := make([]string, len(tables))
+	for i, table := range tables {
+		rows, columns, err := s.table(ctx, table)
+		if err != nil {
+			return fmt.Errorf("reading table %s: %w", table, err)
+		}
+		read[i] = rows
+		inserts[i] = fmt.Sprintf("INSERT INTO %s VALUES (?%s)", table, strings.Repeat(", ?", columns-1)) //nolint:gosec // our tables' names
+	}
+	return to.inWrite(ctx, "copying "+strings.Join(tables, ", "), func(ctx context.Context, tx *sql.Tx) error {
+		for i, rows := range read {
 			for _, row := range rows {
-				insert := fmt.Sprintf("INSERT INTO %s VALUES (?%s)", table, strings.Repeat(", ?", columns-1)) //nolint:gosec // our tables' names
-				if _, err := tx.ExecContext(ctx, insert, row...); err != nil {
+				if _, err := tx.ExecContext(ctx, inserts[i], row...); err != nil {
 					return err
 				}
 			}
