@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zapgrpc"
 	"google.golang.org/grpc/grpclog"
 
+	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/rpc"
 )
 
@@ -46,12 +47,18 @@ func serve(ctx context.Context, c *Config, stdout, stderr io.Writer) error {
 	defer stopLogger()
 	// gRPC writes to standard error on its own unless it is told where else.
 	grpclog.SetLoggerV2(zapgrpc.NewLogger(logger.Named("grpc")))
-	s, err := start(ctx, c, logger, time.Now)
-	if err != nil {
-		return err
+	for {
+		s, err := start(ctx, c, logger, time.Now)
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(stdout, "serving %s: gRPC on %s, HTTP on %s\n", c.Origin, s.grpcAddr, s.httpAddr)
+		if err := s.run(ctx); !errors.Is(err, errRoomAgain) {
+			return err
+		}
+		logger.Info("there is room on the disk again: starting anew")
+		c.Listen.GRPC, c.Listen.HTTP = s.grpcAddr, s.httpAddr
 	}
-	_, _ = fmt.Fprintf(stdout, "serving %s: gRPC on %s, HTTP on %s\n", c.Origin, s.grpcAddr, s.httpAddr)
-	return s.run(ctx)
 }
 
 // collectLess lets the heap grow to five times what is in use before it is
@@ -136,17 +143,39 @@ func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.
 	return s, nil
 }
 
+// errRoomAgain ends a server whose log stopped for a full disk, once there is
+// room: the next start recovers.
+var errRoomAgain = errors.New("the log stopped for a full disk, and there is room again")
+
 // run serves until the context ends or a listener fails.
 //
 // A service that stopped writing goes on answering reads, and health says why:
-// whoever restarts it on that gets the recovery of the normal start.
+// whoever restarts it on that gets the recovery of the normal start. Where the
+// cause was a full disk, the server has itself started anew, by errRoomAgain; where
+// the disk failed or the log is damaged, somebody has to look first.
 func (s *server) run(ctx context.Context) error {
 	stopped := s.parts.service.Stopped()
+	look := time.NewTicker(time.Second)
+	look.Stop()
+	defer look.Stop()
 	for {
 		select {
 		case <-stopped:
-			s.logger.Error("no statement is taken until a restart", zap.Error(s.parts.service.Err()))
 			stopped = nil
+			if err := s.parts.service.Err(); !errors.Is(err, notary.ErrStoreFull) {
+				s.logger.Error("no statement is taken until a restart", zap.Error(err))
+				continue
+			}
+			s.logger.Error("no statement is taken until there is room on the disk", zap.Error(s.parts.service.Err()))
+			look.Reset(time.Second)
+		case <-look.C:
+			if !s.hasRoom() {
+				continue
+			}
+			if err := s.stop(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
+			return errRoomAgain
 		case <-ctx.Done():
 			s.logger.Info("stopping")
 			return s.stop(context.WithoutCancel(ctx))
@@ -155,6 +184,13 @@ func (s *server) run(ctx context.Context) error {
 			return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 		}
 	}
+}
+
+// hasRoom tells whether the reserve of disk space is whole.
+func (s *server) hasRoom() bool {
+	c := s.parts.config
+	free, err := c.freeSpace()
+	return err == nil && free >= uint64(c.Limits.MinFreeBytes) // validated to be positive
 }
 
 // stop ends the server in the order that rpc.Server.Shutdown documents, which

@@ -109,7 +109,7 @@ func (p *parts) keys(log tesseralog.Config) (notary.Config, tesseralog.Config, e
 func readSettings(c *Config) (notary.Config, error) {
 	settings := notary.Config{
 		MarkInterval: c.Times.Mark, ClockJump: c.Times.ClockJump, ClockGap: c.Times.ClockGap, MaxInFlight: c.Limits.InFlight,
-		FreeSpace: func() (uint64, error) { return freeSpace(c.Log.Dir, filepath.Dir(c.Store.Path)) },
+		FreeSpace: c.freeSpace,
 		MinFree:   uint64(c.Limits.MinFreeBytes), // validated to be positive
 	}
 	key, err := readStatementKey(c.Keys.Statement)
@@ -179,6 +179,11 @@ func (p *parts) close(ctx context.Context) error {
 		errs = append(errs, p.lock.Close())
 	}
 	return errors.Join(append(errs, p.shown.close(ctx))...)
+}
+
+// freeSpace returns the free bytes where log and database live.
+func (c *Config) freeSpace() (uint64, error) {
+	return freeSpace(c.Log.Dir, filepath.Dir(c.Store.Path))
 }
 
 // freeSpace returns the smallest free space of several volumes, in bytes that

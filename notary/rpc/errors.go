@@ -95,10 +95,10 @@ func toStatus(err error, requestID string) *status.Status {
 		return statusOf(reasonNotReceipt, "evidence", err.Error())
 	case errors.Is(err, notary.ErrOverloaded):
 		return statusOf(reasonOverloaded, "", "too many submissions in flight: send the same bytes again", retryAfter(retryOverloaded))
-	case errors.Is(err, notary.ErrLogStopped):
-		return statusOf(reasonLogStopped, "", "the log takes no entries at present: send the same bytes again", retryAfter(retryStopped))
 	case errors.Is(err, notary.ErrStoreFull):
 		return statusOf(reasonStorageFull, "", "the notary's disk is full, and it takes no new statements: send the same bytes again later", retryAfter(retryStopped))
+	case errors.Is(err, notary.ErrLogStopped):
+		return statusOf(reasonLogStopped, "", "the log takes no entries at present: send the same bytes again", retryAfter(retryStopped))
 	case errors.Is(err, errDraining):
 		return statusOf(reasonUnavailable, "", "the server is shutting down: send the same bytes again", retryAfter(retryOverloaded))
 	case errors.Is(err, notary.ErrUnavailable):

@@ -3,6 +3,8 @@ package tesseralog
 import (
 	"context"
 	"fmt"
+	"strings"
+	"syscall"
 
 	"github.com/transparency-dev/tessera"
 
@@ -72,7 +74,7 @@ func (l *Log) resolve() {
 		index, err := p.future()
 		switch {
 		case err != nil:
-			l.stop(fmt.Errorf("adding an entry: %w", err))
+			l.stop(fmt.Errorf("adding an entry: %w", addError(err)))
 			p.err = l.Err()
 		case l.Err() != nil:
 			// Which indexes the failed entries have is unknown, so nothing can be
@@ -100,4 +102,12 @@ func (l *Log) place(early map[uint64]receipt.Hash, index uint64, leaf receipt.Ha
 		delete(early, size)
 		l.tree.append(next)
 	}
+}
+
+// addError recognises a full disk, of which Tessera keeps the text alone.
+func addError(err error) error {
+	if strings.Contains(err.Error(), syscall.ENOSPC.Error()) {
+		return fmt.Errorf("%w: %w", notary.ErrStoreFull, err)
+	}
+	return err
 }
