@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"mime"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/trialnotary/trialnotary/trial"
 )
@@ -123,6 +125,10 @@ func (f *front) serve(w *statusWriter, r *http.Request) error {
 	if err := checkRequest(r); err != nil {
 		return err
 	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		name(r, "HTTP gRPC")
+		return f.notHere(w, r)
+	}
 	var err error
 	if callOf(r.Context()).cert, err = certName(r.TLS, f.now()); err != nil {
 		return err
@@ -140,6 +146,24 @@ func (f *front) serve(w *statusWriter, r *http.Request) error {
 		name(r, "HTTP page")
 		return f.counted(w, r, f.page)
 	}
+}
+
+// notHere tells a gRPC client, in the form that it reads, that it dialled the
+// wrong port.
+func (f *front) notHere(w *statusWriter, r *http.Request) error {
+	st := f.refuse(r.Context(), &trial.Refusal{Reason: reasonNoSuchPath, Detail: "this is the HTTP port: gRPC is served on another one"})
+	details, err := proto.Marshal(st.Proto())
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Status", strconv.Itoa(int(st.Code())))
+	h.Set("Grpc-Message", st.Message())
+	h.Set("Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(details))
+	w.refused = st
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // name gives the call the name that logs and records know it by: a fixed one,

@@ -14,8 +14,8 @@ const refusalQueue = 1024
 
 // recorder hands refusals to the store, one at a time and in order, without
 // making any call wait: a flood of refused calls must not slow the database down
-// for those that are admitted. What does not fit into the queue is counted, and
-// the count is logged; the log line of each call is written in any case.
+// for those that are admitted. What does not fit into the queue, or is too much
+// from calls without a caller, is counted, and the count is logged.
 type recorder struct {
 	to      Refusals
 	log     *zap.Logger
@@ -23,10 +23,15 @@ type recorder struct {
 	dropped atomic.Uint64
 	done    chan struct{}
 
-	// mu guards closed: nobody sends to queue once it is set.
-	mu     sync.RWMutex
-	closed bool
+	// mu guards the fields below: nobody sends to queue once closed is set.
+	mu        sync.Mutex
+	closed    bool
+	strangers bucket
 }
+
+// strangerRefusals bounds the refusals of calls without a caller that are kept:
+// whoever can connect must not be able to fill the database.
+var strangerRefusals = rate{perSecond: 10, burst: 1000}
 
 func newRecorder(to Refusals, log *zap.Logger) *recorder {
 	r := &recorder{to: to, log: log, queue: make(chan Refused, refusalQueue), done: make(chan struct{})}
@@ -35,11 +40,17 @@ func newRecorder(to Refusals, log *zap.Logger) *recorder {
 }
 
 func (r *recorder) record(x Refused) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.closed {
 		r.dropped.Add(1)
 		return
+	}
+	if x.User == "" {
+		if _, ok := r.strangers.take(time.Now(), strangerRefusals); !ok {
+			r.dropped.Add(1)
+			return
+		}
 	}
 	select {
 	case r.queue <- x:
@@ -60,7 +71,7 @@ func (r *recorder) run() {
 		}
 		r.write(batch)
 		if n := r.dropped.Swap(0); n > 0 {
-			r.log.Error("refusals not recorded: the queue was full", zap.Uint64("refusals", n))
+			r.log.Error("refusals not recorded: there were too many", zap.Uint64("refusals", n))
 		}
 	}
 }
