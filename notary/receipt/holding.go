@@ -33,7 +33,7 @@ func (v *Verifier) Evidence(text []byte) (*Evidence, error) {
 // VerifyText parses a receipt and its evidence file, which may be nil, and
 // judges the receipt: see Verify. It fails where one of them cannot be read.
 func (v *Verifier) VerifyText(text, evidence []byte, files []File) (*Verdict, error) {
-	r, err := Parse(text)
+	r, err := parseFor(v.log, text)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,10 @@ import (
 // Parse reads a receipt. It accepts the one spelling that Build writes, so
 // unknown, repeated, reordered or respelt fields are refused. It verifies
 // nothing; the receipt keeps text, which must not be changed.
-func Parse(text []byte) (*Receipt, error) {
-	r, err := parse(text)
+func Parse(text []byte) (*Receipt, error) { return parseFor(nil, text) }
+
+func parseFor(l *LogVerifier, text []byte) (*Receipt, error) {
+	r, err := parse(l, text)
 	if err != nil && reformatted(text) {
 		err = errReformatted
 	}
@@ -39,7 +41,7 @@ func reformatted(text []byte) bool {
 	if compact == nil {
 		return false
 	}
-	_, err := parse(compact)
+	_, err := parse(nil, compact)
 	return err == nil
 }
 
@@ -54,15 +56,20 @@ func withoutSpace(text []byte) []byte {
 }
 
 // parse accepts what marshal writes, without writing it again: every piece is
-// read in its one spelling. FuzzParse holds it against marshal.
-func parse(text []byte) (*Receipt, error) {
+// read in its one spelling. FuzzBundle holds it against marshal. l, which may be
+// nil, knows the checkpoint that it read last.
+func parse(l *LogVerifier, text []byte) (*Receipt, error) {
 	if len(text) > MaxReceipt {
 		return nil, fmt.Errorf("got %d bytes, want at most %d", len(text), MaxReceipt)
 	}
 	s := scanner{text: text}
 	r := new(Receipt)
 	s.head(r)
-	s.signedNote(r)
+	if l == nil {
+		s.signedNote(r)
+	} else {
+		l.checkpoint(&s, r)
+	}
 	s.entry(r)
 	r.Envelope = s.envelope()
 	if s.err != nil {
