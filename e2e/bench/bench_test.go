@@ -138,9 +138,20 @@ func TestWrongAnswers(t *testing.T) {
 		if err := n.submit(ctx, 0, 0); err != nil {
 			t.Fatal(err)
 		}
-		other := p.envelope(signers)
-		if err := n.verify(signers, &other, got); err == nil {
+		env, other := p.envelope(0), p.envelope(signers)
+		if err := n.verify(0, &env, "", got); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.verify(signers, &other, "", got); err == nil {
 			t.Error("took the receipt of another statement")
+		}
+		got.Evidence += " "
+		if err := n.verify(0, &env, "", got); err == nil {
+			t.Error("took other evidence")
+		}
+		got.Evidence = ""
+		if err := n.verify(0, &env, "", got); err == nil {
+			t.Error("took a receipt without its evidence")
 		}
 	})
 	t.Run("rekor", func(t *testing.T) {

@@ -58,7 +58,7 @@ type load struct {
 // Limits of one connection, the same for every server.
 const (
 	callsPerConn  = 512
-	perStream     = 256 // notaryd takes so many of one stream at a time
+	perStream     = 4096 // notaryd takes so many of one stream at a time
 	pushbackPause = 50 * time.Millisecond
 )
 

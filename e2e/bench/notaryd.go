@@ -43,6 +43,7 @@ type notaryd struct {
 	p        *pool
 	conns    []*grpc.ClientConn
 	apis     []notaryv1.NotaryServiceClient
+	held     held
 	keep     func(*notaryv1.Receipt) // is shown every receipt; may be nil
 }
 
@@ -196,9 +197,12 @@ func envelopeMessage(e *trial.Envelope) *notaryv1.Envelope {
 }
 
 // verify is what the generator does with every receipt: its form, the entry
-// rebuilt from our own envelope, indexes, size, root, inclusion, and the
-// checkpoint's signature once a checkpoint.
-func (n *notaryd) verify(i int, env *trial.Envelope, r *notaryv1.Receipt) error {
+// rebuilt from our own envelope, indexes, size, root, inclusion, the
+// checkpoint's signature once a checkpoint, and the evidence's hash.
+func (n *notaryd) verify(i int, env *trial.Envelope, named string, r *notaryv1.Receipt) error {
+	if err := n.held.check(i, named, r); err != nil {
+		return err
+	}
 	if n.keep != nil {
 		n.keep(r)
 	}
@@ -210,11 +214,12 @@ func (n *notaryd) verify(i int, env *trial.Envelope, r *notaryv1.Receipt) error 
 
 func (n *notaryd) submit(ctx context.Context, conn, i int) error {
 	env := n.p.envelope(i)
-	resp, err := n.apis[conn].Submit(n.authorised(ctx), &notaryv1.SubmitRequest{Envelope: envelopeMessage(&env)})
+	named := n.held.name(i)
+	resp, err := n.apis[conn].Submit(n.authorised(ctx), &notaryv1.SubmitRequest{Envelope: envelopeMessage(&env), HeldEvidence: named})
 	if err != nil {
 		return err
 	}
-	return n.verify(i, &env, resp.GetReceipt())
+	return n.verify(i, &env, named, resp.GetReceipt())
 }
 
 func (n *notaryd) stream(ctx context.Context, conn, window int, next func() (int, bool), done func(int)) error {
@@ -224,41 +229,30 @@ func (n *notaryd) stream(ctx context.Context, conn, window int, next func() (int
 	if err != nil {
 		return err
 	}
-	places := make(chan struct{}, window)
+	s := &submissions{n: n, stream: st, places: make(chan struct{}, window), named: map[int]string{}}
 	var sender sync.WaitGroup
-	sender.Go(func() { sendAll(ctx, st, n.p, places, next) })
+	sender.Go(func() { s.send(ctx, next) })
 	defer sender.Wait()
 	defer cancel()
-	for {
-		answer, err := st.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		<-places
-		if answer.GetReceipt() == nil {
-			return fmt.Errorf("refused: %w", status.FromProto(answer.GetError()).Err())
-		}
-		i, err := strconv.Atoi(answer.GetId())
-		if err != nil {
-			return err
-		}
-		env := n.p.envelope(i)
-		if err := n.verify(i, &env, answer.GetReceipt()); err != nil {
-			return err
-		}
-		done(i)
-	}
+	return s.receive(done)
 }
 
-// sendAll sends while there is a place. Errors are the receiver's to report.
-func sendAll(ctx context.Context, st notaryv1.NotaryService_SubmitStreamClient, p *pool, places chan<- struct{}, next func() (int, bool)) {
-	defer func() { _ = st.CloseSend() }()
+// submissions are one stream: one goroutine sends and one receives.
+type submissions struct {
+	n      *notaryd
+	stream notaryv1.NotaryService_SubmitStreamClient
+	places chan struct{} // one for each statement without an answer
+
+	mu    sync.Mutex
+	named map[int]string // the evidence that each of them named; guarded by mu
+}
+
+// send sends while there is a place. Errors are the receiver's to report.
+func (s *submissions) send(ctx context.Context, next func() (int, bool)) {
+	defer func() { _ = s.stream.CloseSend() }()
 	for {
 		select {
-		case places <- struct{}{}:
+		case s.places <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
@@ -266,9 +260,45 @@ func sendAll(ctx context.Context, st notaryv1.NotaryService_SubmitStreamClient, 
 		if !ok {
 			return
 		}
-		env := p.envelope(i)
-		if st.Send(&notaryv1.SubmitStreamRequest{Id: strconv.Itoa(i), Envelope: envelopeMessage(&env)}) != nil {
+		env, named := s.n.p.envelope(i), s.n.held.name(i)
+		s.mu.Lock()
+		s.named[i] = named
+		s.mu.Unlock()
+		if s.stream.Send(&notaryv1.SubmitStreamRequest{Id: strconv.Itoa(i), Envelope: envelopeMessage(&env), HeldEvidence: named}) != nil {
 			return
 		}
+	}
+}
+
+// receive verifies what is answered.
+func (s *submissions) receive(done func(int)) error {
+	for {
+		answer, err := s.stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		<-s.places
+		if answer.GetReceipt() == nil {
+			return fmt.Errorf("refused: %w", status.FromProto(answer.GetError()).Err())
+		}
+		i, err := strconv.Atoi(answer.GetId())
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		named, sent := s.named[i]
+		delete(s.named, i)
+		s.mu.Unlock()
+		if !sent {
+			return fmt.Errorf("got an answer for statement %d, which waits for none", i)
+		}
+		env := s.n.p.envelope(i)
+		if err := s.n.verify(i, &env, named, answer.GetReceipt()); err != nil {
+			return err
+		}
+		done(i)
 	}
 }
