@@ -63,6 +63,10 @@ type KeysConfig struct {
 	// Statement is the P-256 key that signs time marks and as-of lists. Default:
 	// "keys/notary.key".
 	Statement string `yaml:"statement"`
+	// Page is the file of 32 secret bytes, in base64, that page tokens are made
+	// with. Where it does not exist, page tokens end with the process. Default:
+	// "keys/page.key".
+	Page string `yaml:"page"`
 }
 
 // ListenConfig names the addresses. A port of 0 takes a free one.
@@ -218,7 +222,7 @@ func (c *Config) setDefaults() {
 		value string
 	}{
 		{&c.Log.Dir, "log"}, {&c.Store.Path, "notary.db"},
-		{&c.Keys.Log, "keys/log.key"}, {&c.Keys.Statement, "keys/notary.key"},
+		{&c.Keys.Log, "keys/log.key"}, {&c.Keys.Statement, "keys/notary.key"}, {&c.Keys.Page, "keys/page.key"},
 		{&c.Listen.GRPC, "127.0.0.1:7443"}, {&c.Listen.HTTP, "127.0.0.1:7444"},
 		{&c.TLS.Cert, "tls/server.crt"}, {&c.TLS.Key, "tls/server.key"}, {&c.TLS.ClientCA, "tls/ca.crt"},
 		{&c.Policy, "policy"}, {&c.LogLevel, "info"},
@@ -342,7 +346,7 @@ func (c *Config) validateLimits() error {
 // resolve makes the paths absolute or relative to the working folder.
 func (c *Config) resolve(base string) {
 	for _, p := range []*string{
-		&c.Log.Dir, &c.Store.Path, &c.Store.MarkPath, &c.Keys.Log, &c.Keys.Statement,
+		&c.Log.Dir, &c.Store.Path, &c.Store.MarkPath, &c.Keys.Log, &c.Keys.Statement, &c.Keys.Page,
 		&c.TLS.Cert, &c.TLS.Key, &c.TLS.ClientCA, &c.Policy, &c.Tracing.CA,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {

@@ -131,6 +131,9 @@ func fillNotary(ctx context.Context, dir string, o initOptions) error {
 	if err := writePrivateKey(filepath.Join(dir, "keys/notary.key"), statementKey); err != nil {
 		return err
 	}
+	if err := writePageKey(filepath.Join(dir, "keys/page.key")); err != nil {
+		return err
+	}
 	signer, vkey, err := noteKeys(o.origin, logKey)
 	if err != nil {
 		return err

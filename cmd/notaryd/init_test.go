@@ -29,7 +29,7 @@ func newNotary(t *testing.T) string {
 
 func TestInit(t *testing.T) {
 	dir := filepath.Dir(newNotary(t))
-	for _, key := range []string{"keys/log.key", "keys/notary.key", "tls/ca.key", "tls/server.key"} {
+	for _, key := range []string{"keys/log.key", "keys/notary.key", "keys/page.key", "tls/ca.key", "tls/server.key"} {
 		info, err := os.Stat(filepath.Join(dir, key))
 		if err != nil {
 			t.Error(err)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -66,6 +67,40 @@ func readStatementKey(path string) (*ecdsa.PrivateKey, error) {
 		return nil, fmt.Errorf("key %s: got %T, want ECDSA P-256 for the notary's statements", path, signer)
 	}
 	return key, nil
+}
+
+// pageKeySize is the size of the secret of page tokens, in bytes.
+const pageKeySize = 32
+
+// readPageKey reads the secret of page tokens. A missing file is no error: what
+// is lost without one is the place in a list.
+func readPageKey(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading page key: %w", err)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("page key %s: mode %04o lets everybody read it; run chmod 600", path, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading page key: %w", err)
+	}
+	key, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSuffix(string(text), "\n"))
+	if err != nil || len(key) != pageKeySize {
+		return nil, fmt.Errorf("page key %s: want %d bytes in base64 on one line; remove it to go on without", path, pageKeySize)
+	}
+	return key, nil
+}
+
+// writePageKey makes a new secret of page tokens.
+func writePageKey(path string) error {
+	key := make([]byte, pageKeySize)
+	_, _ = rand.Read(key) // never fails
+	return writeNew(path, []byte(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600)
 }
 
 // writePrivateKey writes a new key file of mode 0600 and never replaces one.

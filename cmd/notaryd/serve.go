@@ -119,6 +119,9 @@ func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.
 	if o := p.shown.observer(); o != nil {
 		config.Observer = o
 	}
+	if config.PageKey, err = readPageKey(c.Keys.Page); err != nil {
+		return nil, err
+	}
 	if !c.TLS.Insecure {
 		if s.certs, err = rpc.LoadCertificates(c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA); err != nil {
 			return nil, err
