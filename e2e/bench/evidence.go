@@ -32,10 +32,12 @@ func (h *held) name(i int) string {
 func (h *held) check(i int, named string, r *notaryv1.Receipt) error {
 	name := r.GetEvidenceSha256()
 	if r.GetEvidence() == "" {
-		text, _ := h.texts.Load(name)
-		if r.Evidence, _ = text.(string); name != named || r.Evidence == "" {
+		found, _ := h.texts.Load(name)
+		text, _ := found.(string)
+		if name != named || text == "" {
 			return fmt.Errorf("receipt of statement %d: the evidence %q was left out, and %q was named", i, name, named)
 		}
+		r.Evidence = text
 		return nil
 	}
 	sum := sha256.Sum256([]byte(r.GetEvidence()))
