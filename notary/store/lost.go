@@ -10,7 +10,7 @@ import (
 
 // walFrames is the length of the write-ahead log, in pages, at which it is moved
 // into the file.
-const walFrames = 4000
+const walFrames = 16_000
 
 // Err returns nil while the store takes writes, or what ended that for good:
 // notary.ErrStoreFailed or notary.ErrStoreDamaged.

@@ -263,7 +263,7 @@ func TestHeader(t *testing.T) {
 func TestConnections(t *testing.T) {
 	s := newStore(t)
 	common := map[string]string{
-		"synchronous": "2", "secure_delete": "1", "foreign_keys": "1", "journal_mode": "wal", "page_size": "8192",
+		"synchronous": "2", "secure_delete": "1", "foreign_keys": "1", "journal_mode": "wal", "page_size": "4096",
 		"wal_autocheckpoint": "0", "trusted_schema": "0", "temp_store": "2", "busy_timeout": "10000",
 	}
 	for _, pool := range []struct {

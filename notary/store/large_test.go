@@ -1,0 +1,64 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// BenchmarkLarge stores and places batches of 512 in a store that already holds
+// as many statements as NOTARY_BENCH_STATEMENTS says, or none. It reports CPU
+// time: on a large store most of it goes to the pages that random keys touch.
+func BenchmarkLarge(b *testing.B) {
+	batch := 4096
+	held, _ := strconv.Atoi(os.Getenv("NOTARY_BENCH_STATEMENTS"))
+	s := newStore(b)
+	var put, place time.Duration
+	index := uint64(0)
+	step := func() {
+		records := benchRecords(int(index), batch)
+		placed := make([]notary.Placed, batch)
+		for i, r := range records {
+			var digest [32]byte
+			_, _ = rand.Read(digest[:]) // never fails
+			r.Subjects = []trial.Subject{{Name: "vs.json", Digests: map[string]string{"sha256": hex.EncodeToString(digest[:])}}}
+			placed[i] = notary.Placed{ID: r.ID, Index: index}
+			index++
+		}
+		began := cpuTime(b)
+		if _, err := s.Put(b.Context(), records); err != nil {
+			b.Fatal(err)
+		}
+		stored := cpuTime(b)
+		if err := s.Place(b.Context(), placed); err != nil {
+			b.Fatal(err)
+		}
+		put, place = put+stored-began, place+cpuTime(b)-stored
+	}
+	for index < uint64(held) {
+		step()
+	}
+	put, place, batch = 0, 0, 512
+	for b.Loop() {
+		step()
+	}
+	n := float64(b.N * batch)
+	b.ReportMetric(float64(put.Nanoseconds())/n, "put-CPU-ns/statement")
+	b.ReportMetric(float64(place.Nanoseconds())/n, "place-CPU-ns/statement")
+}
+
+func cpuTime(tb testing.TB) time.Duration {
+	tb.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
