@@ -54,7 +54,7 @@ func (s *Store) Check(ctx context.Context) error {
 		err = s.checkRows(ctx, checks[i], &problems)
 	}
 	if err == nil {
-		err = s.checkFound(ctx, &problems)
+		err = s.checkLookups(ctx, &problems)
 	}
 	if err != nil {
 		return s.failed("checking the store", err)
@@ -140,27 +140,6 @@ func (s *Store) checkRows(ctx context.Context, c rangeCheck, problems *[]string)
 	return nil
 }
 
-// checkFound reads the table found, which has no number, by ranges of its digests.
-func (s *Store) checkFound(ctx context.Context, problems *[]string) error {
-	for above, more := []byte{}, true; more; {
-		var to []byte
-		ok, err := s.piece(ctx, problems, func(tx *sql.Tx) ([]string, error) {
-			err := tx.QueryRowContext(ctx, `SELECT digest FROM found WHERE digest > ? ORDER BY digest LIMIT 1 OFFSET 2000`, above).Scan(&to)
-			if more = !errors.Is(err, sql.ErrNoRows); !more {
-				to = bytes.Repeat([]byte{0xff}, 33) // beyond every digest
-			} else if err != nil {
-				return nil, err
-			}
-			return texts(ctx, tx, sqlFoundWrongly, above, to)
-		})
-		if err != nil || !ok {
-			return err
-		}
-		above = to
-	}
-	return nil
-}
-
 // treeNumber is how SQLite names a table: by the page at which it begins.
 var treeNumber = regexp.MustCompile(`\bTree (\d+)\b`)
 
@@ -238,16 +217,7 @@ var rowChecks = []rangeCheck{
 		FROM (SELECT idx, log_time, lag(log_time) OVER (ORDER BY idx) AS below FROM entries
 			WHERE idx >= (SELECT coalesce(max(idx), -1) FROM entries WHERE idx <= ?1) AND idx <= ?2)
 		WHERE below IS NOT NULL AND (log_time IS NULL OR log_time < below)`)},
-	{"entries", "idx", 1000, selects(`SELECT 'entry ' || e.idx || ': not found by the digest of its subject ' || j.key
-		FROM entries e CROSS JOIN statements s ON s.n = e.n CROSS JOIN json_each(s.subjects) j
-		WHERE e.idx > ?1 AND e.idx <= ?2 AND j.value ->> '$[1].sha256' IS NOT NULL AND NOT EXISTS (SELECT 1 FROM found f
-			WHERE (f.digest, f.charter, f.idx) = (unhex(j.value ->> '$[1].sha256'), e.charter, e.idx))`)},
 }
-
-const sqlFoundWrongly = `SELECT 'entry ' || f.idx || ': found by a digest that it does not have' FROM found f
-	WHERE f.digest > ?1 AND f.digest <= ?2 AND NOT EXISTS (SELECT 1
-		FROM entries e CROSS JOIN statements s ON s.n = e.n CROSS JOIN json_each(s.subjects) j
-		WHERE e.idx = f.idx AND e.charter = f.charter AND unhex(j.value ->> '$[1].sha256') = f.digest)`
 
 // selects is a rangeCheck's read that is one query.
 func selects(query string) func(context.Context, *sql.Tx, int64, int64) ([]string, error) {

@@ -19,6 +19,7 @@ import (
 func filled(t *testing.T) func(*testing.T) string {
 	t.Helper()
 	s := newStore(t)
+	s.maxRecent = 10
 	var records []*notary.Record
 	for i := range 40 {
 		records = append(records, newRecord(fmt.Sprint("placed ", i), func(r *notary.Record) {
@@ -83,7 +84,7 @@ func checkDamaged(t *testing.T, path string, says ...string) {
 // TestCheckFindsPages overwrites the first page of each table and index.
 func TestCheckFindsPages(t *testing.T) {
 	fresh := filled(t)
-	for _, name := range []string{"statements", "registry", "pending", "entries", "found",
+	for _, name := range []string{"statements", "registry", "pending", "entries", "pieces",
 		"entries_trial", "entries_trial_site_kind", "entries_authority", "registry_number", "sqlite_autoindex_statements_1"} {
 		t.Run(name, func(t *testing.T) {
 			path := fresh(t)
@@ -139,9 +140,10 @@ func TestCheckFindsRows(t *testing.T) {
 		{"authority", "UPDATE entries SET authority = 1 - authority WHERE idx = 3", "entry 3: differs from its statement"},
 		{"log time", "UPDATE entries SET log_time = 5 WHERE idx = 20", "entry 20: its log time is before"},
 		{"no log time", "UPDATE entries SET log_time = NULL WHERE idx = 20", "entry 20: its log time is before"},
-		{"not found", "DELETE FROM found WHERE idx = 3", "entry 3: not found by the digest of its subject 0"},
-		{"found wrongly", "UPDATE found SET digest = zeroblob(32) WHERE idx = 3", "entry 3: found by a digest that it does not have"},
-		{"subject", "UPDATE statements SET subjects = json_set(subjects, '$[0][1].sha256', hex(zeroblob(32))) WHERE n = 3", "not found by the digest of its subject 0"},
+		{"lookup", "UPDATE pieces SET pairs = zeroblob(length(pairs))", "not found by its "},
+		{"piece lost", "DELETE FROM pieces WHERE piece = (SELECT min(piece) FROM pieces)", "got 0 pieces, want 1"},
+		{"piece out of order", "UPDATE pieces SET pairs = CAST(substr(pairs, 17) || substr(pairs, 1, 16) AS BLOB)", "out of order"},
+		{"run is none", "UPDATE runs SET kind = 9", "is none"},
 		{"entry lost", "DELETE FROM entries WHERE idx = 3", "neither pending nor placed, or both"},
 		{"statement lost", "DELETE FROM statements WHERE n = 3", "refers to a row that table statements lacks"},
 		{"user lost", "DELETE FROM users", "refers to a row that table users lacks"},
@@ -157,7 +159,7 @@ func TestCheckFindsRows(t *testing.T) {
 
 func TestCheckIsBounded(t *testing.T) {
 	path := filled(t)(t)
-	execForeign(t, path, "DELETE FROM found")
+	execForeign(t, path, "DELETE FROM entries")
 	s := openStore(t, path)
 	var damage *Damage
 	if err := s.Check(t.Context()); !errors.As(err, &damage) || len(damage.Problems) != maxProblems {

@@ -38,10 +38,17 @@ func (s *Store) List(ctx context.Context, q notary.Query) ([]*notary.Record, err
 	}
 	var records []*notary.Record
 	err := s.inRead(ctx, what, func(tx *sql.Tx) error {
-		l := lister{ctx: ctx, tx: tx, read: &s.read, q: q, digest: digest}
+		l := lister{ctx: ctx, tx: tx, read: &s.read, q: q, digest: q.Digest}
 		ok, err := l.bound()
 		if err != nil || !ok {
 			return err
+		}
+		if digest != nil {
+			numbers, err := s.find(ctx, tx, byDigest, digest)
+			if err != nil || len(numbers) == 0 {
+				return err
+			}
+			l.numbers = jsonNumbers(numbers)
 		}
 		if err := l.collect(); err != nil {
 			return err
@@ -61,8 +68,10 @@ type lister struct {
 	tx     *sql.Tx
 	read   *readStatements
 	q      notary.Query
-	digest []byte
+	digest string
 
+	// numbers are, as JSON, the statements that may have the digest.
+	numbers string
 	// after < index < below is the range; found are the lowest indexes in it
 	// so far, sorted, at most q.Limit.
 	after, below int64
@@ -143,8 +152,8 @@ func (l *lister) collect() error {
 		return nil
 	}
 	switch {
-	case l.digest != nil:
-		return l.from(pathDigest, l.digest, l.q.Site, l.q.Kind)
+	case l.digest != "":
+		return l.from(pathDigest, l.numbers, l.digest, l.q.Site, l.q.Kind)
 	case l.q.Site == "" && l.q.Kind == "":
 		return l.from(pathAll)
 	}
@@ -163,7 +172,7 @@ func (l *lister) collect() error {
 
 // collectTrial adds what a scope shows of its trial.
 func (l *lister) collectTrial(sc scope) error {
-	if l.digest != nil {
+	if l.digest != "" {
 		return l.collectDigest(sc)
 	}
 	if sc.allSites || sc.sees(l.q.Site) {
@@ -224,13 +233,13 @@ func (l *lister) fromOneSite(charter []byte, site string) error {
 // other conditions are read from each.
 func (l *lister) collectDigest(sc scope) error {
 	if sc.allSites {
-		return l.from(pathTrialDigest, l.digest, sc.charter, l.q.Site, l.q.Kind)
+		return l.from(pathTrialDigest, l.numbers, l.digest, sc.charter, l.q.Site, l.q.Kind)
 	}
 	sites, err := json.Marshal(append([]string{""}, sc.sites...))
 	if err != nil {
 		return err
 	}
-	return l.from(pathTrialDigestSites, l.digest, sc.charter, l.q.Site, l.q.Kind, string(sites))
+	return l.from(pathTrialDigestSites, l.numbers, l.digest, sc.charter, l.q.Site, l.q.Kind, string(sites))
 }
 
 // from adds the lowest indexes that one path gives.
@@ -285,20 +294,23 @@ func (l *lister) distinct(prepared *sql.Stmt, of ...any) ([][]byte, error) {
 	return values, rows.Err()
 }
 
+func jsonNumbers(numbers []int64) string {
+	list := []byte{'['}
+	for i, n := range numbers {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = strconv.AppendInt(list, n, 10)
+	}
+	return string(append(list, ']'))
+}
+
 // fetch reads the records that were found, in log order.
 func (l *lister) fetch() ([]*notary.Record, error) {
 	if len(l.found) == 0 {
 		return nil, nil
 	}
-	list := []byte{'['}
-	for i, index := range l.found {
-		if i > 0 {
-			list = append(list, ',')
-		}
-		list = strconv.AppendInt(list, index, 10)
-	}
-	list = append(list, ']')
-	records, err := readRecords(l.ctx, l.stmt(l.read.byIndexes), string(list))
+	records, err := readRecords(l.ctx, l.stmt(l.read.byIndexes), jsonNumbers(l.found))
 	if err != nil {
 		return nil, err
 	}

@@ -176,6 +176,7 @@ func (m *model) Reopen(t *rapid.T) {
 		t.Fatal(err)
 	}
 	m.s = s
+	m.s.maxRecent = 3
 }
 
 func (m *model) List(t *rapid.T) {
@@ -258,11 +259,13 @@ func (m *model) Check(t *rapid.T) {
 
 // wipe empties the store: making a new one takes longer than a whole check.
 func wipe(t *rapid.T, s *Store) {
-	for _, table := range []string{"found", "entries", "pending", "statements", "mark", "meta"} {
+	for _, table := range []string{"runs", "pieces", "entries", "pending", "statements", "mark", "meta"} {
 		if _, err := s.w.Exec("DELETE FROM " + table); err != nil {
 			t.Fatal(err)
 		}
 	}
+	s.lookups.state = nil
+	s.maxRecent = 3
 }
 
 // TestAgainstModel runs drawn sequences of calls on a store and on the model.

@@ -96,7 +96,7 @@ func open(path string, readOnly bool) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
-	s := &Store{path: abs, readOnly: readOnly}
+	s := &Store{path: abs, readOnly: readOnly, maxRecent: maxRecent}
 	if err := s.connect(); err != nil {
 		return nil, s.failed("opening store", err)
 	}

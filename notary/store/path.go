@@ -10,8 +10,8 @@ const (
 	pathTrial                        // charter
 	pathTrialSiteKind                // charter, site, kind
 	pathAuthority                    // charter, site or "", kind or ""
-	pathDigest                       // digest, site or "", kind or ""
-	pathTrialDigest                  // digest, charter, site or "", kind or ""
+	pathDigest                       // numbers as JSON, digest, site or "", kind or ""
+	pathTrialDigest                  // numbers as JSON, digest, charter, site or "", kind or ""
 	pathTrialDigestSites             // the same, and the visible sites as JSON
 	pathCount
 )
@@ -19,8 +19,11 @@ const (
 const (
 	pathRange = ` WHERE e.idx > ?1 AND e.idx < ?2`
 	pathTail  = ` ORDER BY e.idx LIMIT ?3`
-	pathFound = `SELECT f.idx FROM found f CROSS JOIN entries e ON e.idx = f.idx WHERE f.idx > ?1 AND f.idx < ?2`
-	foundTail = ` ORDER BY f.idx LIMIT ?3`
+	// What a lookup gave may be wrong: each statement is asked for the digest. A
+	// name cannot hold what is looked for, since its quotes are escaped.
+	pathFound = `SELECT e.idx FROM json_each(?4) c CROSS JOIN entries e ON e.n = c.value
+		CROSS JOIN statements s ON s.n = e.n` + pathRange + `
+		AND instr(s.subjects, '"sha256":"' || ?5 || '"') > 0`
 )
 
 // query returns the path's SQL.
@@ -39,12 +42,12 @@ func (p path) query() string {
 		return entries(`INDEXED BY entries_authority`,
 			` AND e.charter = ?4 AND e.authority = 1 AND ?5 IN ('', e.site) AND ?6 IN ('', e.kind)`)
 	case pathDigest:
-		return pathFound + ` AND f.digest = ?4 AND ?5 IN ('', e.site) AND ?6 IN ('', e.kind)` + foundTail
+		return pathFound + ` AND ?6 IN ('', e.site) AND ?7 IN ('', e.kind)` + pathTail
 	case pathTrialDigest:
-		return pathFound + ` AND f.digest = ?4 AND f.charter = ?5 AND ?6 IN ('', e.site) AND ?7 IN ('', e.kind)` + foundTail
+		return pathFound + ` AND e.charter = ?6 AND ?7 IN ('', e.site) AND ?8 IN ('', e.kind)` + pathTail
 	case pathTrialDigestSites:
-		return pathFound + ` AND f.digest = ?4 AND f.charter = ?5 AND ?6 IN ('', e.site) AND ?7 IN ('', e.kind)
-			AND (e.authority = 1 OR e.site IN (SELECT value FROM json_each(?8)))` + foundTail
+		return pathFound + ` AND e.charter = ?6 AND ?7 IN ('', e.site) AND ?8 IN ('', e.kind)
+			AND (e.authority = 1 OR e.site IN (SELECT value FROM json_each(?9)))` + pathTail
 	default:
 		return ""
 	}

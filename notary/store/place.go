@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -64,7 +63,6 @@ func newEntry(p notary.Placed) (entry, error) {
 func (s *Store) placeNew(ctx context.Context, tx *sql.Tx, rows []entry) error {
 	putEntry := tx.StmtContext(ctx, s.write.putNewEntry)
 	numbers := make([]int64, len(rows))
-	var found []foundRow
 	for i, e := range rows {
 		u := &e.new
 		numbers[i] = u.n
@@ -75,45 +73,8 @@ func (s *Store) placeNew(ctx context.Context, tx *sql.Tx, rows []entry) error {
 		if err != nil {
 			return fmt.Errorf("statement %s at index %d: %w", e.id, e.index, err)
 		}
-		for _, d := range u.digests {
-			found = append(found, foundRow{d, u.charter, e.index})
-		}
-	}
-	if err := s.putFound(ctx, tx, found); err != nil {
-		return err
 	}
 	return s.dropPending(ctx, tx, numbers)
-}
-
-// foundRow is a row of the table found.
-type foundRow struct {
-	digest  [32]byte
-	charter []byte
-	index   int64
-}
-
-// putFound writes rows in the order of the table, so that those of a batch meet
-// each page once, and many at a time.
-func (s *Store) putFound(ctx context.Context, tx *sql.Tx, found []foundRow) error {
-	slices.SortFunc(found, func(a, b foundRow) int { return bytes.Compare(a.digest[:], b.digest[:]) })
-	many, one := tx.StmtContext(ctx, s.write.putFoundMany), tx.StmtContext(ctx, s.write.putFoundOne)
-	args := make([]any, 0, 3*foundRows)
-	for len(found) > 0 {
-		st, rows := one, 1
-		if len(found) >= foundRows {
-			st, rows = many, foundRows
-		}
-		args = args[:0]
-		for i := range found[:rows] {
-			f := &found[i]
-			args = append(args, f.digest[:], f.charter, f.index)
-		}
-		if _, err := st.ExecContext(ctx, args...); err != nil {
-			return fmt.Errorf("entering subjects: %w", err)
-		}
-		found = found[rows:]
-	}
-	return nil
 }
 
 // dropPending takes statements off the pending ones, a run of numbers at a time.
@@ -138,10 +99,8 @@ func (s *Store) placeEach(ctx context.Context, tx *sql.Tx, rows []entry) error {
 	p := placer{
 		where:   tx.StmtContext(ctx, s.write.whereIs),
 		entry:   tx.StmtContext(ctx, s.write.putEntry),
-		found:   tx.StmtContext(ctx, s.write.putFound),
 		pending: tx.StmtContext(ctx, s.write.dropPending),
 		time:    tx.StmtContext(ctx, s.write.setTime),
-		unfound: tx.StmtContext(ctx, s.write.dropFound),
 		unenter: tx.StmtContext(ctx, s.write.dropEntry),
 	}
 	for _, e := range rows {
@@ -155,7 +114,7 @@ func (s *Store) placeEach(ctx context.Context, tx *sql.Tx, rows []entry) error {
 }
 
 // placer holds the statements of one transaction.
-type placer struct{ where, entry, found, pending, time, unfound, unenter *sql.Stmt }
+type placer struct{ where, entry, pending, time, unenter *sql.Stmt }
 
 func (p *placer) place(ctx context.Context, e entry) error {
 	var n int64
@@ -174,9 +133,6 @@ func (p *placer) place(ctx context.Context, e entry) error {
 		_, err := p.time.ExecContext(ctx, e.logTime, e.index)
 		return err
 	default:
-		if _, err := p.unfound.ExecContext(ctx, n, known.Int64); err != nil {
-			return err
-		}
 		if _, err := p.unenter.ExecContext(ctx, known.Int64); err != nil {
 			return err
 		}
@@ -185,11 +141,7 @@ func (p *placer) place(ctx context.Context, e entry) error {
 	if err != nil {
 		return err
 	}
-	if err := oneRow(res); err != nil {
-		return err
-	}
-	_, err = p.found.ExecContext(ctx, e.index, n)
-	return err
+	return oneRow(res)
 }
 
 // oneRow fails with ErrIndexTaken where no row was written.

@@ -146,8 +146,12 @@ func (s *Store) Get(ctx context.Context, id trial.ID) (*notary.Record, error) {
 
 // ByLeaf implements notary.Store.
 func (s *Store) ByLeaf(ctx context.Context, leaf receipt.Hash) (*notary.Record, error) {
-	r, err := scanRecord(s.read.byLeaf.QueryRowContext(ctx, leaf[:]))
-	return r, s.failed(fmt.Sprintf("reading statement by leaf hash %x", leaf), err)
+	var r *notary.Record
+	err := s.inRead(ctx, fmt.Sprintf("reading statement by leaf hash %x", leaf), func(tx *sql.Tx) (err error) {
+		r, err = s.byLeafHash(ctx, tx, leaf[:])
+		return err
+	})
+	return r, err
 }
 
 // Pending implements notary.Store.

@@ -32,13 +32,14 @@ var migrations = []string{schema1}
 // alone, nor by time: lists merge a trial's few sites or kinds, and the log time
 // never falls along the log.
 //
-// found leads from a file's SHA-256 to the log, also in log order. An absent ID
-// is an empty blob, a time is in microseconds since 1970 UTC.
+// runs and pieces lead from a leaf hash and from a file's SHA-256 to statements:
+// see pair. An absent ID is an empty blob, a time is in microseconds since 1970
+// UTC.
 const schema1 = `
 CREATE TABLE statements (
 	n            INTEGER PRIMARY KEY,
 	id           BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
-	leaf         BLOB NOT NULL UNIQUE CHECK (length(leaf) = 32),
+	leaf         BLOB NOT NULL CHECK (length(leaf) = 32),
 	key_id       BLOB NOT NULL CHECK (length(key_id) = 32),
 	charter      BLOB NOT NULL CHECK (length(charter) IN (0, 32)),
 	site         TEXT NOT NULL,
@@ -46,12 +47,12 @@ CREATE TABLE statements (
 	version      TEXT NOT NULL,
 	supersedes   BLOB NOT NULL CHECK (length(supersedes) IN (0, 32)),
 	authority    INTEGER NOT NULL CHECK (authority IN (0, 1)),
+	subjects     TEXT NOT NULL,
 	signer       BLOB NOT NULL,
 	key_hint     TEXT NOT NULL,
 	sig          BLOB NOT NULL,
 	payload_type TEXT NOT NULL,
-	payload      BLOB NOT NULL,
-	subjects     TEXT NOT NULL
+	payload      BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE registry (
@@ -79,12 +80,18 @@ CREATE INDEX entries_trial ON entries (charter);
 CREATE INDEX entries_trial_site_kind ON entries (charter, site, kind);
 CREATE INDEX entries_authority ON entries (charter) WHERE authority = 1;
 
-CREATE TABLE found (
-	digest  BLOB NOT NULL,
-	charter BLOB NOT NULL,
-	idx     INTEGER NOT NULL,
-	PRIMARY KEY (digest, charter, idx)
-) STRICT, WITHOUT ROWID;
+CREATE TABLE runs (
+	run   INTEGER PRIMARY KEY,
+	kind  INTEGER NOT NULL,
+	level INTEGER NOT NULL,
+	upto  INTEGER NOT NULL,
+	first BLOB NOT NULL CHECK (length(first) % 8 = 0)
+) STRICT;
+
+CREATE TABLE pieces (
+	piece INTEGER PRIMARY KEY,
+	pairs BLOB NOT NULL CHECK (length(pairs) % 16 = 0)
+) STRICT;
 
 CREATE TABLE mark (
 	one           INTEGER PRIMARY KEY CHECK (one = 1),

@@ -4,15 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 )
 
 // writeStatements run on the writer, always inside a transaction.
 type writeStatements struct {
 	lastNumber, putStatement, putRegistry, putPending *sql.Stmt
 	whereIs, putEntry, putNewEntry, setTime           *sql.Stmt
-	putFound, putFoundOne, putFoundMany               *sql.Stmt
-	dropPending, dropFound, dropEntry, dropStatement  *sql.Stmt
+	putPiece, putRun, pieces, dropPieces, dropRun     *sql.Stmt
+	dropPending, dropEntry, dropStatement             *sql.Stmt
 	getMark, setMark, setMeta                         *sql.Stmt
 	putRefusal, pruneRefusals                         *sql.Stmt
 }
@@ -20,7 +19,7 @@ type writeStatements struct {
 const (
 	sqlLastNumber   = `SELECT coalesce(max(n), 0) FROM statements`
 	sqlPutStatement = `INSERT INTO statements (id, leaf, key_id, charter, site, kind, version, supersedes,
-		authority, signer, key_hint, sig, payload_type, payload, subjects)
+		authority, subjects, signer, key_hint, sig, payload_type, payload)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 	sqlPutRegistry = `INSERT INTO registry (n, pos, number) VALUES (?, ?, ?)`
 	sqlPutPending  = `INSERT INTO pending (n) SELECT n FROM statements WHERE n > ?`
@@ -32,16 +31,14 @@ const (
 	// a third of the work.
 	sqlPutNewEntry = `INSERT INTO entries (idx, n, log_time, charter, site, kind, authority)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (idx) DO NOTHING`
-	sqlPutFound = `INSERT OR IGNORE INTO found (digest, charter, idx)
-		SELECT unhex(j.value ->> '$[1].sha256'), s.charter, ?1 FROM statements s CROSS JOIN json_each(s.subjects) j
-		WHERE s.n = ?2 AND j.value ->> '$[1].sha256' IS NOT NULL`
-	sqlPutFoundOne = `INSERT OR IGNORE INTO found (digest, charter, idx) VALUES (?, ?, ?)`
+	sqlPutPiece   = `INSERT INTO pieces (piece, pairs) VALUES (?, ?)`
+	sqlPutRun     = `INSERT INTO runs (run, kind, level, upto, first) VALUES (?, ?, ?, ?, ?)`
+	sqlPieces     = `SELECT pairs FROM pieces WHERE piece BETWEEN ? AND ? ORDER BY piece`
+	sqlDropPieces = `DELETE FROM pieces WHERE piece BETWEEN ? AND ?`
+	sqlDropRun    = `DELETE FROM runs WHERE run = ?`
 
-	sqlDropPending = `DELETE FROM pending WHERE n BETWEEN ? AND ?`
-	sqlSetTime     = `UPDATE entries SET log_time = ? WHERE idx = ?`
-	sqlDropFound   = `DELETE FROM found WHERE (digest, charter, idx) IN
-		(SELECT unhex(j.value ->> '$[1].sha256'), s.charter, ?2
-			FROM statements s CROSS JOIN json_each(s.subjects) j WHERE s.n = ?1)`
+	sqlDropPending   = `DELETE FROM pending WHERE n BETWEEN ? AND ?`
+	sqlSetTime       = `UPDATE entries SET log_time = ? WHERE idx = ?`
 	sqlDropEntry     = `DELETE FROM entries WHERE idx = ?`
 	sqlDropStatement = `DELETE FROM statements WHERE n = ?`
 
@@ -57,11 +54,12 @@ const (
 
 // readStatements run on the readers.
 type readStatements struct {
-	get, byLeaf, pending, authority, markBefore, trials *sql.Stmt
-	getMark, getMeta, byIndexes                         *sql.Stmt
-	timeFrom, lastIndex, charters, sites, kinds         *sql.Stmt
-	users, userByToken, userByCert, refusals            *sql.Stmt
-	paths                                               [pathCount]*sql.Stmt
+	get, byNumber, pending, authority, markBefore, trials *sql.Stmt
+	newestRun, piece                                      *sql.Stmt
+	getMark, getMeta, byIndexes                           *sql.Stmt
+	timeFrom, lastIndex, charters, sites, kinds           *sql.Stmt
+	users, userByToken, userByCert, refusals              *sql.Stmt
+	paths                                                 [pathCount]*sql.Stmt
 }
 
 // recordColumns are what scanRecord reads. Numbers come as JSON, so that a record
@@ -71,8 +69,10 @@ const recordColumns = `SELECT s.id, s.leaf, s.key_id, s.charter, s.site, s.kind,
 	(SELECT json_group_array(r.number ORDER BY r.pos) FROM registry r WHERE r.n = s.n)`
 
 const (
-	sqlGet    = recordColumns + ` FROM statements s LEFT JOIN entries e ON e.n = s.n WHERE s.id = ?`
-	sqlByLeaf = recordColumns + ` FROM statements s LEFT JOIN entries e ON e.n = s.n WHERE s.leaf = ?`
+	sqlGet       = recordColumns + ` FROM statements s LEFT JOIN entries e ON e.n = s.n WHERE s.id = ?`
+	sqlByNumber  = recordColumns + ` FROM statements s LEFT JOIN entries e ON e.n = s.n WHERE s.n = ?`
+	sqlNewestRun = `SELECT coalesce((SELECT max(run) FROM runs), 0), coalesce((SELECT max(n) FROM statements), 0)`
+	sqlPiece     = `SELECT pairs FROM pieces WHERE piece = ?`
 	// By row number: the order in which they were stored.
 	sqlPending = recordColumns + ` FROM pending p CROSS JOIN statements s ON s.n = p.n
 		LEFT JOIN entries e ON e.n = s.n ORDER BY p.n`
@@ -108,11 +108,6 @@ const (
 		) SELECT kind FROM c WHERE kind IS NOT NULL`
 )
 
-// foundRows is how many rows putFoundMany writes.
-const foundRows = 32
-
-var sqlPutFoundMany = sqlPutFoundOne + strings.Repeat(`, (?, ?, ?)`, foundRows-1)
-
 // item is one SQL text and where its statement is kept.
 type item struct {
 	to    **sql.Stmt
@@ -123,9 +118,10 @@ func (w *writeStatements) items() []item {
 	return []item{
 		{&w.lastNumber, sqlLastNumber}, {&w.putStatement, sqlPutStatement},
 		{&w.putRegistry, sqlPutRegistry}, {&w.putPending, sqlPutPending},
-		{&w.whereIs, sqlWhereIs}, {&w.putEntry, sqlPutEntry}, {&w.putNewEntry, sqlPutNewEntry}, {&w.putFound, sqlPutFound},
-		{&w.putFoundOne, sqlPutFoundOne}, {&w.putFoundMany, sqlPutFoundMany},
-		{&w.dropPending, sqlDropPending}, {&w.setTime, sqlSetTime}, {&w.dropFound, sqlDropFound},
+		{&w.whereIs, sqlWhereIs}, {&w.putEntry, sqlPutEntry}, {&w.putNewEntry, sqlPutNewEntry},
+		{&w.putPiece, sqlPutPiece}, {&w.putRun, sqlPutRun}, {&w.pieces, sqlPieces},
+		{&w.dropPieces, sqlDropPieces}, {&w.dropRun, sqlDropRun},
+		{&w.dropPending, sqlDropPending}, {&w.setTime, sqlSetTime},
 		{&w.dropEntry, sqlDropEntry}, {&w.dropStatement, sqlDropStatement},
 		{&w.getMark, sqlGetMark}, {&w.setMark, sqlSetMark}, {&w.setMeta, sqlSetMeta},
 		{&w.putRefusal, sqlPutRefusal}, {&w.pruneRefusals, sqlPruneRefusals},
@@ -134,7 +130,7 @@ func (w *writeStatements) items() []item {
 
 func (r *readStatements) items() []item {
 	items := []item{
-		{&r.get, sqlGet}, {&r.byLeaf, sqlByLeaf}, {&r.pending, sqlPending}, {&r.authority, sqlAuthority},
+		{&r.get, sqlGet}, {&r.byNumber, sqlByNumber}, {&r.newestRun, sqlNewestRun}, {&r.piece, sqlPiece}, {&r.pending, sqlPending}, {&r.authority, sqlAuthority},
 		{&r.markBefore, sqlMarkBefore}, {&r.trials, sqlTrials}, {&r.byIndexes, sqlByIndexes},
 		{&r.getMark, sqlGetMark}, {&r.getMeta, sqlGetMeta}, {&r.timeFrom, sqlTimeFrom}, {&r.lastIndex, sqlLastIndex},
 		{&r.charters, sqlCharters}, {&r.sites, sqlSites}, {&r.kinds, sqlKinds},

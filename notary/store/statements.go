@@ -29,6 +29,7 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) (held []trial
 	}
 	what := fmt.Sprintf("storing %d statements", len(records))
 	var fresh []unplaced
+	var next *lookupState
 	err = s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
 		var last int64
 		if err := tx.StmtContext(ctx, s.write.lastNumber).QueryRowContext(ctx).Scan(&last); err != nil {
@@ -38,6 +39,7 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) (held []trial
 			statement: tx.StmtContext(ctx, s.write.putStatement),
 			registry:  tx.StmtContext(ctx, s.write.putRegistry),
 		}
+		var pairs [lookupKinds][]pair
 		for _, r := range records {
 			n, err := p.put(ctx, r)
 			switch {
@@ -47,12 +49,19 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) (held []trial
 				held = append(held, r.ID)
 			default:
 				fresh = append(fresh, newUnplaced(r, n))
+				pairsOf(&pairs, n, r.LeafHash[:], r.Subjects)
 			}
 		}
 		s.unplaced.add(fresh)
-		_, err := tx.StmtContext(ctx, s.write.putPending).ExecContext(ctx, last)
+		var err error
+		if len(fresh) > 0 {
+			if next, err = s.grown(ctx, tx, pairs, last, fresh[len(fresh)-1].n); err != nil {
+				return err
+			}
+		}
+		_, err = tx.StmtContext(ctx, s.write.putPending).ExecContext(ctx, last)
 		return err
-	})
+	}, func() { s.lookups.set(next) })
 	if err != nil {
 		s.unplaced.remove(fresh)
 		return nil, err
@@ -73,8 +82,8 @@ func (p *putter) put(ctx context.Context, r *notary.Record) (int64, error) {
 		return 0, err
 	}
 	res, err := p.statement.ExecContext(ctx, r.ID[:], r.LeafHash[:], r.KeyID[:], blob(r.Charter), r.Site, string(r.Kind),
-		r.Version, blob(r.Supersedes), r.Authority, present(r.SignerDER), r.Envelope.KeyID, present(r.Envelope.Sig),
-		r.Envelope.PayloadType, present(r.Envelope.Payload), string(p.subjects))
+		r.Version, blob(r.Supersedes), r.Authority, string(p.subjects), present(r.SignerDER), r.Envelope.KeyID, present(r.Envelope.Sig),
+		r.Envelope.PayloadType, present(r.Envelope.Payload))
 	if err != nil {
 		return 0, err
 	}
@@ -161,6 +170,7 @@ func (s *Store) Drop(ctx context.Context, ids []trial.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
+	var next *lookupState
 	err := s.inWrite(ctx, fmt.Sprintf("dropping %d statements", len(ids)), func(ctx context.Context, tx *sql.Tx) error {
 		where, drop := tx.StmtContext(ctx, s.write.whereIs), tx.StmtContext(ctx, s.write.dropStatement)
 		for _, id := range ids {
@@ -177,12 +187,15 @@ func (s *Store) Drop(ctx context.Context, ids []trial.ID) error {
 				return fmt.Errorf("statement %s: %w, at index %d", id, ErrPlaced, index.Int64)
 			}
 			s.unplaced.remove([]unplaced{{id: id}})
+			if next, err = s.without(ctx, tx, next, n); err != nil {
+				return err
+			}
 			if _, err := drop.ExecContext(ctx, n); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}, func() { s.lookups.set(next) })
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,10 @@ type Store struct {
 	read  readStatements
 
 	unplaced unplacedSet
+	lookups  lookups
+	// maxRecent is how many pairs of a lookup are held in memory before they
+	// become a run.
+	maxRecent int
 
 	// lost is set for good by the first write whose outcome is unknown.
 	lost atomic.Pointer[error]
@@ -123,8 +127,9 @@ func (s *Store) connect() error {
 }
 
 // inWrite runs fn in one durable transaction, with a context that does not end.
-// It returns nil only after the transaction reached the disk.
-func (s *Store) inWrite(ctx context.Context, what string, fn func(context.Context, *sql.Tx) error) error {
+// It returns nil only after the transaction reached the disk; then, and before
+// another write begins, it has run the functions of committed.
+func (s *Store) inWrite(ctx context.Context, what string, fn func(context.Context, *sql.Tx) error, committed ...func()) error {
 	conn, err := s.w.Conn(ctx) // queues for the one connection
 	if err != nil {
 		return s.failed(what, err)
@@ -146,6 +151,9 @@ func (s *Store) inWrite(ctx context.Context, what string, fn func(context.Contex
 	}
 	if err := tx.Commit(); err != nil {
 		return s.lose(s.failed(what, err))
+	}
+	for _, f := range committed {
+		f()
 	}
 	s.checkpoint(ctx, conn)
 	return nil

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/hex"
 	"sync"
 
 	"github.com/trialnotary/trialnotary/notary"
@@ -16,19 +15,10 @@ type unplaced struct {
 	site      string
 	kind      string
 	authority bool
-	digests   [][32]byte // sha256 of each subject that has one
 }
 
 func newUnplaced(r *notary.Record, n int64) unplaced {
-	u := unplaced{id: r.ID, n: n, charter: blob(r.Charter), site: r.Site, kind: string(r.Kind), authority: r.Authority}
-	for _, s := range r.Subjects {
-		var digest [32]byte
-		if text := s.Digests[trial.DigestSHA256]; text != "" {
-			_, _ = hex.Decode(digest[:], []byte(text)) // checkSubject has read it
-			u.digests = append(u.digests, digest)
-		}
-	}
-	return u
+	return unplaced{id: r.ID, n: n, charter: blob(r.Charter), site: r.Site, kind: string(r.Kind), authority: r.Authority}
 }
 
 // maxUnplaced bounds the statements that are remembered; those beyond it are

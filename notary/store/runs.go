@@ -1,0 +1,239 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+const (
+	// maxRecent is Store.maxRecent: what a start reads again, at most.
+	maxRecent = 1 << 14
+	// fanout runs of one level become one of the next. Runs of the last level
+	// stay as they are, so that no write waits for a merge of more than a million
+	// pairs.
+	fanout    = 8
+	lastLevel = 2
+	// piecePairs is how many pairs a piece has: a page of the file.
+	piecePairs = 500
+	// pieceBits are the low bits of a piece's number: its place in the run.
+	pieceBits = 20
+)
+
+func (r *run) pieceID(at int) int64 { return r.id<<pieceBits | int64(at) }
+
+func comparePairs(a, b pair) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.n, b.n)) }
+
+// grown is a state with the pairs of new statements, whose numbers are above after
+// and end with last. Where enough came together they are written as runs.
+func (s *Store) grown(ctx context.Context, tx *sql.Tx, fresh [lookupKinds][]pair, after, last int64) (*lookupState, error) {
+	old := s.lookups.get()
+	if old == nil || old.top < after {
+		// The transaction has the new statements already.
+		return loadLookups(ctx, tx)
+	}
+	next := &lookupState{newest: old.newest, runs: old.runs, top: max(old.top, last)}
+	for kind := range lookupKinds {
+		recent := old.recent[kind]
+		next.recent[kind] = append(recent, fresh[kind]...) // behind the end of the old state's
+		if len(next.recent[kind]) < s.maxRecent {
+			continue
+		}
+		pairs := slices.Clone(next.recent[kind])
+		slices.SortFunc(pairs, comparePairs)
+		next.recent[kind] = nil
+		if err := s.addRun(ctx, tx, next, run{kind: kind, upto: last}, pairs); err != nil {
+			return nil, fmt.Errorf("writing a run: %w", err)
+		}
+	}
+	return next, nil
+}
+
+// addRun writes a run and merges it with those of its level once they are enough.
+func (s *Store) addRun(ctx context.Context, tx *sql.Tx, state *lookupState, r run, pairs []pair) error {
+	if err := s.writeRun(ctx, tx, state, r, pairs); err != nil {
+		return err
+	}
+	var equal []run
+	for _, other := range state.runs {
+		if other.kind == r.kind && other.level == r.level {
+			equal = append(equal, other)
+		}
+	}
+	if len(equal) < fanout || r.level == lastLevel {
+		return nil
+	}
+	merged := run{kind: r.kind, level: r.level + 1}
+	pairs = nil
+	for _, one := range equal {
+		of, err := s.readRun(ctx, tx, &one)
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, of...)
+		merged.upto = max(merged.upto, one.upto)
+	}
+	slices.SortFunc(pairs, comparePairs)
+	// The new one first: a run's number is never used again.
+	if err := s.addRun(ctx, tx, state, merged, pairs); err != nil {
+		return err
+	}
+	for _, one := range equal {
+		if err := s.dropRun(ctx, tx, state, one.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) writeRun(ctx context.Context, tx *sql.Tx, state *lookupState, r run, pairs []pair) error {
+	r.id = state.newest + 1
+	put := tx.StmtContext(ctx, s.write.putPiece)
+	var first, piece []byte
+	for of := range slices.Chunk(pairs, piecePairs) {
+		piece = piece[:0]
+		for _, p := range of {
+			piece = appendPair(piece, p)
+		}
+		if _, err := put.ExecContext(ctx, r.pieceID(len(r.first)), piece); err != nil {
+			return err
+		}
+		r.first = append(r.first, of[0].key)
+		first = binary.BigEndian.AppendUint64(first, of[0].key)
+	}
+	if _, err := tx.StmtContext(ctx, s.write.putRun).ExecContext(ctx, r.id, int(r.kind), r.level, r.upto, first); err != nil {
+		return err
+	}
+	state.runs, state.newest = append(slices.Clip(state.runs), r), r.id
+	return nil
+}
+
+func (s *Store) readRun(ctx context.Context, tx *sql.Tx, r *run) ([]pair, error) {
+	rows, err := tx.StmtContext(ctx, s.write.pieces).QueryContext(ctx, r.pieceID(0), r.pieceID(1<<pieceBits-1))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var pairs []pair
+	for rows.Next() {
+		var piece []byte
+		if err := rows.Scan(&piece); err != nil {
+			return nil, err
+		}
+		for i := range len(piece) / pairSize {
+			pairs = append(pairs, pairAt(piece, i))
+		}
+	}
+	return pairs, rows.Err()
+}
+
+func (s *Store) dropRun(ctx context.Context, tx *sql.Tx, state *lookupState, id int64) error {
+	low, high := (&run{id: id}).pieceID(0), (&run{id: id}).pieceID(1<<pieceBits-1)
+	if _, err := tx.StmtContext(ctx, s.write.dropPieces).ExecContext(ctx, low, high); err != nil {
+		return err
+	}
+	if _, err := tx.StmtContext(ctx, s.write.dropRun).ExecContext(ctx, id); err != nil {
+		return err
+	}
+	state.runs = slices.DeleteFunc(slices.Clone(state.runs), func(r run) bool { return r.id == id })
+	return nil
+}
+
+// without is a state without the pairs of a statement that is dropped: nothing of
+// it shall stay in the file, and a few bytes of a hash are enough to test a guess.
+func (s *Store) without(ctx context.Context, tx *sql.Tx, state *lookupState, n int64) (*lookupState, error) {
+	if state == nil {
+		state = s.lookups.get()
+	}
+	if state == nil {
+		var err error
+		if state, err = loadLookups(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	var leaf, text []byte
+	row := tx.QueryRowContext(ctx, `SELECT leaf, subjects FROM statements WHERE n = ?`, n)
+	if err := row.Scan(&leaf, &text); err != nil {
+		return nil, err
+	}
+	subjects, err := readSubjects(text)
+	if err != nil {
+		return nil, err
+	}
+	var gone [lookupKinds][]pair
+	pairsOf(&gone, n, leaf, subjects)
+	next := &lookupState{newest: state.newest, runs: slices.Clone(state.runs), top: state.top}
+	for kind := range lookupKinds {
+		next.recent[kind] = slices.DeleteFunc(slices.Clone(state.recent[kind]), func(p pair) bool { return p.n == n })
+		for _, p := range gone[kind] {
+			if err := s.cut(ctx, tx, next, kind, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return next, nil
+}
+
+// cut takes a pair out of the pieces that have it, and out of the list of their
+// first keys.
+func (s *Store) cut(ctx context.Context, tx *sql.Tx, state *lookupState, kind lookupKind, gone pair) error {
+	for i := range state.runs {
+		r := &state.runs[i]
+		if r.kind != kind || gone.n > r.upto {
+			continue
+		}
+		first := slices.Clone(r.first)
+		at, _ := slices.BinarySearch(r.first, gone.key)
+		for at = max(at-1, 0); at < len(r.first) && r.first[at] <= gone.key; at++ {
+			kept, err := cutPiece(ctx, tx, r.pieceID(at), gone)
+			if err != nil {
+				return err
+			}
+			switch {
+			case first[at] != gone.key:
+			case len(kept) > 0:
+				first[at] = pairAt(kept, 0).key
+			case at+1 < len(first):
+				first[at] = first[at+1]
+			default:
+				first[at] = math.MaxUint64 // nothing is left behind it
+			}
+		}
+		if slices.Equal(first, r.first) {
+			continue
+		}
+		var text []byte
+		for _, key := range first {
+			text = binary.BigEndian.AppendUint64(text, key)
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE runs SET first = ? WHERE run = ?`, text, r.id); err != nil {
+			return err
+		}
+		r.first = first
+	}
+	return nil
+}
+
+func cutPiece(ctx context.Context, tx *sql.Tx, id int64, gone pair) (kept []byte, err error) {
+	var piece []byte
+	if err := tx.QueryRowContext(ctx, `SELECT pairs FROM pieces WHERE piece = ?`, id).Scan(&piece); err != nil {
+		return nil, err
+	}
+	kept = []byte{} // no NULL
+	for i := range len(piece) / pairSize {
+		if p := pairAt(piece, i); p != gone {
+			kept = appendPair(kept, p)
+		}
+	}
+	if len(kept) < len(piece) {
+		_, err = tx.ExecContext(ctx, `UPDATE pieces SET pairs = ? WHERE piece = ?`, kept, id)
+	}
+	return kept, err
+}
+
+func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
