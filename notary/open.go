@@ -64,6 +64,7 @@ type Service struct {
 	checking chan struct{} // held, by a value inside, by the one full check that runs
 	checks   checkStatus
 
+	recovered   Recovered // written by Open alone
 	storeErr    lastError
 	badReceipts atomic.Uint64
 	added       atomic.Int64 // acts that wait for their index

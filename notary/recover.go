@@ -40,12 +40,29 @@ func (s *Service) catchUp(ctx context.Context) ([]*Record, error) {
 		}
 	}
 	s.placedUpTo = newWatermark(scan.next)
+	s.recovered.Scanned, s.recovered.Placed = scan.next-from, scan.found
 	if scan.mark != nil {
 		s.marks.advance(scan.mark)
 		s.markProofs.add(scan.mark.record)
 	}
-	return s.missing(ctx, pending, scan.pending)
+	missing, err := s.missing(ctx, pending, scan.pending)
+	s.recovered.Logged = len(missing)
+	return missing, err
 }
+
+// Recovered counts what Open found: nothing after a clean stop.
+type Recovered struct {
+	// Scanned is the number of log entries beyond those that the database was known
+	// to have placed, and Placed of those whose statement got its index only now.
+	Scanned uint64
+	Placed  int
+	// Logged is the number of statements that were stored, not in the log, and are
+	// logged now; Dropped of time marks that were stale by then.
+	Logged, Dropped int
+}
+
+// Recovered returns what Open found.
+func (s *Service) Recovered() Recovered { return s.recovered }
 
 // refuseLogBehind refuses a database that knows more of the log than there is.
 func (s *Service) refuseLogBehind(ctx context.Context, from, size uint64) error {
@@ -81,6 +98,7 @@ func (s *Service) missing(ctx context.Context, pending []*Record, unseen map[rec
 		if err := s.store.Drop(ctx, stale); err != nil {
 			return nil, fmt.Errorf("dropping stale time marks: %w", err)
 		}
+		s.recovered.Dropped = len(stale)
 	}
 	return missing, nil
 }
@@ -92,6 +110,7 @@ type recovery struct {
 	mark    *timeMark                // the newest that was met, or nil
 	next    uint64                   // index after the last one scanned
 	placed  []Placed
+	found   int // that were placed
 	// lost counts entries without a statement, from firstLost on.
 	lost, firstLost uint64
 }
@@ -177,6 +196,7 @@ func (r *recovery) flush(ctx context.Context) error {
 	if err := r.s.store.Place(ctx, r.placed); err != nil {
 		return fmt.Errorf("placing statements: %w", err)
 	}
+	r.found += len(r.placed)
 	r.placed = r.placed[:0]
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/trialnotary/trialnotary/notary/rpc"
 	"github.com/trialnotary/trialnotary/notary/store"
 	"github.com/trialnotary/trialnotary/notary/telemetry"
 )
@@ -113,7 +112,7 @@ func (s *server) snapshot(ctx context.Context) telemetry.Snapshot {
 	now := telemetry.Snapshot{
 		Now: time.Now(), Service: p.service.Gauges(), Mark: p.log.Marked(), Published: p.log.Published(), Pending: -1,
 		Free: make(map[string]uint64), Bytes: make(map[string]uint64), Expiry: make(map[string]time.Time),
-		Health: p.service.Health(ctx), Check: p.service.CheckStatus(),
+		Health: s.rpc.Health(), Check: p.service.CheckStatus(),
 		Connections: s.rpc.Connections(),
 	}
 	if at, err := p.store.Moment(ctx, store.MomentFullCheck); err == nil {
@@ -133,16 +132,7 @@ func (s *server) snapshot(ctx context.Context) telemetry.Snapshot {
 		}
 	}
 	if s.certs != nil {
-		now.Expiry["server"] = expiry(s.certs)
+		now.Expiry["server"], now.Expiry["client-ca"] = s.certs.Ends()
 	}
 	return now
-}
-
-// expiry returns when the certificate in use ends.
-func expiry(certs *rpc.Certificates) time.Time {
-	cert, err := certs.Config().GetCertificate(nil)
-	if err != nil || cert.Leaf == nil {
-		return time.Time{}
-	}
-	return cert.Leaf.NotAfter
 }

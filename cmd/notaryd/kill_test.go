@@ -9,9 +9,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +29,10 @@ func TestMain(m *testing.M) {
 		if trap := os.Getenv(asTrapped); trap != "" {
 			os.Exit(serveTrapped(trap, strings.Split(args, "\n")))
 		}
-		os.Exit(run(context.Background(), strings.Split(args, "\n"), os.Stdout, os.Stderr))
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) // as main does
+		code := run(ctx, strings.Split(args, "\n"), os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
 	}
 	if order := os.Getenv(asLoad); order != "" {
 		if err := runLoad(order, os.Stdin, os.Stdout); err != nil {

@@ -23,6 +23,9 @@ func newLogger(level string, out io.Writer) (logger *zap.Logger, stop func()) {
 	}
 	config := zap.NewProductionEncoderConfig()
 	config.EncodeTime = zapcore.ISO8601TimeEncoder
+	// Without out's own Sync: standard error is often a pipe, which has none, and
+	// zap would complain there, in lines that are no JSON.
+	out = struct{ io.Writer }{out}
 	buffer := &zapcore.BufferedWriteSyncer{WS: zapcore.Lock(zapcore.AddSync(out)), Size: 64 << 10, FlushInterval: logDelay}
 	core := promptCore{zapcore.NewCore(zapcore.NewJSONEncoder(config), buffer, parsed)}
 	return zap.New(core), func() { _ = buffer.Stop() } // nobody is left to tell

@@ -107,6 +107,7 @@ func TestMetrics(t *testing.T) {
 		"trialnotary_checkpoint_age_seconds", "trialnotary_time_mark_age_seconds", `trialnotary_free_bytes{volume="log"}`,
 		`trialnotary_free_bytes{volume="database"}`, `trialnotary_file_bytes{file="database"}`,
 		`trialnotary_certificate_expiry_timestamp_seconds{certificate="server"}`, "trialnotary_connections",
+		`trialnotary_certificate_expiry_timestamp_seconds{certificate="client-ca"}`, `trialnotary_healthy{condition="certificate"}`,
 		"trialnotary_connections_accepted_total", "go_goroutines", "process_cpu_seconds_total",
 	} {
 		if got[name] <= 0 {

@@ -50,6 +50,7 @@ func serve(ctx context.Context, c *Config, stdout, stderr io.Writer) error {
 	for {
 		s, err := start(ctx, c, logger, time.Now)
 		if err != nil {
+			logger.Error("not started", zap.String("origin", c.Origin), zap.Error(err))
 			return err
 		}
 		_, _ = fmt.Fprintf(stdout, "serving %s: gRPC on %s, HTTP on %s\n", c.Origin, s.grpcAddr, s.httpAddr)
@@ -79,7 +80,7 @@ type server struct {
 	logger             *zap.Logger
 	served             chan error // gets what rpc.Serve returned
 	stopChecks         context.CancelFunc
-	checks             chan struct{}     // closed when the scheduled checks have ended
+	checks, watched    chan struct{}     // closed when the scheduled checks and the watch have ended
 	certs              *rpc.Certificates // nil without TLS
 	grpcAddr, httpAddr string
 }
@@ -95,6 +96,10 @@ func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time
 	if err != nil {
 		return nil, err
 	}
+	if r := p.service.Recovered(); r != (notary.Recovered{}) {
+		logger.Info("recovered what was in flight", zap.Uint64("scanned", r.Scanned), zap.Int("placed", r.Placed),
+			zap.Int("logged", r.Logged), zap.Int("stale_marks", r.Dropped))
+	}
 	logger.Info("serving", zap.String("origin", c.Origin), zap.String("grpc", s.grpcAddr), zap.String("http", s.httpAddr),
 		zap.String("metrics", p.shown.addr), zap.String("version", version()),
 		zap.Uint64("entries", p.log.Size()), zap.Duration("took", time.Since(began)))
@@ -105,7 +110,7 @@ func start(ctx context.Context, c *Config, logger *zap.Logger, clock func() time
 // theirs, or one around it.
 func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.Logger, clock func() time.Time) (_ *server, err error) {
 	c := p.config
-	s := &server{parts: p, logger: logger, served: make(chan error, 1), checks: make(chan struct{})}
+	s := &server{parts: p, logger: logger, served: make(chan error, 1), checks: make(chan struct{}), watched: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close(ctx))
@@ -143,6 +148,7 @@ func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.
 	checkCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopChecks = cancel
 	go s.scheduledChecks(checkCtx)
+	go s.watch(checkCtx)
 	return s, nil
 }
 
@@ -180,10 +186,11 @@ func (s *server) run(ctx context.Context) error {
 			}
 			return errRoomAgain
 		case <-ctx.Done():
-			s.logger.Info("stopping")
+			s.logger.Info("stopping", zap.String("cause", "asked to"))
 			return s.stop(context.WithoutCancel(ctx))
 		case err := <-s.served:
 			s.served <- err // stop reads it again
+			s.logger.Error("stopping", zap.String("cause", "a listener failed"), zap.Error(err))
 			return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 		}
 	}
@@ -203,8 +210,15 @@ func (s *server) stop(ctx context.Context) error {
 	defer cancel()
 	s.stopChecks()
 	<-s.checks
-	err := s.rpc.Shutdown(ctx)
-	return errors.Join(err, <-s.served, s.parts.log.Close(ctx), s.parts.store.Close(), s.parts.lock.Close(), s.parts.shown.close(ctx))
+	<-s.watched
+	err := errors.Join(s.rpc.Shutdown(ctx), <-s.served, s.parts.log.Close(ctx), s.parts.store.Close(), s.parts.lock.Close(), s.parts.shown.close(ctx))
+	ended := []zap.Field{zap.Uint64("entries", s.parts.log.Size()), zap.Uint64("published", s.parts.log.Checkpoint().Size)}
+	if err != nil {
+		s.logger.Error("stopped", append(ended, zap.Error(err))...)
+		return err
+	}
+	s.logger.Info("stopped", ended...)
+	return nil
 }
 
 func listen(ctx context.Context, c *Config) (l rpc.Listeners, err error) {

@@ -190,6 +190,18 @@ func expiry(what string, cert *x509.Certificate, now time.Time) string {
 	}
 }
 
+// Ends returns when the server's certificate ends, and of the client CAs the one
+// that ends first; zero without any.
+func (c *Certificates) Ends() (server, clientCA time.Time) {
+	c.current()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.expiring != nil {
+		clientCA = c.expiring.NotAfter
+	}
+	return c.cert.Leaf.NotAfter, clientCA
+}
+
 // urgent tells whether somebody should do something soon.
 func (c *Certificates) urgent(now time.Time) bool {
 	c.mu.Lock()

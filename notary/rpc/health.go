@@ -65,6 +65,13 @@ func (h *health) ready() ([]notary.Condition, bool) {
 	return conditions, true
 }
 
+// Health returns what health answers are made of: the conditions of the service and
+// of the certificates. It is not older than a second.
+func (s *Server) Health() []notary.Condition {
+	conditions, _ := s.probe.ready()
+	return conditions
+}
+
 func (h *health) status() grpc_health_v1.HealthCheckResponse_ServingStatus {
 	if _, ok := h.ready(); ok {
 		return grpc_health_v1.HealthCheckResponse_SERVING

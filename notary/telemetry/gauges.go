@@ -147,7 +147,9 @@ func collectNamed(gauge func(*prometheus.Desc, float64, ...string), s Snapshot) 
 		gauge(descBytes, float64(size), file)
 	}
 	for name, end := range s.Expiry {
-		gauge(descExpiry, float64(end.Unix()), name)
+		if !end.IsZero() {
+			gauge(descExpiry, float64(end.Unix()), name)
+		}
 	}
 	for _, condition := range s.Health {
 		gauge(descHealthy, oneIf(condition.OK), condition.Name)
