@@ -135,8 +135,7 @@ func databaseHarms(size, older uint64) []harm {
 		damaged("subjects of a statement", "subjects of statement", true, func(p *patient) {
 			p.sql("UPDATE statements SET subjects = replace(subjects, 'vs.json', 'dm.json') WHERE n = 100")
 		}),
-		damaged("subjects that are no JSON", "malformed JSON", true, row("UPDATE statements SET subjects = '[[' WHERE n = 100")),
-		damaged("found by a digest", "not found by the digest", true, row("DELETE FROM found WHERE idx = 100")),
+		damaged("subjects that are no JSON", "subjects of statement", true, row("UPDATE statements SET subjects = '[[' WHERE n = 100")),
 		damaged("placed nowhere", "neither pending nor placed", true, row("DELETE FROM entries WHERE idx = 100")),
 		damaged("authority", "cannot change the trial's authority", true, func(p *patient) {
 			p.sql("UPDATE statements SET authority = 1 WHERE n = 100")

@@ -231,10 +231,9 @@ func loadRecent(ctx context.Context, tx *sql.Tx, state *lookupState, upto [looku
 		if err := rows.Scan(&n, &leaf, &text); err != nil {
 			return err
 		}
-		subjects, err := readSubjects(text)
-		if err != nil {
-			return fmt.Errorf("%w: subjects of statement %d: %w", notary.ErrStoreDamaged, n, err)
-		}
+		// Subjects that cannot be read are found by none of their digests: that is
+		// no reason to take no statement. Check tells of them.
+		subjects, _ := readSubjects(text)
 		var pairs [lookupKinds][]pair
 		pairsOf(&pairs, n, leaf, subjects)
 		state.top = max(state.top, n)
