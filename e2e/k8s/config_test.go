@@ -39,6 +39,7 @@ type settings struct {
 	Keys struct {
 		Log       string `yaml:"log"`
 		Statement string `yaml:"statement"`
+		Page      string `yaml:"page"`
 	} `yaml:"keys"`
 	TLS struct {
 		Cert     string `yaml:"cert"`
@@ -177,7 +178,7 @@ func (m *manifests) checkPaths(s *settings) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range []string{s.Log.Dir, s.Store.Path, s.Keys.Log, s.Keys.Statement, s.Policy} {
+	for _, p := range []string{s.Log.Dir, s.Store.Path, s.Keys.Log, s.Keys.Statement, s.Keys.Page, s.Policy} {
 		if path.Dir(p) != dir && path.Dir(p) != dir+"/keys" {
 			return fmt.Errorf("path %q: want one in %s", p, dir)
 		}
