@@ -170,3 +170,24 @@ func TestAFarClockRefusesNoKey(t *testing.T) {
 		t.Errorf("refused with %s", reason)
 	}
 }
+
+// TestPendingUnderAFarClock: what a crash left needs a time mark to be logged, so a
+// start is refused by name until the clock is right.
+func TestPendingUnderAFarClock(t *testing.T) {
+	w := measured(t)
+	s, h := w.manager(nil)
+	pending := s.dataset(h, "701", "pending")
+	w.log.FailAdd(errFault, false)
+	_, err := w.Submit(t.Context(), pending, nil)
+	wantError(t, err, notary.ErrUnavailable)
+	w.clock.Add(10 * year)
+	w.crash()
+	wantError(t, w.open(), notary.ErrClock)
+	w.clock.Add(-10 * year)
+	w.crash()
+	must(t, w.open())
+	if rec := w.submit(pending).Record; !rec.Logged {
+		t.Error("the statement is not logged")
+	}
+	checkMarks(t, w.logged())
+}

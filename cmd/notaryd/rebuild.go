@@ -88,6 +88,9 @@ func (o *rebuildOptions) run(ctx context.Context, c *Config, stdout io.Writer) (
 			report.Statements, report.Entries, report.Pending, o.out, mark.Size)
 	}
 	if err != nil {
+		if p.store != nil {
+			err = errors.Join(err, p.store.Close()) // which removes its write-ahead log
+		}
 		return errors.Join(err, lostIndexes(report), os.Remove(o.out))
 	}
 	for _, problem := range src.problems() {

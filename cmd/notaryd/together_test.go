@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,6 +188,44 @@ func TestAFarClock(t *testing.T) {
 	remedy.follow(t, 0, map[string]string{"NOTARY": filepath.Dir(config), "TODAY": time.Now().UTC().Format(time.DateOnly)})
 	if err := submit(time.Second); err != nil {
 		t.Errorf("confirmed: got %v", err)
+	}
+}
+
+// TestRebuildRefuses: what no source has is named, and nothing is left behind.
+func TestRebuildRefuses(t *testing.T) {
+	r := newRelic(t)
+	p := r.patient(t, "newest", withMark)
+	p.put("older", "notary.db")
+	dir := t.TempDir()
+	out := filepath.Join(dir, "new.db")
+	garbage := filepath.Join(t.TempDir(), "garbage")
+	writeFile(t, garbage, bytes.Repeat([]byte("garbage"), 100))
+	wrongReceipts := t.TempDir()
+	writeFile(t, filepath.Join(wrongReceipts, "x"+client.ReceiptSuffix), []byte("{}"))
+	for name, test := range map[string]struct {
+		flags []string
+		says  string
+	}{
+		"statements are lost":   {nil, fmt.Sprintf("their indexes: [%d %d", r.older, r.older+1)},
+		"checkpoint is none":    {[]string{"--checkpoint", garbage}, garbage},
+		"older is no database":  {[]string{"--from", garbage}, "not a store of the notary"},
+		"a receipt is none":     {[]string{"--receipts", wrongReceipts}, "invalid receipt"},
+		"no such checkpoint":    {[]string{"--checkpoint", filepath.Join(dir, "none")}, "no such file"},
+		"checkpoint is too old": {[]string{"--checkpoint", filepath.Join(r.dir, "older/n/log/checkpoint")}, "but a checkpoint of"},
+	} {
+		code, stdout, stderr := notaryd(t, append([]string{"rebuild", "--config", p.config, "--out", out}, test.flags...)...)
+		if code != exitRefused || !strings.Contains(stderr, test.says) {
+			t.Errorf("%s: got exit status %d: %s%s, want %q", name, code, stdout, stderr, test.says)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: left %v, %v", name, left, err)
+		}
+	}
+	if code, _, stderr := notaryd(t, "rebuild", "--config", p.config, "--out", p.path("notary.db")); code != exitRefused || !strings.Contains(stderr, "exists") {
+		t.Errorf("over an existing file: exit status %d: %s", code, stderr)
+	}
+	if code, _, _ := notaryd(t, "rebuild", "--config", p.config); code != exitUsage {
+		t.Errorf("without --out: exit status %d", code)
 	}
 }
 

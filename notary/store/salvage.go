@@ -169,6 +169,14 @@ func (s *Salvage) Mark(ctx context.Context) (m notary.Mark, ok bool, err error) 
 	return last.mark, ok, err
 }
 
+// The columns of the tables that are copied as they are.
+var copiedColumns = map[string]string{
+	"users":       "name, token, cert_name",
+	"grants":      "user, pos, role, organisation, trial",
+	"grant_sites": "user, pos, site",
+	"refusals":    "n, time, request, user, address, method, reason, statement",
+}
+
 // CopyUsers copies the users with their grants into a new store, or none of them.
 func (s *Salvage) CopyUsers(ctx context.Context, to *Store) error {
 	return s.copy(ctx, to, "users", "grants", "grant_sites")
@@ -184,12 +192,13 @@ func (s *Salvage) copy(ctx context.Context, to *Store, tables ...string) error {
 	read := make([][][]any, len(tables))
 	inserts := make([]string, len(tables))
 	for i, table := range tables {
-		rows, columns, err := s.table(ctx, table)
+		columns := copiedColumns[table]
+		rows, err := s.table(ctx, table, columns)
 		if err != nil {
 			return fmt.Errorf("reading table %s: %w", table, err)
 		}
 		read[i] = rows
-		inserts[i] = fmt.Sprintf("INSERT INTO %s VALUES (?%s)", table, strings.Repeat(", ?", columns-1)) //nolint:gosec // our tables' names
+		inserts[i] = fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s)", table, columns, strings.Repeat(", ?", strings.Count(columns, ",")))
 	}
 	return to.inWrite(ctx, "copying "+strings.Join(tables, ", "), func(ctx context.Context, tx *sql.Tx) error {
 		for i, rows := range read {
@@ -203,24 +212,21 @@ func (s *Salvage) copy(ctx context.Context, to *Store, tables ...string) error {
 	})
 }
 
-func (s *Salvage) table(ctx context.Context, name string) (all [][]any, columns int, err error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT * FROM "+name+" NOT INDEXED") //nolint:gosec // our tables' names
+func (s *Salvage) table(ctx context.Context, name, columns string) ([][]any, error) {
+	rows, err := s.db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s NOT INDEXED", columns, name))
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer rows.Close()
-	names, err := rows.Columns()
-	if err != nil {
-		return nil, 0, err
-	}
+	var all [][]any
 	for rows.Next() {
-		row := make([]any, len(names))
-		to := make([]any, len(names))
+		row := make([]any, strings.Count(columns, ",")+1)
+		to := make([]any, len(row))
 		for i := range row {
 			to[i] = &row[i]
 		}
 		if err := rows.Scan(to...); err != nil {
-			return all, len(names), err
+			return all, err
 		}
 		for i, value := range row {
 			if b, ok := value.([]byte); ok {
@@ -229,5 +235,5 @@ func (s *Salvage) table(ctx context.Context, name string) (all [][]any, columns 
 		}
 		all = append(all, row)
 	}
-	return all, len(names), rows.Err()
+	return all, rows.Err()
 }
