@@ -82,7 +82,7 @@ func newTemplate(id *identity, k signingKey, subjects int, now time.Time) (templ
 	filler := strings.Repeat("0", digestLength)
 	for i := range subjects {
 		st.Subjects = append(st.Subjects, trial.Subject{
-			Name: fmt.Sprintf("vs-%s-%04d.json", site, i), Digests: map[string]string{trial.DigestSHA256: filler},
+			Name: fmt.Sprintf("vital-signs/visit%04d.json", i), Digests: map[string]string{trial.DigestSHA256: filler},
 		})
 	}
 	payload, err := trial.MarshalStatement(st)
@@ -92,6 +92,9 @@ func newTemplate(id *identity, k signingKey, subjects int, now time.Time) (templ
 	parsed, err := trial.ParseStatement(payload)
 	if err != nil {
 		return template{}, err
+	}
+	if w := parsed.ParticipantWarnings(); len(w) > 0 {
+		return template{}, fmt.Errorf("invalid template: the server would log a warning about its %v", w)
 	}
 	t := template{payload: payload, digest: bytes.Index(payload, []byte(filler))}
 	t.salt = bytes.Index(payload, []byte(base64.StdEncoding.EncodeToString(parsed.Predicate.Salt[:])))
