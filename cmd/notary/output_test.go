@@ -107,6 +107,36 @@ func TestSubmitOutput(t *testing.T) {
 	})
 }
 
+func TestWho(t *testing.T) {
+	for want, s := range map[string]receipt.Signer{
+		"Anna Berg (site-coordinator), Charité (site)": {Name: "Anna Berg", Organisation: "Charité", OrganisationType: trial.OrganisationSite, Roles: []trial.Role{trial.RoleSiteCoordinator}},
+		"Example Pharma (sponsor)":                     {Name: "Example Pharma", Organisation: "Example Pharma", OrganisationType: trial.OrganisationSponsor},
+		"the notary itself":                            {},
+	} {
+		if got := who(&s); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	for n, want := range map[int]string{0: "0 statements", 1: "1 statement", 2: "2 statements"} {
+		if got := count(n, "statement", "statements"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestCheckZone(t *testing.T) {
+	for _, good := range []string{"Europe/Berlin", "UTC", "America/Argentina/Buenos_Aires"} {
+		if err := checkZone(good); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{"", "Local", "Europe/Berlyn", "Berlin", "../UTC", "CEST"} {
+		if err := checkZone(bad); err == nil {
+			t.Errorf("%q passes for a time zone", bad)
+		}
+	}
+}
+
 // What a user reads never speaks of leaves and trees.
 func TestWordsForUsers(t *testing.T) {
 	files, err := filepath.Glob("testdata/golden/*")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	_ "time/tzdata" // systems without a time zone database would refuse every --zone
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -181,11 +182,23 @@ func (p *predicateFlags) declaredTime(file *predicateFile) (*trial.Instant, erro
 	if text == "" {
 		return nil, nil //nolint:nilnil // the time of signing is used then
 	}
+	if err := checkZone(zone); err != nil {
+		return nil, err
+	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return nil, fmt.Errorf("invalid --declared: got %q, want RFC 3339 such as 2026-01-31T15:04:05+01:00", text)
 	}
 	return trial.NewInstant(t, zone), nil
+}
+
+// checkZone refuses a time zone that no system knows: statements are checked for
+// its shape alone, because the database changes, and a misspelt one would stay.
+func checkZone(name string) error {
+	if _, err := time.LoadLocation(name); err != nil || name == "" || name == "Local" {
+		return fmt.Errorf("invalid time zone: got %q, want a name of the IANA time zone database such as Europe/Berlin or UTC", name)
+	}
+	return nil
 }
 
 func (p *predicateFlags) zoneName() string { return first(p.zone, client.Zone()) }

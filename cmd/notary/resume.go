@@ -113,6 +113,6 @@ func (a *app) discard() error {
 	return a.print(struct {
 		Discarded []string `json:"discarded"`
 	}{ids}, func(w io.Writer) {
-		fmt.Fprintf(w, "%d statements forgotten; they may be logged all the same\n", len(ids))
+		fmt.Fprintf(w, "%s forgotten; what was sent may be logged all the same\n", count(len(ids), "statement", "statements"))
 	})
 }

@@ -56,6 +56,9 @@ func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string)
 	if len(paths) == 0 {
 		return errors.New("nothing to submit: want at least one PATH")
 	}
+	if err := checkZone(flags.zoneName()); err != nil {
+		return err
+	}
 	key, err := a.readKey(a.cfg.Key, "--key")
 	if err != nil {
 		return err
@@ -189,7 +192,7 @@ func (s *submission) takeOver(pending []*client.Batch) error {
 		}
 	}
 	if left > 0 {
-		s.notef("%d statements of earlier commands have no answer yet; run: notary submit --resume", left)
+		s.notef("%s of earlier commands without an answer yet; run: notary submit --resume", count(left, "statement", "statements"))
 	}
 	return releaseAll(pending)
 }

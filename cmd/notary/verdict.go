@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -98,7 +99,7 @@ func (r *verifyResult) print(w io.Writer, checks bool) {
 		fmt.Fprintf(w, "  %s\n", what)
 	}
 	if s := r.Signer; s != nil {
-		fmt.Fprintf(w, "  signed by %s (%s), %s; key %s\n", s.Name, strings.Join(roleNames(s.Roles), ", "), s.Of(), short(s.KeyID.String()))
+		fmt.Fprintf(w, "  signed by %s; key %s\n", who(s), short(s.KeyID.String()))
 	}
 	if r.LogIndex != nil {
 		fmt.Fprintf(w, "  %s\n", r.when())
@@ -112,6 +113,32 @@ func (r *verifyResult) print(w io.Writer, checks bool) {
 			fmt.Fprintf(w, "  %-11s %s: %s\n", c.Outcome, c.Name, c.Detail)
 		}
 	}
+}
+
+// who names a signer as far as the enrolment does: a charter's signer has no role,
+// and the notary's own key no name.
+func who(s *receipt.Signer) string {
+	name := first(s.Name, "the notary itself")
+	if len(s.Roles) > 0 {
+		name += " (" + strings.Join(roleNames(s.Roles), ", ") + ")"
+	}
+	// A sponsor that signs as an organisation is named once.
+	switch of := s.Of(); {
+	case s.Organisation == "":
+		return name
+	case s.Name == s.Organisation && len(s.Roles) == 0:
+		return of
+	default:
+		return name + ", " + of
+	}
+}
+
+// count puts a number before what is counted.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
 }
 
 func (r *verifyResult) headline() string {

@@ -217,7 +217,10 @@ func (j *judgement) conclude() *Verdict {
 			break
 		}
 	}
-	if failed > 1 {
+	switch {
+	case failed == 2:
+		v.Summary += "; 1 more check failed"
+	case failed > 2:
 		v.Summary += fmt.Sprintf("; %d more checks failed", failed-1)
 	}
 	return v
