@@ -57,6 +57,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		if !logged.forwarded { // the interceptor has logged and observed it
 			f.end(ctx, c, logged.outcome(), time.Since(began))
+			if line, _ := f.limiter.logs(logged.reason()); !line {
+				return
+			}
 			f.log.Info("answered by HTTP alone", zap.String("request_id", c.id), zap.String("method", c.method),
 				zap.String("address", c.address), zap.String("user", c.name()), zap.Int("status", logged.code()),
 				zap.Duration("took", time.Since(began)))
@@ -87,6 +90,14 @@ func (w *statusWriter) code() int {
 		return http.StatusOK
 	}
 	return w.status
+}
+
+// reason is that of a refusal, or "".
+func (w *statusWriter) reason() trial.Reason {
+	if w.refused == nil {
+		return ""
+	}
+	return trial.Reason(reasonIn(w.refused))
 }
 
 // outcome is what the Observer is told. An answer that is no refusal and still

@@ -17,7 +17,9 @@ import (
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
@@ -58,6 +60,12 @@ func (w *world) others(t *testing.T, while string) {
 	defer cancel()
 	if _, err := w.grpc().GetStatement(ctx, &notaryv1.GetStatementRequest{StatementId: w.protocol.String()}); err != nil {
 		t.Errorf("%s: gRPC answers another caller %v", while, err)
+	}
+	probe, err := grpc.NewClient(w.healthAddr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	must(t, err)
+	defer func() { must(t, probe.Close()) }()
+	if _, err := grpc_health_v1.NewHealthClient(probe).Check(ctx, &grpc_health_v1.HealthCheckRequest{}); err != nil {
+		t.Errorf("%s: a probe gets %v", while, err)
 	}
 	web := w.web()
 	web.Timeout = 30 * time.Second
