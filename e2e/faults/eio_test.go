@@ -6,26 +6,34 @@ import (
 	"time"
 )
 
-// TestAFailingSync lets the disk fail to sync, once for each file that is written
-// on a statement's way. Nothing is acknowledged that is not durable, writing stops
-// for good, also when the disk seems well again, no sync is tried again, and a
-// restart recovers.
+// failures are the files that are written on a statement's way, each of which the
+// disk fails to sync or to write.
+var failures = map[string]struct {
+	paths []string // in the notary's folder; none: every file
+	calls string   // "" is every sync
+	// many makes statements so large that the database's write-ahead log is moved
+	// into its file.
+	many bool
+	// late tells that the fault comes when everything about a statement is durable:
+	// receipts may still be given.
+	late bool
+}{
+	"to sync anything":                   {},
+	"to sync the database":               {paths: []string{"notary.db", "notary.db-wal"}},
+	"to write the database":              {paths: []string{"notary.db", "notary.db-wal"}, calls: writeCalls},
+	"to sync the database's file":        {paths: []string{"notary.db"}, many: true, late: true},
+	"to sync the log's state":            {paths: []string{"log/.state"}},
+	"to sync the log's hashes":           {paths: []string{"log/tile/0", "log/tile/0/000.p"}},
+	"to sync the log's entries":          {paths: []string{"log/tile/entries", "log/tile/entries/000.p"}},
+	"to sync the log's checkpoint":       {paths: []string{"log"}, late: true},
+	"to sync the second high-water mark": {paths: []string{"mark", "mark/notary.mark.new"}},
+}
+
+// TestAFailingSync lets the disk fail. Nothing is acknowledged that is not
+// durable, writing stops for good, also when the disk seems well again, nothing is
+// tried again, and a restart recovers.
 func TestAFailingSync(t *testing.T) {
-	cases := map[string]struct {
-		paths []string // in the notary's folder; none: every file
-		// late tells that the fault comes when everything about a statement is
-		// durable but the file that publishes it: receipts may still be given.
-		late bool
-	}{
-		"of any file":                   {},
-		"of the database":               {paths: []string{"notary.db", "notary.db-wal"}},
-		"of the log's state":            {paths: []string{"log/.state"}},
-		"of the log's hashes":           {paths: []string{"log/tile/0", "log/tile/0/000.p"}},
-		"of the log's entries":          {paths: []string{"log/tile/entries", "log/tile/entries/000.p"}},
-		"of the log's checkpoint":       {paths: []string{"log"}, late: true},
-		"of the second high-water mark": {paths: []string{"mark", "mark/notary.mark.new"}},
-	}
-	for name, fault := range cases {
+	for name, f := range failures {
 		t.Run(name, func(t *testing.T) {
 			n := newNotary(t, filepath.Join(t.TempDir(), "n"), "")
 			n.useSecondMark(t)
@@ -34,33 +42,42 @@ func TestAFailingSync(t *testing.T) {
 			c.dial(t, s)
 			c.mustSubmit(t, n.signMany(t, 3)...)
 
+			sent := n.signMany(t, 16)
+			if f.many {
+				sent = n.signLarge(t, 100)
+			}
 			var paths []string
-			for _, p := range fault.paths {
+			for _, p := range f.paths {
 				paths = append(paths, filepath.Join(n.dir, p))
 			}
-			i := inject(t, s, "error=EIO", paths...)
-			sent := n.signMany(t, 16)
+			if f.calls == "" {
+				f.calls = syncCalls
+			}
+			i := inject(t, s, f.calls, "error=EIO", paths...)
 			errs := c.submitAll(sent)
-			if got := wantReasons(t, errs, "LOG_STOPPED", "TRY_AGAIN"); got > 0 && !fault.late {
-				t.Errorf("%d receipts were given while the disk failed to sync", got)
+			if f.many { // the next one finds out
+				last := n.signMany(t, 1)
+				sent, errs = append(sent, last...), append(errs, c.submitAll(last)...)
+			}
+			if got := wantReasons(t, errs, "LOG_STOPPED", "TRY_AGAIN"); got > 0 && !f.late {
+				t.Errorf("%d receipts were given while the disk failed", got)
 			}
 			eventually(t, "the service is not serving", func() bool { return !c.serving() })
-			unanswered := failed(sent, errs)
 
-			hit := i.syncs(t)
+			hit := i.hits(t)
 			more := n.signMany(t, 3)
 			wantStopped(t, c.submitAll(more))
 			time.Sleep(500 * time.Millisecond) // several checkpoint intervals
-			if again := i.syncs(t) - hit; hit == 0 || again > 0 {
-				t.Errorf("%d syncs failed, and %d more after the service had stopped", hit, again)
+			if again := i.hits(t) - hit; hit == 0 || again > 0 {
+				t.Errorf("%d calls failed, and %d more after the service had stopped", hit, again)
 			}
-			t.Logf("%d syncs failed", hit)
+			t.Logf("%d calls failed", hit)
 
-			i.detach() // the next sync would succeed, and prove nothing
+			i.detach() // the next call would succeed, and prove nothing
 			wantStopped(t, c.submitAll(more))
 			c.wantReadable(t)
 			s.kill()
-			c.audit(t, append(unanswered, more...))
+			c.audit(t, append(failed(sent, errs), more...))
 		})
 	}
 }

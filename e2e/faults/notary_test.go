@@ -87,15 +87,36 @@ func newNotary(t *testing.T, dir, settings string) *notary {
 // sign signs a statement about a dataset that nobody has.
 func (n *notary) sign(t *testing.T) *trial.Envelope {
 	t.Helper()
+	return n.signFiles(t, 1)
+}
+
+// signFiles signs a statement about so many files.
+func (n *notary) signFiles(t *testing.T, files int) *trial.Envelope {
+	t.Helper()
 	n.made++
 	d := *n.draft
-	digest := sha256.Sum256(fmt.Append(nil, n.made))
-	d.Subjects = []trial.Subject{{Name: "vs.json", Digests: map[string]string{trial.DigestSHA256: fmt.Sprintf("%x", digest)}}}
+	d.Subjects = nil
+	for i := range files {
+		digest := sha256.Sum256(fmt.Append(nil, n.made, " ", i))
+		d.Subjects = append(d.Subjects, trial.Subject{
+			Name: fmt.Sprintf("vs-%d.json", i), Digests: map[string]string{trial.DigestSHA256: fmt.Sprintf("%x", digest)},
+		})
+	}
 	d.Predicate.Kind, d.Predicate.Site, d.Predicate.Meaning = trial.KindDataset, "701", trial.MeaningAuthorship
 	d.Predicate.Body = &trial.DataBody{Origin: trial.OriginSite, Purpose: trial.PurposeRoutine}
 	env, err := d.Sign(n.key, time.Now(), "UTC")
 	must(t, err)
 	return env
+}
+
+// signLarge signs statements about a thousand files each.
+func (n *notary) signLarge(t *testing.T, count int) []*trial.Envelope {
+	t.Helper()
+	envs := make([]*trial.Envelope, count)
+	for i := range envs {
+		envs[i] = n.signFiles(t, 1000)
+	}
+	return envs
 }
 
 func (n *notary) signMany(t *testing.T, count int) []*trial.Envelope {

@@ -62,8 +62,8 @@ func TestADiskThatLies(t *testing.T) {
 		n, _, db := split(t)
 		path := filepath.Join(db.dir, "notary.db")
 		lied := 0
-		acknowledge(t, n, func(s *server) *injection { return inject(t, s, "retval=0", path, path+"-wal") }, func(i *injection) {
-			lied = i.syncs(t)
+		acknowledge(t, n, func(s *server) *injection { return inject(t, s, syncCalls, "retval=0", path, path+"-wal") }, func(i *injection) {
+			lied = i.hits(t)
 			db.cutPower(t)
 		})
 		if lied == 0 {

@@ -18,15 +18,20 @@ type injection struct {
 	detach func() // ends the fault; the process goes on
 }
 
-// inject makes the sync calls of a server end in a fault from now on: those on
-// the paths, or all where there are none. fault is strace's, such as "error=EIO".
-func inject(t *testing.T, s *server, fault string, paths ...string) *injection {
+// Calls that a disk may fail.
+const (
+	syncCalls  = "fsync,fdatasync,sync_file_range,msync,syncfs"
+	writeCalls = "pwrite64,pwritev"
+)
+
+// inject makes calls of a server end in a fault from now on: those on the paths,
+// or all where there are none. fault is strace's, such as "error=EIO".
+func inject(t *testing.T, s *server, calls, fault string, paths ...string) *injection {
 	t.Helper()
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("strace is not installed")
 	}
 	i := &injection{file: filepath.Join(t.TempDir(), "strace")}
-	const calls = "fsync,fdatasync,sync_file_range,msync,syncfs"
 	args := []string{"-f", "-y", "-o", i.file, "-e", "trace=" + calls, "-e", "inject=" + calls + ":" + fault}
 	for _, p := range paths {
 		args = append(args, "-P", p)
@@ -61,10 +66,16 @@ func inject(t *testing.T, s *server, fault string, paths ...string) *injection {
 	return i
 }
 
-// syncs returns how many sync calls were hit so far.
-func (i *injection) syncs(t *testing.T) int {
+// hits returns how many calls on files were hit so far: the server's log lines go
+// to a pipe.
+func (i *injection) hits(t *testing.T) (n int) {
 	t.Helper()
 	seen, err := os.ReadFile(i.file)
 	must(t, err)
-	return strings.Count(string(seen), "(INJECTED)")
+	for line := range strings.Lines(string(seen)) {
+		if strings.Contains(line, "(INJECTED)") && !strings.Contains(line, "<pipe:") {
+			n++
+		}
+	}
+	return n
 }
