@@ -100,7 +100,7 @@ func (c *site) wantReadable(t *testing.T) {
 	if _, err := c.api().GetReceipt(c.ctx, &notaryv1.GetReceiptRequest{StatementId: id}); err != nil {
 		t.Errorf("reading a receipt: %v", err)
 	}
-	if _, err := c.api().ListStatements(c.ctx, &notaryv1.ListStatementsRequest{Trial: c.n.trust.Charter.String()}); err != nil {
+	if _, err := c.api().ListStatements(c.ctx, &notaryv1.ListStatementsRequest{Trial: c.n.trust.Charter.String(), PageSize: 10}); err != nil {
 		t.Errorf("listing: %v", err)
 	}
 }
