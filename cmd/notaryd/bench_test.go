@@ -55,8 +55,13 @@ func BenchmarkSubmit(b *testing.B) {
 
 func benchmarkSubmit(b *testing.B, l load) {
 	b.Helper()
+	benchmarkTrial(b, runningTrial(b), l)
+}
+
+// benchmarkTrial drives a trial that is served.
+func benchmarkTrial(b *testing.B, s *story, l load) {
+	b.Helper()
 	collectLess()
-	s := runningTrial(b)
 	l.Count = b.N
 	s.fill(b, &l)
 	process := startLoad(b, &l)

@@ -15,7 +15,7 @@ import (
 
 // shownTrial is the demo's trial on a server that shows metrics, and what else
 // change asks for.
-func shownTrial(t *testing.T, change func(*Config)) *story {
+func shownTrial(t testing.TB, change func(*Config)) *story {
 	t.Helper()
 	s := &story{dir: filepath.Join(t.TempDir(), "n"), out: io.Discard}
 	ctx := context.WithoutCancel(t.Context())
