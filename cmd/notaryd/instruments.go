@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/trialnotary/trialnotary/notary/rpc"
 	"github.com/trialnotary/trialnotary/notary/store"
 	"github.com/trialnotary/trialnotary/notary/telemetry"
 )
@@ -64,6 +65,10 @@ func (i *instruments) observer() *telemetry.Observer {
 	return &telemetry.Observer{Metrics: i.metrics, Tracer: i.tracer}
 }
 
+// maxScrapers bounds the connections of the metrics' listener: whoever reaches it
+// must not use up the server's file descriptors.
+const maxScrapers = 64
+
 // showMetrics serves the metrics, where an address is configured.
 func (s *server) showMetrics(ctx context.Context) error {
 	if s.parts.shown.metrics == nil {
@@ -81,9 +86,9 @@ func (i *instruments) serve(ctx context.Context, addr string) error {
 	i.addr, i.served = l.Addr().String(), make(chan error, 1)
 	i.web = &http.Server{
 		Handler: i.metrics.Handler(), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
-		IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 8 << 10, DisableGeneralOptionsHandler: true,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10, DisableGeneralOptionsHandler: true,
 	}
-	go func() { i.served <- i.web.Serve(l) }()
+	go func() { i.served <- i.web.Serve(rpc.Bound(l, maxScrapers, maxScrapers/4, i.logger)) }()
 	return nil
 }
 

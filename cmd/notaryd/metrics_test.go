@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -126,9 +127,25 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsListener serves nothing else.
+// TestMetricsListener serves nothing else, and holds no crowd of connections.
 func TestMetricsListener(t *testing.T) {
 	s := shownTrial(t, nil)
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	closed := make(chan struct{}, 100)
+	for range cap(closed) {
+		conn, err := dialer.DialContext(t.Context(), "tcp", s.server.parts.shown.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		go func() {
+			_, _ = conn.Read(make([]byte, 1)) // nothing comes but the end
+			closed <- struct{}{}
+		}()
+	}
+	for range cap(closed) - maxScrapers/4 {
+		<-closed
+	}
 	for _, c := range []struct {
 		method, path string
 		status       int

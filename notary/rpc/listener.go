@@ -52,6 +52,12 @@ func (d *doors) behind(l net.Listener) net.Listener {
 	return &countedListener{Listener: l, doors: d}
 }
 
+// Bound returns a listener that keeps at most total connections open, and of one
+// address at most share.
+func Bound(l net.Listener, total, share int, log *zap.Logger) net.Listener {
+	return newDoors(total, share, log).behind(l)
+}
+
 type countedListener struct {
 	net.Listener
 	doors *doors
