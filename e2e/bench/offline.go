@@ -23,8 +23,14 @@ import (
 // digests of the files, and the trust folder.
 type archive struct {
 	trust    *receipt.Trust
-	receipts []*notaryv1.Receipt
+	receipts []archived
 	files    map[string][]receipt.File // by statement id
+}
+
+// archived is a receipt and its evidence as they lie on a disk.
+type archived struct {
+	id               string
+	bundle, evidence []byte
 }
 
 func offlineName(cores int) string {
@@ -82,7 +88,7 @@ func (b *bench) collect(ctx context.Context, count int) (*archive, error) {
 			n.keep = func(r *notaryv1.Receipt) {
 				mu.Lock()
 				defer mu.Unlock()
-				a.receipts = append(a.receipts, r)
+				a.receipts = append(a.receipts, archived{r.GetStatementId(), []byte(r.GetBundle()), []byte(r.GetEvidence())})
 			}
 		}
 		return s, err
@@ -102,7 +108,7 @@ func (b *bench) collect(ctx context.Context, count int) (*archive, error) {
 		a.files[id] = []receipt.File{file}
 	}
 	b.result.Payload = p.length
-	b.result.Bundle, b.result.Evidence = len(a.receipts[0].GetBundle()), len(a.receipts[0].GetEvidence())
+	b.result.Bundle, b.result.Evidence = len(a.receipts[0].bundle), len(a.receipts[0].evidence)
 	return a, nil
 }
 
@@ -140,8 +146,8 @@ func (a *archive) verifyAll(n int) (byClock, byCPU float64, err error) {
 	return count / time.Since(began).Seconds(), count / (ownCPU() - cpu).Seconds(), nil
 }
 
-func (a *archive) verify(v *receipt.Verifier, pb *notaryv1.Receipt) error {
-	verdict, err := v.VerifyText([]byte(pb.GetBundle()), []byte(pb.GetEvidence()), a.files[pb.GetStatementId()])
+func (a *archive) verify(v *receipt.Verifier, r archived) error {
+	verdict, err := v.VerifyText(r.bundle, r.evidence, a.files[r.id])
 	if err != nil {
 		return err
 	}
