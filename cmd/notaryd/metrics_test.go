@@ -16,13 +16,13 @@ import (
 
 // shownTrial is the demo's trial on a server that shows metrics, and what else
 // change asks for.
-func shownTrial(t testing.TB, change func(*Config)) *story {
-	t.Helper()
-	s := &story{dir: filepath.Join(t.TempDir(), "n"), out: io.Discard}
-	ctx := context.WithoutCancel(t.Context())
-	t.Cleanup(func() {
+func shownTrial(tb testing.TB, change func(*Config)) *story {
+	tb.Helper()
+	s := &story{dir: filepath.Join(tb.TempDir(), "n"), out: io.Discard}
+	ctx := context.WithoutCancel(tb.Context())
+	tb.Cleanup(func() {
 		if err := s.end(ctx); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	show := func(ctx context.Context) error {
@@ -39,7 +39,7 @@ func shownTrial(t testing.TB, change func(*Config)) *story {
 	}
 	for _, step := range []func(context.Context) error{s.createNotary, show, s.openTrial, s.enrolPeople} {
 		if err := step(ctx); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return s

@@ -57,16 +57,16 @@ func (c *collected) Export(_ context.Context, req *otlp.ExportTraceServiceReques
 	return &otlp.ExportTraceServiceResponse{}, nil
 }
 
-func collect(t testing.TB) *collected {
-	t.Helper()
+func collect(tb testing.TB) *collected {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c, server := &collected{addr: "http://" + l.Addr().String()}, grpc.NewServer()
 	otlp.RegisterTraceServiceServer(server, c)
 	go func() { _ = server.Serve(l) }()
-	t.Cleanup(server.Stop)
+	tb.Cleanup(server.Stop)
 	return c
 }
 
