@@ -222,6 +222,7 @@ const patience = time.Minute
 // run drives the server for so long after a warm-up. A pool that is used up ends
 // the measurement early, which shortens it and falsifies nothing.
 func (l *load) run(ctx context.Context, server *process, warmUp, duration time.Duration) (figures, error) {
+	server.resetPeak()
 	wait := l.start(ctx)
 	before, err := l.pause(ctx, server, warmUp, func() bool { return l.all.Load() >= int64(l.inFlight) })
 	if err != nil {
@@ -242,6 +243,7 @@ func (l *load) run(ctx context.Context, server *process, warmUp, duration time.D
 // runAll submits the whole pool and measures from the first to the last: CPU a
 // receipt then has no beginning and end to leave out.
 func (l *load) runAll(ctx context.Context, server *process) (figures, error) {
+	server.resetPeak()
 	before, err := takeSample(server)
 	if err != nil {
 		return figures{}, err
