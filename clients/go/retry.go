@@ -99,12 +99,19 @@ func retryable(err error) (time.Duration, bool) {
 	default:
 		return 0, false
 	}
+	named := false
 	for _, d := range s.Details() {
-		if info, ok := d.(*errdetails.RetryInfo); ok {
+		switch info := d.(type) {
+		case *errdetails.RetryInfo:
 			return min(max(info.GetRetryDelay().AsDuration(), 0), maxRetryDelay), true
+		case *errdetails.ErrorInfo:
+			named = true
 		}
 	}
-	return 0, true
+	// The notary says when a rate or a place is free again; what it refuses by
+	// this code without saying so, a message that is too large, it refuses for
+	// ever.
+	return 0, !named || s.Code() != codes.ResourceExhausted
 }
 
 // backoff returns the wait before attempt n, from 1, and never less than the

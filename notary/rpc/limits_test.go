@@ -3,11 +3,14 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -81,6 +84,69 @@ func TestLimiterIsBounded(t *testing.T) {
 	if n := l.addresses.Len(); n != tableSize {
 		t.Errorf("got %d addresses, want %d", n, tableSize)
 	}
+}
+
+// TestDefaultsAreGenerous lets one caller use the whole machine: statements in
+// flight and in a second, far above what two cores take.
+func TestDefaultsAreGenerous(t *testing.T) {
+	l, err := newLimiter(Limits{}.withDefaults())
+	must(t, err)
+	c := &call{user: &User{Name: "load"}, address: "127.0.0.1:9"}
+	for i := range 12_288 {
+		if _, err := l.enter(c, classSubmit); err != nil {
+			t.Fatalf("statement %d in flight: %v", i, err)
+		}
+	}
+	if _, err := l.enter(c, classSubmit); limitReason(err) != reasonOverloaded {
+		t.Errorf("got %v for more than three quarters of the places, want OVERLOADED", err)
+	}
+	if _, err := l.enter(&call{user: &User{Name: "other"}}, classSubmit); err != nil {
+		t.Errorf("another user: %v", err)
+	}
+	busy := &call{user: &User{Name: "busy"}}
+	for i := range 30_000 {
+		leave, err := l.enter(busy, classSubmit)
+		if err != nil {
+			t.Fatalf("statement %d of one second: %v", i, err)
+		}
+		leave()
+	}
+}
+
+// TestLimitsTurnedOff refuses nothing.
+func TestLimitsTurnedOff(t *testing.T) {
+	off, err := newLimiter(Limits{UserRate: -1, UserInFlight: -1, AddressRate: -1, AddressInFlight: -1, FailureRate: -1}.withDefaults())
+	must(t, err)
+	for range 50_000 {
+		if _, err := off.enter(&call{user: &User{Name: "load"}}, classSubmit); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := off.enter(&call{address: "192.0.2.1:1"}, classRead); err != nil {
+			t.Fatal(err)
+		}
+		off.guessed("192.0.2.1:1")
+		must(t, off.mayGuess("192.0.2.1:1"))
+	}
+	d := newDoors(-1, -1, zap.NewNop())
+	for range 3 {
+		conn, far := net.Pipe()
+		must(t, far.Close())
+		if g := d.let(conn); g == nil {
+			t.Fatal("a connection was refused")
+		} else {
+			must(t, g.Close())
+		}
+	}
+	if len(d.open) != 0 || len(d.held) != 0 {
+		t.Errorf("got %d connections and %d addresses after all were closed, want none", len(d.open), len(d.held))
+	}
+}
+
+func limitReason(err error) trial.Reason {
+	if limit := new(limitError); errors.As(err, &limit) {
+		return limit.reason
+	}
+	return ""
 }
 
 // limitOf returns a refusal's reason and delay.
