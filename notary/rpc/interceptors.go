@@ -88,7 +88,7 @@ func refuseUnknown(req any) error {
 // Neither the request nor the error's text is logged: both may hold content of a
 // trial.
 func (s *Server) observe(ctx context.Context, method string, next func(context.Context) error) error {
-	growStack(0)
+	growStack()
 	began := time.Now()
 	c := &call{id: requestID(metadata.ValueFromIncomingContext(ctx, requestIDKey)), method: method, began: began}
 	ctx = withCall(ctx, c)

@@ -117,7 +117,7 @@ func (s *submitStream) take(ctx context.Context, req *notaryv1.SubmitStreamReque
 	}
 	go func(ctx context.Context) {
 		defer s.leave(places)
-		growStack(0)
+		growStack()
 		s.answer(ctx, req)
 	}(withCall(ctx, s.caller))
 	return nil
