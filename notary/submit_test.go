@@ -270,6 +270,57 @@ func TestALogWithoutRoom(t *testing.T) {
 	}
 }
 
+// What was stored was admitted: its signer's key being revoked before the same
+// bytes come again changes nothing.
+func TestAStoredActIsNotJudgedAgain(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.manager(nil)
+	env := s.dataset(h, "701", "dm")
+	w.db.failPut(errFault, true)
+	_, err := w.Submit(t.Context(), env, nil)
+	wantError(t, err, notary.ErrUnavailable)
+	w.db.failPut(nil, false)
+	w.submit(s.revoke(h, nil))
+	_, err = w.Submit(t.Context(), s.dataset(h, "701", "new"), nil)
+	wantRefusal(t, err, trial.ReasonKeyRevoked)
+	entries := w.entries()
+	first, err := w.Submit(t.Context(), env, nil)
+	must(t, err)
+	second, err := w.Submit(t.Context(), again(t, h.key, env), nil)
+	must(t, err)
+	sameReceipt(t, first, second)
+	if got := w.entries(); got != entries+1 {
+		t.Errorf("got %d entries, want %d", got, entries+1)
+	}
+}
+
+// What is in the log has its receipt also where nothing new can be stored or
+// added.
+func TestARepeatedActOfAServiceThatCannotWrite(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.manager(nil)
+	env := s.dataset(h, "701", "dm")
+	first := w.submit(env)
+	repeat := func(when string) {
+		t.Helper()
+		second, err := w.Submit(t.Context(), env, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		sameReceipt(t, first, second)
+	}
+	w.db.failPut(errFault, false)
+	repeat("storing fails")
+	_, err := w.Submit(t.Context(), s.dataset(h, "701", "new"), nil)
+	wantError(t, err, notary.ErrUnavailable)
+	w.db.failPut(nil, false)
+	w.log.FailAdd(errFault, false)
+	_, err = w.Submit(t.Context(), s.dataset(h, "701", "newer"), nil)
+	wantError(t, err, notary.ErrUnavailable)
+	wantError(t, w.Err(), notary.ErrLogStopped)
+	repeat("the log stopped")
+}
+
 func TestManyAtOnce(t *testing.T) {
 	w := newWorld(t, func(c *notary.Config) { c.Linger = 0 })
 	s, h := w.manager(nil)
