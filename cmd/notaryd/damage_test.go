@@ -38,8 +38,8 @@ type relic struct {
 // withMark and withoutMark are a relic's configurations.
 const withMark, withoutMark = "store: {markPath: ../mark/high-water}\n", ""
 
-// newRelic runs a notary and copies it.
-func newRelic(t *testing.T) *relic {
+// newRelic runs a notary and copies it, after so many statements and so many more.
+func newRelic(t *testing.T, first, more int) *relic {
 	t.Helper()
 	s := trialForLoad(t)
 	ctx := context.WithoutCancel(t.Context())
@@ -70,9 +70,9 @@ func newRelic(t *testing.T) *relic {
 		}
 		return size
 	}
-	r.older = grow(270)
+	r.older = grow(first)
 	copyTree(t, filepath.Dir(s.dir), filepath.Join(r.dir, "older"))
-	r.size = grow(20, "crashed")
+	r.size = grow(more, "crashed")
 	copyTree(t, filepath.Dir(s.dir), filepath.Join(r.dir, "newest"))
 	return r
 }

@@ -43,8 +43,6 @@ const (
 // logHarms are those of the log's folder, of size entries.
 func logHarms(size, older uint64) []harm {
 	missing := fmt.Sprintf("log folder holds %d entries, the high-water mark is %d: %d entries are missing", older, size, size-older)
-	edge := size % 256
-	tile, bundle := fmt.Sprintf("tile/0/001.p/%d", edge), fmt.Sprintf("tile/entries/001.p/%d", edge)
 	harms := []harm{
 		{name: "older log", mark: withMark, do: func(p *patient) { p.put("older", "log") }, says: []string{missing}, section: lostSection},
 		{name: "older log, no second mark", do: func(p *patient) { p.put("older", "log") }, says: []string{missing}, section: lostSection},
@@ -53,28 +51,35 @@ func logHarms(size, older uint64) []harm {
 		{name: "older log that was appended to", mark: withMark, do: (*patient).fork,
 			says: []string{fmt.Sprintf("the folder's first %d entries give root", size), "the high-water mark says"}, section: conflictSection},
 	}
-	for _, file := range []struct {
-		name   string
-		at     int
-		starts bool // flipped, it is found by the check alone
-	}{
-		{tile, 40, false}, {bundle, -1, false}, {"tile/1/000.p/1", 5, false}, {".state/treeState", 10, false}, {"checkpoint", 30, false},
-		{"tile/0/000", 77, true}, {"tile/entries/000", 300, true},
-	} {
-		name := "log/" + file.name
-		says := []string{"log file " + file.name + ":"}
-		// Torn and truncated are one code path in every file but these.
-		if strings.HasPrefix(file.name, "tile/entries") || file.name == ".state/treeState" {
-			harms = append(harms, harm{name: file.name + " torn", mark: withMark, do: func(p *patient) { p.alter(name, torn) },
-				says: says, starts: file.starts, section: fileSection, file: file.name})
-		}
+	tile, bundle := fmt.Sprintf("tile/0/000.p/%d", size), fmt.Sprintf("tile/entries/000.p/%d", size)
+	for _, name := range []string{tile, bundle, ".state/treeState", "checkpoint"} {
 		harms = append(harms,
-			harm{name: file.name + " flipped", mark: withMark, do: func(p *patient) { p.alter(name, flipAt(file.at)) },
-				says: says, starts: file.starts, section: fileSection, file: file.name},
-			harm{name: file.name + " truncated", mark: withMark, do: func(p *patient) { p.alter(name, cutBy(1)) },
-				says: says, starts: file.starts, section: fileSection, file: file.name},
-			harm{name: file.name + " missing", mark: withMark, do: func(p *patient) { p.remove(name) },
-				says: append([]string{"missing"}, says...), starts: file.starts, section: fileSection, file: file.name},
+			fileHarm(name, "flipped", false, func(p *patient) { p.alter("log/"+name, flipAt(30)) }),
+			fileHarm(name, "truncated", false, func(p *patient) { p.alter("log/"+name, cutBy(1)) }),
+			fileHarm(name, "missing", false, func(p *patient) { p.remove("log/" + name) }),
+		)
+	}
+	return append(harms,
+		fileHarm(tile, "torn", false, func(p *patient) { p.alter("log/"+tile, torn) }),
+		fileHarm(bundle, "torn", false, func(p *patient) { p.alter("log/"+bundle, torn) }),
+		fileHarm(".state/treeState", "with another size", false, func(p *patient) { p.alter("log/.state/treeState", flipAt(9)) }),
+	)
+}
+
+// fileHarm is one of a file of the log.
+func fileHarm(file, how string, starts bool, do func(*patient)) harm {
+	return harm{name: file + " " + how, mark: withMark, do: do, says: []string{"log file " + file + ":"}, starts: starts,
+		section: fileSection, file: file}
+}
+
+// oldFileHarms are those of files that a log of more than 256 entries has: full ones,
+// which a start does not read, and a tile above the lowest level.
+func oldFileHarms() []harm {
+	var harms []harm
+	for file, starts := range map[string]bool{"tile/0/000": true, "tile/entries/000": true, "tile/1/000.p/1": false} {
+		harms = append(harms,
+			fileHarm(file, "flipped", starts, func(p *patient) { p.alter("log/"+file, flipAt(-5)) }),
+			fileHarm(file, "missing", starts, func(p *patient) { p.remove("log/" + file) }),
 		)
 	}
 	return harms
@@ -116,7 +121,7 @@ func databaseHarms(size, older uint64) []harm {
 
 		{name: "first page of statements", mark: withMark, do: func(p *patient) { p.page("statements") },
 			says: []string{"(statements)"}, section: databaseSection},
-		damaged("page of statements", "(statements)", true, func(p *patient) { p.pageOf(100) }),
+		damaged("page of statements", "(statements)", true, func(p *patient) { p.pageOf(14) }),
 		damaged("page of an index", "(entries_trial)", false, func(p *patient) { p.page("entries_trial") }),
 		damaged("page of the index of ids", "(sqlite_autoindex_statements_1)", true, func(p *patient) { p.page("sqlite_autoindex_statements_1") }),
 		damaged("page of entries", "(entries)", false, func(p *patient) { p.page("entries") }),
@@ -126,20 +131,20 @@ func databaseHarms(size, older uint64) []harm {
 			says: []string{"cut short"}, section: databaseSection},
 		{name: "bit of a payload", mark: withMark, do: func(p *patient) { p.alter("notary.db", flipText(`"kind":"dataset"`)) },
 			says: []string{"its payload hashes to"}, starts: true, section: databaseSection},
-		damaged("row at another index", "differs from its statement", true, row("UPDATE entries SET site = '999' WHERE idx = 100")),
-		damaged("site of a statement", "differs from its statement", true, row("UPDATE statements SET site = '999' WHERE n = 100")),
+		damaged("row at another index", "differs from its statement", true, row("UPDATE entries SET site = '999' WHERE idx = 14")),
+		damaged("site of a statement", "differs from its statement", true, row("UPDATE statements SET site = '999' WHERE n = 14")),
 		damaged("site of a statement and its entry", "site of statement", true, func(p *patient) {
-			p.sql("UPDATE statements SET site = '999' WHERE n = 100")
-			p.sql("UPDATE entries SET site = '999' WHERE n = 100")
+			p.sql("UPDATE statements SET site = '999' WHERE n = 14")
+			p.sql("UPDATE entries SET site = '999' WHERE n = 14")
 		}),
 		damaged("subjects of a statement", "subjects of statement", true, func(p *patient) {
-			p.sql("UPDATE statements SET subjects = replace(subjects, 'vs.json', 'dm.json') WHERE n = 100")
+			p.sql("UPDATE statements SET subjects = replace(subjects, 'vs.json', 'dm.json') WHERE n = 14")
 		}),
-		damaged("subjects that are no JSON", "subjects of statement", true, row("UPDATE statements SET subjects = '[[' WHERE n = 100")),
-		damaged("placed nowhere", "neither pending nor placed", true, row("DELETE FROM entries WHERE idx = 100")),
+		damaged("subjects that are no JSON", "subjects of statement", true, row("UPDATE statements SET subjects = '[[' WHERE n = 14")),
+		damaged("placed nowhere", "neither pending nor placed", true, row("DELETE FROM entries WHERE idx = 14")),
 		damaged("authority", "cannot change the trial's authority", true, func(p *patient) {
-			p.sql("UPDATE statements SET authority = 1 WHERE n = 100")
-			p.sql("UPDATE entries SET authority = 1 WHERE n = 100")
+			p.sql("UPDATE statements SET authority = 1 WHERE n = 14")
+			p.sql("UPDATE entries SET authority = 1 WHERE n = 14")
 		}),
 	}
 }
@@ -200,43 +205,56 @@ func markHarms(size, older uint64) []harm {
 // and what docs/operations.md says to do mends it: the log goes on where it was.
 func TestDamageIsFoundAndMended(t *testing.T) {
 	remedies := readRemedies(t)
-	r := newRelic(t)
+	mended := map[string]bool{}
+	r := newRelic(t, 8, 6)
 	harms := append(logHarms(r.size, r.older), databaseHarms(r.size, r.older)...)
-	harms = append(harms, markHarms(r.size, r.older)...)
-	for _, h := range harms {
-		t.Run(h.section+"/"+h.name, func(t *testing.T) {
-			from, backup := h.from, h.backup
-			if from == "" {
-				from = "newest"
-			}
-			if backup == "" {
-				backup = "newest"
-			}
-			p := r.patient(t, from, h.mark)
-			h.do(p)
-			remedy := remedies[h.section]
-			if remedy == nil {
-				t.Fatalf("docs/operations.md has no section %q", h.section)
-			}
-			said := p.check()
-			for _, part := range h.says {
-				if !strings.Contains(said, part) {
-					t.Errorf("check says %q, want %q in it", said, part)
-				}
-			}
-			if !remedy.covers(said) {
-				t.Errorf("the section does not say %q", said)
-			}
-			if err := p.start(); (err == nil) != h.starts {
-				t.Errorf("start: got %v", err)
-			} else if err != nil && !remedy.covers(err.Error()) {
-				t.Errorf("the section does not say %q", err)
-			}
-			remedy.follow(t, h.block, map[string]string{
-				"NOTARY": filepath.Join(p.dir, "n"), "BACKUP": filepath.Join(r.dir, backup, "n"), "FILE": h.file,
-				"MARK": filepath.Join(p.dir, "mark", "high-water"), "CHECKPOINT": p.checkpoint(), "RECEIPTS": r.receipts,
-			})
-			p.well()
-		})
+	for _, h := range append(harms, markHarms(r.size, r.older)...) {
+		h.run(t, r, remedies, mended)
 	}
+	if testing.Short() {
+		return
+	}
+	r = newRelic(t, 256, 2)
+	for _, h := range oldFileHarms() {
+		h.run(t, r, remedies, mended)
+	}
+}
+
+// run does the harm to a copy of a relic and mends it.
+func (h *harm) run(t *testing.T, r *relic, remedies map[string]*remedy, mended map[string]bool) {
+	t.Helper()
+	t.Run(h.section+"/"+h.name, func(t *testing.T) {
+		from, backup := h.from, h.backup
+		if from == "" {
+			from = "newest"
+		}
+		if backup == "" {
+			backup = "newest"
+		}
+		p := r.patient(t, from, h.mark)
+		h.do(p)
+		remedy := remedies[h.section]
+		if remedy == nil {
+			t.Fatalf("docs/operations.md has no section %q", h.section)
+		}
+		said := p.check()
+		for _, part := range h.says {
+			if !strings.Contains(said, part) {
+				t.Errorf("check says %q, want %q in it", said, part)
+			}
+		}
+		if !remedy.covers(said) {
+			t.Errorf("the section does not say %q", said)
+		}
+		if err := p.start(); (err == nil) != h.starts {
+			t.Errorf("start: got %v", err)
+		} else if err != nil && !remedy.covers(err.Error()) {
+			t.Errorf("the section does not say %q", err)
+		}
+		remedy.follow(t, h.block, map[string]string{
+			"NOTARY": filepath.Join(p.dir, "n"), "BACKUP": filepath.Join(r.dir, backup, "n"), "FILE": h.file,
+			"MARK": filepath.Join(p.dir, "mark", "high-water"), "CHECKPOINT": p.checkpoint(), "RECEIPTS": r.receipts,
+		})
+		p.well()
+	})
 }
