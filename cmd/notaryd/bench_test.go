@@ -81,6 +81,7 @@ func benchmarkTrial(b *testing.B, s *story, l load) {
 	b.ReportMetric(float64(server.Microseconds())/float64(b.N), "server-CPU-µs")
 	b.ReportMetric(float64(result.CPU.Microseconds())/float64(b.N), "load-CPU-µs")
 	b.ReportMetric(1e6/bare, "P256-µs")
+	b.ReportMetric(float64(peakMemory(b))/1e6, "peak-RSS-MB")
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
@@ -122,6 +123,16 @@ func cpuUsed() (time.Duration, error) {
 	var u syscall.Rusage
 	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
+}
+
+// peakMemory returns the largest resident set of this process so far, in bytes.
+func peakMemory(tb testing.TB) int64 {
+	tb.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return u.Maxrss << 10
 }
 
 // runningTrial is the demo's trial, served.

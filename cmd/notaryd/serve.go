@@ -62,14 +62,14 @@ func serve(ctx context.Context, c *Config, stdout, stderr io.Writer) error {
 	}
 }
 
-// collectLess lets the heap grow to five times what is in use before it is
+// collectLess lets the heap grow to three times what is in use before it is
 // collected, unless GOGC says otherwise. What is in use is small, and a
 // collection has to look at the stack of each of the thousands of calls that
 // wait for the next checkpoint: Go's own setting spent a sixth of the server's
 // time on that. GOMEMLIMIT bounds it all the same.
 func collectLess() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(200)
 	}
 }
 
