@@ -119,3 +119,28 @@ func TestDropLeavesNoBytes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDroppedNumbersStayUnused: the lookups of a store that is opened again rely on
+// it.
+func TestDroppedNumbersStayUnused(t *testing.T) {
+	s := newStore(t)
+	put := func(name string) (n int64) {
+		t.Helper()
+		r := newRecord(name)
+		if _, err := s.Put(t.Context(), []*notary.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.r.QueryRowContext(t.Context(), "SELECT n FROM statements WHERE id = ?", r.ID[:]).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	first := put("dropped")
+	if err := s.Drop(t.Context(), []trial.ID{newRecord("dropped").ID}); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, s.Path())
+	if second := put("later"); second <= first {
+		t.Errorf("got number %d after %d was dropped", second, first)
+	}
+}

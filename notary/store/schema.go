@@ -35,9 +35,13 @@ var migrations = []string{schema1}
 // runs and pieces lead from a leaf hash and from a file's SHA-256 to statements:
 // see pair. An absent ID is an empty blob, a time is in microseconds since 1970
 // UTC.
+//
+// A number is never given twice, also after the statement that had it was dropped:
+// a run covers all numbers up to its highest, and what came later under one of them
+// would not be found after the next start.
 const schema1 = `
 CREATE TABLE statements (
-	n            INTEGER PRIMARY KEY,
+	n            INTEGER PRIMARY KEY AUTOINCREMENT,
 	id           BLOB NOT NULL UNIQUE CHECK (length(id) = 32),
 	leaf         BLOB NOT NULL CHECK (length(leaf) = 32),
 	key_id       BLOB NOT NULL CHECK (length(key_id) = 32),
