@@ -288,7 +288,7 @@ func (c *checker) fold(ctx context.Context, st *trial.Statement, rec *Record) er
 func (c *checker) mayChangeAuthority(ctx context.Context, st *trial.Statement) (bool, error) {
 	endorsement, ok := st.Predicate.Body.(*trial.EndorsementBody)
 	if !ok {
-		return st.Predicate.Kind.Authority(), nil
+		return st.Predicate.Kind.Folded(), nil
 	}
 	target, err := c.s.store.Get(ctx, endorsement.Statement)
 	switch {

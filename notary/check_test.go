@@ -243,3 +243,17 @@ func TestExamineRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckWithARegistration checks a notary whose trial claimed a number later,
+// which is a statement of authority, though its kind alone does not say so.
+func TestCheckWithARegistration(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.manager(trial.Registry{"nct": "NCT01234567"})
+	w.submit(s.registration("NCT07654321"))
+	w.submit(s.dataset(h, "701", "after"))
+	report, err := w.Check(t.Context())
+	must(t, err)
+	if report.Trials != 1 {
+		t.Errorf("got %+v, want one trial", report)
+	}
+}

@@ -129,7 +129,7 @@ func (r *rebuild) record(found *Salvaged) (*Record, *trial.Statement, []byte, er
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	authority := st.Predicate.Kind.Authority()
+	authority := st.Predicate.Kind.Folded()
 	if body, ok := st.Predicate.Body.(*trial.EndorsementBody); ok {
 		authority = r.enrolments[body.Statement]
 	}

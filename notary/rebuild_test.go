@@ -44,7 +44,8 @@ func unchanged(s *notary.Salvaged) *notary.Salvaged { return s }
 // without an entry.
 func TestRebuild(t *testing.T) {
 	w := newWorld(t)
-	s, h := w.manager(nil)
+	s, h := w.manager(trial.Registry{"nct": "NCT01234567"})
+	w.submit(s.registration("NCT07654321"))
 	w.submit(s.dataset(h, "701", "one"))
 	w.clock.Add(markInterval)
 	logged := w.submit(s.dataset(h, "701", "two")).Record

@@ -76,9 +76,7 @@ func TestARegistrationClaimsANumber(t *testing.T) {
 	registry := trial.Registry{"nct": "NCT01234567"}
 	s, _ := w.manager(registry)
 	for _, number := range []string{"NCT01234567", "NCT07654321"} {
-		subject := trial.Subject{Name: "charter", Digests: map[string]string{trial.DigestSHA256: s.id.String()}}
-		w.submit(s.sign(s.sponsor, trial.KindRegistration, trial.RoleSponsor, "", subject,
-			&trial.RegistrationBody{Registry: "nct", Number: number}, func(p *trial.Predicate) { p.Trial = trial.Registry{"nct": number} }))
+		w.submit(s.registration(number))
 		id, err := w.Resolve(t.Context(), number)
 		must(t, err)
 		if id != s.id {

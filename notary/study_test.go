@@ -161,3 +161,11 @@ func again(tb testing.TB, key crypto.Signer, env *trial.Envelope) *trial.Envelop
 	}
 	return other
 }
+
+// registration signs the claim of another registry number for the trial.
+func (s *study) registration(number string) *trial.Envelope {
+	subject := trial.Subject{Name: "charter", Digests: map[string]string{trial.DigestSHA256: s.id.String()}}
+	return s.sign(s.sponsor, trial.KindRegistration, trial.RoleSponsor, "", subject,
+		&trial.RegistrationBody{Registry: "nct", Number: number},
+		func(p *trial.Predicate) { p.Trial = trial.Registry{"nct": number} })
+}

@@ -186,8 +186,7 @@ func (a *Authority) addClaims(trial Registry, index uint64) {
 // registry numbers later statements may name), or the endorsement of an
 // enrolment that a has folded, with or without effect.
 func AffectsAuthority(st *Statement, a *Authority) bool {
-	k := st.Predicate.Kind
-	return k.Authority() || k == KindRegistration || a.endorsesEnrolment(st)
+	return st.Predicate.Kind.Folded() || a.endorsesEnrolment(st)
 }
 
 func (a *Authority) endorsesEnrolment(st *Statement) bool {

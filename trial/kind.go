@@ -73,3 +73,8 @@ func (k Kind) Known() bool {
 func (k Kind) Authority() bool {
 	return k == KindCharter || k == KindKeyEnrolment || k == KindKeyRevocation || k == KindKeyRecovery
 }
+
+// Folded tells whether every statement of the kind belongs into the fold: those of
+// authority, and a registration, which decides which registry numbers later
+// statements may name. An endorsement belongs there by what it endorses.
+func (k Kind) Folded() bool { return k.Authority() || k == KindRegistration }
