@@ -64,7 +64,13 @@ type strictStream struct {
 }
 
 func (s *strictStream) RecvMsg(m any) error {
-	if err := s.ServerStream.RecvMsg(m); err != nil {
+	err := s.ServerStream.RecvMsg(m)
+	if status.Code(err) == codes.Internal {
+		// grpc calls it an internal error where the caller sent no message, two, or
+		// one that is cut short, and has told the caller so. It is none of ours.
+		return badRequest("", "what was sent is not one message of this call")
+	}
+	if err != nil {
 		return err
 	}
 	if req, ok := m.(proto.Message); ok && proto.Size(req) > s.limit {
