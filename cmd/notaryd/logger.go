@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,26 +28,73 @@ func newLogger(level string, out io.Writer) (logger *zap.Logger, stop func()) {
 	// zap would complain there, in lines that are no JSON.
 	out = struct{ io.Writer }{out}
 	buffer := &zapcore.BufferedWriteSyncer{WS: zapcore.Lock(zapcore.AddSync(out)), Size: 64 << 10, FlushInterval: logDelay}
-	core := promptCore{zapcore.NewCore(zapcore.NewJSONEncoder(config), buffer, parsed)}
+	core := promptCore{zapcore.NewCore(zapcore.NewJSONEncoder(config), buffer, parsed), new(chatter)}
 	return zap.New(core), func() { _ = buffer.Stop() } // nobody is left to tell
 }
 
-// promptCore writes what is at least a warning at once.
-type promptCore struct{ zapcore.Core }
+// promptCore writes what is at least a warning at once, and bounds what libraries
+// have to say: they write under names, grpc and http, our own lines have none.
+type promptCore struct {
+	zapcore.Core
+	libraries *chatter
+}
 
-func (c promptCore) With(fields []zapcore.Field) zapcore.Core { return promptCore{c.Core.With(fields)} }
+func (c promptCore) With(fields []zapcore.Field) zapcore.Core {
+	return promptCore{c.Core.With(fields), c.libraries}
+}
 
 func (c promptCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) {
+	if c.Enabled(e.Level) && (e.LoggerName == "" || c.libraries.mayWrite(e.Time)) {
 		return checked.AddCore(e, c)
 	}
 	return checked
 }
 
 func (c promptCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	if e.LoggerName != "" {
+		if n := c.libraries.takeOmitted(); n > 0 {
+			fields = append(fields, zap.Int("omitted", n))
+		}
+	}
 	err := c.Core.Write(e, fields)
 	if e.Level >= zapcore.WarnLevel {
 		err = errors.Join(err, c.Sync())
 	}
 	return err
+}
+
+// chatterLines is how many lines of libraries are written in a second at most.
+const chatterLines = 20
+
+// chatter counts the lines of libraries. gRPC and HTTP write one for each
+// connection that does not speak TLS, and anybody can open connections: a flood of
+// them must not fill the disk with lines.
+type chatter struct {
+	mu      sync.Mutex // guards what follows
+	second  time.Time  // when the second that is counted began
+	written int        // lines in it
+	omitted int        // lines since the last one that was written
+}
+
+func (c *chatter) mayWrite(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.second).Abs() >= time.Second {
+		c.second, c.written = now, 0
+	}
+	if c.written >= chatterLines {
+		c.omitted++
+		return false
+	}
+	c.written++
+	return true
+}
+
+// takeOmitted returns how many lines were left out since it was last asked.
+func (c *chatter) takeOmitted() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.omitted
+	c.omitted = 0
+	return n
 }
