@@ -86,13 +86,13 @@ func TestAFailingSync(t *testing.T) {
 }
 
 // growLog submits until the database's write-ahead log is about to be moved into
-// its file, at 4,000 pages.
+// its file, at 16,000 pages of 4 KiB.
 func (c *site) growLog(t *testing.T) {
 	t.Helper()
 	for {
 		info, err := os.Stat(filepath.Join(c.n.dir, "notary.db-wal"))
 		must(t, err)
-		if info.Size() > 3400*8<<10 {
+		if info.Size() > 14_000*4<<10 {
 			return
 		}
 		c.mustSubmit(t, c.n.signLarge(t, 16)...)
