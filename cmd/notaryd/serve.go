@@ -181,9 +181,9 @@ func (s *server) run(ctx context.Context) error {
 			if !s.hasRoom() {
 				continue
 			}
-			if err := s.stop(context.WithoutCancel(ctx)); err != nil {
-				return err
-			}
+			// Calls may have been cut off, which is said in the log. What would not
+			// close is still locked, and then the start fails.
+			_ = s.stop(context.WithoutCancel(ctx))
 			return errRoomAgain
 		case <-ctx.Done():
 			s.logger.Info("stopping", zap.String("cause", "asked to"))
@@ -205,13 +205,18 @@ func (s *server) hasRoom() bool {
 
 // stop ends the server in the order that rpc.Server.Shutdown documents, which
 // closes the service, then closes the log and the database, and last what shows them.
+// Calls that hang and are cut off leave the log its own time to close.
 func (s *server) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.parts.config.Times.Shutdown)
-	defer cancel()
 	s.stopChecks()
 	<-s.checks
 	<-s.watched
-	err := errors.Join(s.rpc.Shutdown(ctx), <-s.served, s.parts.log.Close(ctx), s.parts.store.Close(), s.parts.lock.Close(), s.parts.shown.close(ctx))
+	patience := s.parts.config.Times.Shutdown
+	calls, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := errors.Join(s.rpc.Shutdown(calls), <-s.served)
+	ctx, cancel = context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = errors.Join(err, s.parts.log.Close(ctx), s.parts.store.Close(), s.parts.lock.Close(), s.parts.shown.close(ctx))
 	ended := []zap.Field{zap.Uint64("entries", s.parts.log.Size()), zap.Uint64("published", s.parts.log.Checkpoint().Size)}
 	if err != nil {
 		s.logger.Error("stopped", append(ended, zap.Error(err))...)
