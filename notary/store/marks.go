@@ -74,6 +74,13 @@ func (m *Marks) load(ctx context.Context) (notary.Mark, bool, error) {
 	if err != nil {
 		return notary.Mark{}, false, err
 	}
+	// Both may have moved on between the two readings, by another process.
+	if again, _, err := m.db.lastStep(ctx); err != nil || again != first {
+		if err != nil {
+			return notary.Mark{}, false, err
+		}
+		return m.load(ctx)
+	}
 	switch {
 	case ok == okSecond && first.mark == second:
 		return second, ok, nil
