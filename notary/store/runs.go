@@ -16,7 +16,8 @@ const (
 	maxRecent = 1 << 14
 	// fanout runs of one level become one of the next. Runs of the last level
 	// stay as they are, so that no write waits for a merge of more than a million
-	// pairs.
+	// pairs, or of some more where statements about whole folders came together:
+	// see levelOf.
 	fanout    = 8
 	lastLevel = 2
 	// piecePairs is how many pairs a piece has: a page of the file.
@@ -47,11 +48,22 @@ func (s *Store) grown(ctx context.Context, tx *sql.Tx, fresh [lookupKinds][]pair
 		pairs := slices.Clone(next.recent[kind])
 		slices.SortFunc(pairs, comparePairs)
 		next.recent[kind] = nil
-		if err := s.addRun(ctx, tx, next, run{kind: kind, upto: last}, pairs); err != nil {
+		if err := s.addRun(ctx, tx, next, run{kind: kind, level: s.levelOf(len(pairs)), upto: last}, pairs); err != nil {
 			return nil, fmt.Errorf("writing a run: %w", err)
 		}
 	}
 	return next, nil
+}
+
+// levelOf returns the lowest level of a run with so many pairs. A batch may bring
+// any number of them, and runs that are much too large for their level would make
+// every merge above as much too large.
+func (s *Store) levelOf(pairs int) int {
+	level := 0
+	for ; pairs >= s.maxRecent*fanout && level < lastLevel; level++ {
+		pairs /= fanout
+	}
+	return level
 }
 
 // addRun writes a run and merges it with those of its level once they are enough.
@@ -68,7 +80,7 @@ func (s *Store) addRun(ctx context.Context, tx *sql.Tx, state *lookupState, r ru
 	if len(equal) < fanout || r.level == lastLevel {
 		return nil
 	}
-	merged := run{kind: r.kind, level: r.level + 1}
+	merged := run{kind: r.kind}
 	pairs = nil
 	for _, one := range equal {
 		of, err := s.readRun(ctx, tx, &one)
@@ -79,6 +91,7 @@ func (s *Store) addRun(ctx context.Context, tx *sql.Tx, state *lookupState, r ru
 		merged.upto = max(merged.upto, one.upto)
 	}
 	slices.SortFunc(pairs, comparePairs)
+	merged.level = max(r.level+1, s.levelOf(len(pairs)))
 	// The new one first: a run's number is never used again.
 	if err := s.addRun(ctx, tx, state, merged, pairs); err != nil {
 		return err

@@ -413,6 +413,43 @@ func TestManySubjects(t *testing.T) {
 	}
 }
 
+// TestLargeRunsAreNotMerged stores statements each of which brings more pairs than a
+// run of the last level has: merging them would take ever more memory.
+func TestLargeRunsAreNotMerged(t *testing.T) {
+	s := newStore(t)
+	s.maxRecent = 2
+	var records []*notary.Record
+	for n := range 2 * fanout {
+		records = append(records, newRecord(fmt.Sprint("folder ", n), func(r *notary.Record) {
+			r.Subjects = nil
+			for i := range s.maxRecent * fanout * fanout {
+				r.Subjects = append(r.Subjects, trial.Subject{
+					Name: fmt.Sprint(i), Digests: map[string]string{"sha256": fmt.Sprintf("%04x%04x%056x", i, n, 0)},
+				})
+			}
+		}))
+		putPlaced(t, s, uint64(n), records[n])
+	}
+	large := 0
+	for _, r := range s.lookups.get().runs {
+		if r.kind == byDigest {
+			large++
+		}
+	}
+	if large != len(records)-1 { // the first is read again with the second
+		t.Errorf("got %d runs of file digests, want %d", large, len(records)-1)
+	}
+	for n, want := range records {
+		digest := want.Subjects[n].Digests["sha256"]
+		if got, err := s.List(t.Context(), notary.Query{Digest: digest, After: -1, Limit: 2}); err != nil || len(got) != 1 || got[0].ID != want.ID {
+			t.Errorf("%s: got %v, %v, want statement %s", digest, got, err, want.ID)
+		}
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPlaceAfterReopening places what this process does not remember, alone and
 // beside what it does.
 func TestPlaceAfterReopening(t *testing.T) {
