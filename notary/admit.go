@@ -25,7 +25,7 @@ func (s *Service) admit(a *act) (authority bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	authority, err = s.relies(a.st)
+	authority, err = s.relies(a)
 	if err != nil {
 		return false, err
 	}
@@ -49,9 +49,13 @@ func (s *Service) admit(a *act) (authority bool, err error) {
 //
 // It tells whether an endorsement's target is an authority statement. The store
 // knows that before the trial's fold does.
-func (s *Service) relies(st *trial.Statement) (authority bool, err error) {
+func (s *Service) relies(a *act) (authority bool, err error) {
+	st := a.st
 	switch b := st.Predicate.Body.(type) {
 	case *trial.EnrolmentBody:
+		if err := s.claimKey(a, b.Key.ID); err != nil {
+			return true, err
+		}
 		return true, s.inNoOtherTrial(st, b.Key.ID)
 	case *trial.EndorsementBody:
 		target, err := s.inTrial(st, b.Statement, "predicate.body.statement")
@@ -73,6 +77,40 @@ func (s *Service) relies(st *trial.Statement) (authority bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// keyClaim is who enrols a key now: a trial, by some number of acts.
+type keyClaim struct {
+	charter trial.ID
+	acts    int
+}
+
+// claimKey keeps two trials from enrolling one key at once, of which neither would
+// find the other's enrolment. The claim ends with the act.
+func (s *Service) claimKey(a *act, key trial.KeyID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	claim, ok := s.enrolling[key]
+	if ok && claim.charter != a.st.Predicate.Charter {
+		return unavailable(errors.New("another trial is enrolling this key"))
+	}
+	s.enrolling[key] = keyClaim{charter: a.st.Predicate.Charter, acts: claim.acts + 1}
+	a.enrols = &key
+	return nil
+}
+
+// releaseKey needs mu.
+func (s *Service) releaseKey(a *act) {
+	if a.enrols == nil {
+		return
+	}
+	claim := s.enrolling[*a.enrols]
+	if claim.acts--; claim.acts == 0 {
+		delete(s.enrolling, *a.enrols)
+	} else {
+		s.enrolling[*a.enrols] = claim
+	}
+	a.enrols = nil
 }
 
 // inNoOtherTrial refuses to enrol a key that another trial has enrolled. With keys

@@ -269,3 +269,32 @@ func TestAReceiptBeforeTheEffect(t *testing.T) {
 		t.Errorf("got %v, want the receipt", err)
 	}
 }
+
+// TestAKeyOfTwoTrialsAtOnce enrols one key in two trials at the same time: one of
+// them must not get it.
+func TestAKeyOfTwoTrialsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	one, two := newStudy(t, nil), newStudy(t, nil)
+	w.submit(one.charter)
+	w.submit(two.charter)
+	for i := range 10 {
+		h, first := one.enrol(fmt.Sprint("holder-", i), trial.HolderPerson, trial.OrganisationSponsor, trial.RoleQA)
+		second := two.resign(h)
+		var wait sync.WaitGroup
+		errs := make([]error, 2)
+		for i, env := range []*trial.Envelope{first, second} {
+			wait.Go(func() { _, errs[i] = w.Submit(t.Context(), env, nil) })
+		}
+		wait.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) {
+			t.Fatalf("got %v and %v, want one of them refused", errs[0], errs[1])
+		}
+		// Whoever was told to send it again learns for good.
+		for i, env := range []*trial.Envelope{first, second} {
+			if errs[i] != nil {
+				_, err := w.Submit(t.Context(), env, nil)
+				wantRefusal(t, err, trial.ReasonKeyInUse)
+			}
+		}
+	}
+}

@@ -69,11 +69,12 @@ type Service struct {
 	badReceipts atomic.Uint64
 	added       atomic.Int64 // acts that wait for their index
 
-	// mu guards inFlight, which holds exactly the acts whose done is open, and
-	// stopErr, which is set once.
-	mu       sync.Mutex
-	inFlight map[trial.ID]*act
-	stopErr  error
+	// mu guards inFlight, which holds exactly the acts whose done is open, enrolling,
+	// which holds the keys that acts are enrolling, and stopErr, which is set once.
+	mu        sync.Mutex
+	inFlight  map[trial.ID]*act
+	enrolling map[trial.KeyID]keyClaim
+	stopErr   error
 	// queueClosed tells that the committer will end.
 	queueClosed bool
 }
@@ -149,6 +150,7 @@ func newService(c Config) (*Service, error) {
 		stopped:    make(chan struct{}),
 		checking:   make(chan struct{}, 1),
 		inFlight:   make(map[trial.ID]*act),
+		enrolling:  make(map[trial.KeyID]keyClaim),
 	}
 	s.trials = newTrials(c.CachedTrials, s.loadTrial)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -25,6 +25,8 @@ type act struct {
 	// trial is set, pinned and locked from admission to the end for a
 	// statement that changes its trial's authority.
 	trial *trialState
+	// enrols is the key that the act claimed to enrol, or nil.
+	enrols *trial.KeyID
 	// room is what was claimed of the disk's free bytes.
 	room uint64
 	// begun is when the act began, admitted when it was queued.
@@ -256,6 +258,7 @@ func (s *Service) finish(a *act, err error) {
 	s.room.release(a.room)
 	s.mu.Lock()
 	delete(s.inFlight, a.id)
+	s.releaseKey(a)
 	s.mu.Unlock()
 	s.acts.leave() // first: who is answered may send the next one
 	close(a.done)
