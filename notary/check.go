@@ -68,11 +68,11 @@ func Examine(ctx context.Context, c Config) (CheckReport, error) {
 func (s *Service) readBack(ctx context.Context, size, placed uint64) (CheckReport, error) {
 	report := &CheckReport{}
 	if _, err := s.log.Check(ctx); err != nil {
-		return *report, fmt.Errorf("%w: the log: %w", ErrDamaged, err)
+		return *report, oneDamaged{fmt.Errorf("the log: %w", err)}
 	}
 	s.checks.phase(CheckingDatabase)
 	if err := s.store.Check(ctx); err != nil {
-		return *report, fmt.Errorf("%w: the database: %w", ErrDamaged, err)
+		return *report, oneDamaged{fmt.Errorf("the database: %w", err)}
 	}
 	if held := s.log.Size(); held < size {
 		return *report, fmt.Errorf("%w: got %d entries, want %d", ErrLogBehind, held, size)
@@ -98,6 +98,14 @@ func (s *Service) readBack(ctx context.Context, size, placed uint64) (CheckRepor
 	}
 	return *report, c.pending(ctx)
 }
+
+// oneDamaged is an error under ErrDamaged about the log or the database alone. Its
+// words do not say that they contradict each other: docs/operations.md has another
+// way back for that.
+type oneDamaged struct{ error }
+
+func (e oneDamaged) Unwrap() error      { return e.error }
+func (oneDamaged) Is(target error) bool { return target == ErrDamaged }
 
 // lostStatements tells how much of the log the database does not know.
 func lostStatements(n, first uint64) error {

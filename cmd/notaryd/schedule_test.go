@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,7 +44,8 @@ func TestScheduledCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntil(t, func() bool { return logs.FilterMessage("full check failed").Len() > 0 })
-	if c := fullCheckCondition(t, s); c.OK {
+	// The words lead to the page's section about a file, and to no other one.
+	if c := fullCheckCondition(t, s); c.OK || !strings.Contains(c.Detail, "the log: log file tile/entries/") || strings.Contains(c.Detail, "contradict") {
 		t.Errorf("health says %s", c.Detail)
 	}
 	if err := os.WriteFile(damaged, content, 0o600); err != nil {
