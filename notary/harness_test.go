@@ -250,6 +250,14 @@ func (f *faultyStore) Put(ctx context.Context, records []*notary.Record) (held [
 	return held, err
 }
 
+// SetPlacedUpTo is a write that fails where Put does.
+func (f *faultyStore) SetPlacedUpTo(ctx context.Context, size uint64) error {
+	f.mu.Lock()
+	fail := f.put
+	f.mu.Unlock()
+	return fail.run(func() error { return f.Store.SetPlacedUpTo(ctx, size) })
+}
+
 // onStored calls fn once, after the next Put.
 func (f *faultyStore) onStored(fn func()) {
 	f.mu.Lock()

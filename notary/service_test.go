@@ -271,7 +271,11 @@ func TestHealth(t *testing.T) {
 	_, err := w.Submit(t.Context(), s.charter, nil)
 	wantError(t, err, errFault)
 	wantCondition(t, w, notary.ConditionStore, false)
+	wantCondition(t, w, notary.ConditionStore, false)
+	// No statement shows that the store is well again: none is sent to a notary that
+	// says it is not.
 	w.db.failPut(nil, false)
+	wantCondition(t, w, notary.ConditionStore, true)
 	w.submit(s.charter)
 	wantCondition(t, w, notary.ConditionStore, true)
 }
