@@ -39,12 +39,16 @@ func (s *Store) grown(ctx context.Context, tx *sql.Tx, fresh [lookupKinds][]pair
 		return loadLookups(ctx, tx)
 	}
 	next := &lookupState{newest: old.newest, runs: old.runs, top: max(old.top, last)}
-	for kind := range lookupKinds {
+	written := false
+	for kind := range lookupKinds { // byLeaf first
 		recent := old.recent[kind]
 		next.recent[kind] = append(recent, fresh[kind]...) // behind the end of the old state's
-		if len(next.recent[kind]) < s.maxRecent {
+		// Every statement has a leaf hash, but few may have a file's digest. Those few
+		// are written with it, or a start would read all statements again for them.
+		if len(next.recent[kind]) < s.maxRecent && !written {
 			continue
 		}
+		written = true
 		pairs := slices.Clone(next.recent[kind])
 		slices.SortFunc(pairs, comparePairs)
 		next.recent[kind] = nil
@@ -119,7 +123,7 @@ func (s *Store) writeRun(ctx context.Context, tx *sql.Tx, state *lookupState, r 
 		r.first = append(r.first, of[0].key)
 		first = binary.BigEndian.AppendUint64(first, of[0].key)
 	}
-	if _, err := tx.StmtContext(ctx, s.write.putRun).ExecContext(ctx, r.id, int(r.kind), r.level, r.upto, first); err != nil {
+	if _, err := tx.StmtContext(ctx, s.write.putRun).ExecContext(ctx, r.id, int(r.kind), r.level, r.upto, present(first)); err != nil {
 		return err
 	}
 	state.runs, state.newest = append(slices.Clip(state.runs), r), r.id

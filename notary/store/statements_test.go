@@ -450,6 +450,50 @@ func TestLargeRunsAreNotMerged(t *testing.T) {
 	}
 }
 
+// TestRunsWithoutDigests stores statements about packages, which have no digest of a
+// file: a start must not read all of them again.
+func TestRunsWithoutDigests(t *testing.T) {
+	s := newStore(t)
+	s.maxRecent = 3
+	packages := func(r *notary.Record) {
+		r.Subjects = []trial.Subject{{Name: "package", Digests: map[string]string{"tn-manifest-v1": fmt.Sprintf("%064x", 1)}}}
+	}
+	var records []*notary.Record
+	for n := range 4 * fanout * s.maxRecent {
+		records = append(records, newRecord(fmt.Sprint("package ", n), packages))
+		if n%25 == 7 {
+			records[n] = newRecord(fmt.Sprint("file ", n))
+		}
+		putPlaced(t, s, uint64(n), records[n])
+	}
+	var upto [lookupKinds]int64
+	for _, r := range s.lookups.get().runs {
+		upto[r.kind] = max(upto[r.kind], r.upto)
+	}
+	if least := int64(len(records) - s.maxRecent); upto[byLeaf] < least || upto[byDigest] < least {
+		t.Errorf("got runs up to %d and %d, want %d at least", upto[byLeaf], upto[byDigest], least)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, s.Path())
+	for _, want := range records {
+		if got, err := s.ByLeaf(t.Context(), want.LeafHash); err != nil || got.ID != want.ID {
+			t.Errorf("by leaf: got %v, %v, want statement %s", got, err, want.ID)
+		}
+		digest, ok := want.Subjects[0].Digests["sha256"]
+		if !ok {
+			continue
+		}
+		if got, err := s.List(t.Context(), notary.Query{Digest: digest, After: -1, Limit: 99}); err != nil || len(got) == 0 {
+			t.Errorf("by digest: got %v, %v, want statement %s", got, err, want.ID)
+		}
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPlaceAfterReopening places what this process does not remember, alone and
 // beside what it does.
 func TestPlaceAfterReopening(t *testing.T) {
