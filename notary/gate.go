@@ -2,12 +2,22 @@ package notary
 
 import "sync"
 
-// gate counts what is inside, lets in at most max, and can be closed.
+// placeSize is how many bytes of a statement one place holds, so that a gate
+// bounds memory and not only numbers: what a statement in flight takes grows with
+// its size.
+const placeSize = 2 << 10
+
+// places returns how many places a statement takes.
+func places(payload []byte) int { return max(1, (len(payload)+placeSize-1)/placeSize) }
+
+// gate counts what is inside, lets in what has room in max places, and can be
+// closed.
 type gate struct {
 	max int
 
 	mu     sync.Mutex
 	inside int
+	taken  int // places
 	closed bool
 	// idle is closed once the gate is closed and nothing is inside.
 	idle chan struct{}
@@ -17,25 +27,28 @@ func newGate(limit int) *gate {
 	return &gate{max: limit, idle: make(chan struct{})}
 }
 
-// enter fails with ErrOverloaded where max are inside and with ErrUnavailable
-// once the gate is closed.
-func (g *gate) enter() error {
+// enter fails with ErrOverloaded where the places are not free and with
+// ErrUnavailable once the gate is closed. What is larger than all places enters
+// alone.
+func (g *gate) enter(places int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
 		return unavailable(errClosing)
 	}
-	if g.inside >= g.max {
+	if g.inside > 0 && g.taken+places > g.max {
 		return ErrOverloaded
 	}
 	g.inside++
+	g.taken += places
 	return nil
 }
 
-func (g *gate) leave() {
+func (g *gate) leave(places int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inside--
+	g.taken -= places
 	if g.closed && g.inside == 0 {
 		close(g.idle)
 	}

@@ -212,13 +212,13 @@ func (s *Service) addPending(ctx context.Context, pending []*Record) error {
 			return err
 		}
 		a := &act{id: rec.ID, st: st, begun: time.Now(), done: make(chan struct{})}
-		if err := s.acts.enter(); err != nil {
+		if err := s.acts.enter(places(st.Payload)); err != nil {
 			// More than fit at once: let the first ones go ahead.
 			if err := waitActs(ctx, acts); err != nil {
 				return err
 			}
 			acts = acts[:0]
-			if err := s.acts.enter(); err != nil {
+			if err := s.acts.enter(places(st.Payload)); err != nil {
 				return err
 			}
 		}

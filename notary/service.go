@@ -74,7 +74,8 @@ type Config struct {
 	// soon as there is something to log; 0 is one minute.
 	MarkInterval time.Duration
 	// MaxInFlight bounds the statements between admission and receipt; above
-	// it Submit fails with ErrOverloaded. 0 is 8,192.
+	// it Submit fails with ErrOverloaded. One of more than 2 KiB counts once for
+	// every 2 KiB. 0 is 8,192.
 	MaxInFlight int
 	// BatchSize bounds the statements of one store transaction; 0 is 1,024.
 	BatchSize int

@@ -57,10 +57,10 @@ func (s *Service) Submit(ctx context.Context, env *trial.Envelope, allow Allow) 
 }
 
 func (s *Service) submit(ctx context.Context, env *trial.Envelope, allow Allow) (*Result, bool, error) {
-	if err := s.callers.enter(); err != nil {
+	if err := s.callers.enter(places(env.Payload)); err != nil {
 		return nil, false, err
 	}
-	defer s.callers.leave()
+	defer s.callers.leave(places(env.Payload))
 	began := time.Now()
 	st, err := trial.ParseStatement(env.Payload)
 	if err != nil {
@@ -143,7 +143,7 @@ func (s *Service) join(ctx context.Context, env *trial.Envelope, st *trial.State
 	if a, ok := s.inFlight[st.ID]; ok {
 		return a, nil
 	}
-	if err := s.acts.enter(); err != nil {
+	if err := s.acts.enter(places(st.Payload)); err != nil {
 		return nil, err
 	}
 	a := &act{id: st.ID, st: st, key: key, begun: now, done: make(chan struct{})}
@@ -260,7 +260,7 @@ func (s *Service) finish(a *act, err error) {
 	delete(s.inFlight, a.id)
 	s.releaseKey(a)
 	s.mu.Unlock()
-	s.acts.leave() // first: who is answered may send the next one
+	s.acts.leave(places(a.st.Payload)) // first: who is answered may send the next one
 	close(a.done)
 }
 

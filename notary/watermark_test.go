@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/trialnotary/trialnotary/trial"
 )
 
 // TestWatermarkAgainstASlowReference: the watermark is the first index that was
@@ -83,28 +85,57 @@ func TestWaitingForTheWatermark(t *testing.T) {
 func TestGate(t *testing.T) {
 	g := newGate(2)
 	for range 2 {
-		if err := g.enter(); err != nil {
+		if err := g.enter(1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := g.enter(); !errors.Is(err, ErrOverloaded) {
+	if err := g.enter(1); !errors.Is(err, ErrOverloaded) {
 		t.Errorf("got %v, want %v", err, ErrOverloaded)
 	}
-	g.leave()
-	if err := g.enter(); err != nil {
+	g.leave(1)
+	if err := g.enter(1); err != nil {
 		t.Error(err)
 	}
 	idle := g.close()
-	if err := g.enter(); err == nil {
+	if err := g.enter(1); err == nil {
 		t.Error("entered a closed gate")
 	}
-	g.leave()
+	g.leave(1)
 	select {
 	case <-idle:
 		t.Error("idle with one inside")
 	default:
 	}
-	g.leave()
+	g.leave(1)
 	<-idle
+	<-g.close()
+}
+
+// TestGateWeighs lets in by size, and never shuts one out for good.
+func TestGateWeighs(t *testing.T) {
+	for size, want := range map[int]int{0: 1, 1: 1, placeSize: 1, placeSize + 1: 2, trial.MaxPayload: (trial.MaxPayload + placeSize - 1) / placeSize} {
+		if got := places(make([]byte, size)); got != want {
+			t.Errorf("%d bytes take %d places, want %d", size, got, want)
+		}
+	}
+	g := newGate(10)
+	if err := errors.Join(g.enter(4), g.enter(6)); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.enter(1); !errors.Is(err, ErrOverloaded) {
+		t.Errorf("got %v, want %v", err, ErrOverloaded)
+	}
+	g.leave(4)
+	if err := g.enter(5); !errors.Is(err, ErrOverloaded) {
+		t.Errorf("got %v, want %v", err, ErrOverloaded)
+	}
+	g.leave(6)
+	if err := g.enter(11); err != nil {
+		t.Errorf("the largest one alone: %v", err)
+	}
+	if err := g.enter(1); !errors.Is(err, ErrOverloaded) {
+		t.Errorf("got %v, want %v", err, ErrOverloaded)
+	}
+	g.leave(11)
 	<-g.close()
 }

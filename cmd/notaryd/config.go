@@ -112,8 +112,9 @@ type TLSConfig struct {
 
 // LimitsConfig bounds what callers may use.
 type LimitsConfig struct {
-	// InFlight is the number of submissions that may wait for the log at once;
-	// above it callers are told to come back. Default: 16384.
+	// InFlight is the number of submissions that may wait for the log at once, one
+	// of more than 2 KiB counted once for every 2 KiB; above it callers are told
+	// to come back. Default: 16384.
 	InFlight int `yaml:"inFlight"`
 
 	// A negative value of a limit below is no limit. An address is an IPv4
