@@ -47,13 +47,16 @@ func serve(ctx context.Context, c *Config, stdout, stderr io.Writer) error {
 	defer stopLogger()
 	// gRPC writes to standard error on its own unless it is told where else.
 	grpclog.SetLoggerV2(zapgrpc.NewLogger(logger.Named("grpc")))
-	for {
+	// Doubled from one start to the next: a quota may be full where the volume
+	// seems to have room.
+	for patience := time.Second; ; patience = min(2*patience, maxPatience) {
 		s, err := start(ctx, c, logger, time.Now)
 		if err != nil {
 			logger.Error("not started", zap.String("origin", c.Origin), zap.Error(err))
 			return err
 		}
 		_, _ = fmt.Fprintf(stdout, "serving %s: gRPC on %s, HTTP on %s\n", c.Origin, s.grpcAddr, s.httpAddr)
+		s.patience = patience
 		if err := s.run(ctx); !errors.Is(err, errRoomAgain) {
 			return err
 		}
@@ -75,6 +78,7 @@ func collectLess() {
 
 // server is a running notary.
 type server struct {
+	patience           time.Duration // between two looks whether a full disk has room again
 	parts              *parts
 	rpc                *rpc.Server
 	logger             *zap.Logger
@@ -152,6 +156,9 @@ func startParts(ctx context.Context, p *parts, service rpc.Service, logger *zap.
 	return s, nil
 }
 
+// maxPatience is the longest time between two looks whether there is room again.
+const maxPatience = 5 * time.Minute
+
 // errRoomAgain ends a server whose log stopped for a full disk, once there is
 // room: the next start recovers.
 var errRoomAgain = errors.New("the log stopped for a full disk, and there is room again")
@@ -176,7 +183,7 @@ func (s *server) run(ctx context.Context) error {
 				continue
 			}
 			s.logger.Error("no statement is taken until there is room on the disk", zap.Error(s.parts.service.Err()))
-			look.Reset(time.Second)
+			look.Reset(max(s.patience, time.Second))
 		case <-look.C:
 			if !s.hasRoom() {
 				continue
@@ -196,11 +203,12 @@ func (s *server) run(ctx context.Context) error {
 	}
 }
 
-// hasRoom tells whether the reserve of disk space is whole.
+// hasRoom tells whether the reserve of disk space is whole, and the disk has not
+// failed the database since.
 func (s *server) hasRoom() bool {
 	c := s.parts.config
 	free, err := c.freeSpace()
-	return err == nil && free >= uint64(c.Limits.MinFreeBytes) // validated to be positive
+	return err == nil && s.parts.store.Err() == nil && free >= uint64(c.Limits.MinFreeBytes) // validated to be positive
 }
 
 // stop ends the server in the order that rpc.Server.Shutdown documents, which
