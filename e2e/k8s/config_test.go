@@ -50,6 +50,9 @@ type settings struct {
 	Times  struct {
 		Shutdown time.Duration `yaml:"shutdown"`
 	} `yaml:"times"`
+	Limits struct {
+		InFlight int `yaml:"inFlight"`
+	} `yaml:"limits"`
 }
 
 // config returns the file that the server is told to read.
