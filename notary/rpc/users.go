@@ -94,16 +94,17 @@ func (c *userCache) met(by credential) bool {
 }
 
 func (c *userCache) find(ctx context.Context, by credential, ask func(context.Context) (*User, error)) (*User, error) {
-	c.mu.Lock()
-	grants := c.grants
-	got, ok := c.known.Get(by)
-	c.mu.Unlock()
-	if ok && time.Since(got.asked) < c.age {
-		return got.user, nil
+	u, grants := c.fresh(by)
+	if u != nil {
+		return u, nil
 	}
 	// The count of grants is part of the key: who calls after a grant does not
 	// join a look-up that began before it.
 	found, err, _ := c.asking.Do(fmt.Sprintf("%d %x %s", grants, by.token, by.cert), func() (any, error) {
+		// A look-up may have ended since this caller found none.
+		if u, now := c.fresh(by); u != nil && now == grants {
+			return u, nil
+		}
 		// Not the first caller's deadline: others wait for the same answer.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
 		defer cancel()
@@ -112,8 +113,19 @@ func (c *userCache) find(ctx context.Context, by credential, ask func(context.Co
 		c.keep(by, knownUser{user: u, asked: asked}, grants, err)
 		return u, err
 	})
-	u, _ := found.(*User)
+	u, _ = found.(*User)
 	return u, err
+}
+
+// fresh returns who a credential belongs to, if that was asked for lately, and how
+// many grants there were.
+func (c *userCache) fresh(by credential) (*User, uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got, ok := c.known.Get(by); ok && time.Since(got.asked) < c.age {
+		return got.user, c.grants
+	}
+	return nil, c.grants
 }
 
 // keep remembers a found user, and forgets one that is gone.
