@@ -223,7 +223,7 @@ func TestReads(t *testing.T) {
 	_, err = w.Receipt(t.Context(), trial.ID{1})
 	wantError(t, err, notary.ErrNotFound)
 	digest := digestOf([]byte("dm"), "")
-	q := notary.Query{Digest: digest.Digests[trial.DigestSHA256], After: -1, Below: w.Checkpoint().Size, Limit: 10}
+	q := notary.Query{Digest: digest.Digests.Text()[trial.DigestSHA256], After: -1, Below: w.Checkpoint().Size, Limit: 10}
 	found, err := w.FindSubject(t.Context(), q)
 	must(t, err)
 	if len(found) != 1 || found[0].ID != res.Record.ID {

@@ -3,7 +3,6 @@ package notary
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -80,5 +79,5 @@ func projected(st *trial.Statement, rec *Record) ([]byte, error) {
 }
 
 func equalSubjects(a, b trial.Subject) bool {
-	return a.Name == b.Name && maps.Equal(a.Digests, b.Digests)
+	return a.Name == b.Name && slices.Equal(a.Digests, b.Digests)
 }

@@ -3,7 +3,6 @@ package notary_test
 import (
 	"crypto"
 	"crypto/sha256"
-	"encoding/hex"
 	"testing"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -56,7 +55,7 @@ func idOf(env *trial.Envelope) trial.ID { return sha256.Sum256(env.Payload) }
 
 func digestOf(content []byte, name string) trial.Subject {
 	sum := sha256.Sum256(content)
-	return trial.Subject{Name: name, Digests: map[string]string{trial.DigestSHA256: hex.EncodeToString(sum[:])}}
+	return trial.Subject{Name: name, Digests: trial.SHA256(sum)}
 }
 
 // sign makes a statement of the trial and signs it.
@@ -129,7 +128,7 @@ func (s *study) dataset(h *holder, site, name string, change ...func(*trial.Pred
 
 func (s *study) endorse(h *holder, site string, target trial.ID) *trial.Envelope {
 	s.t.Helper()
-	subject := trial.Subject{Name: "statement", Digests: map[string]string{trial.DigestSHA256: target.String()}}
+	subject := trial.Subject{Name: "statement", Digests: trial.SHA256(target)}
 	return s.sign(h.key, trial.KindEndorsement, h.body.Roles[0], site, subject,
 		&trial.EndorsementBody{Statement: target, Decision: trial.DecisionEndorsed},
 		func(p *trial.Predicate) { h.prints(p); p.Meaning = trial.MeaningApproval })
@@ -164,7 +163,7 @@ func again(tb testing.TB, key crypto.Signer, env *trial.Envelope) *trial.Envelop
 
 // registration signs the claim of another registry number for the trial.
 func (s *study) registration(number string) *trial.Envelope {
-	subject := trial.Subject{Name: "charter", Digests: map[string]string{trial.DigestSHA256: s.id.String()}}
+	subject := trial.Subject{Name: "charter", Digests: trial.SHA256(s.id)}
 	return s.sign(s.sponsor, trial.KindRegistration, trial.RoleSponsor, "", subject,
 		&trial.RegistrationBody{Registry: "nct", Number: number},
 		func(p *trial.Predicate) { p.Trial = trial.Registry{"nct": number} })

@@ -21,7 +21,7 @@ func benchEnvelope(b *testing.B, files int) []byte {
 	st.Predicate.Trial = Registry{RegistryNCT: "NCT04573309"}
 	st.Predicate.Reason = strings.Repeat("x", 150)
 	for i := range files {
-		st.Subjects = append(st.Subjects, Subject{Name: fmt.Sprintf("dm%04d.json", i), Digests: map[string]string{DigestSHA256: anyHex}})
+		st.Subjects = append(st.Subjects, Subject{Name: fmt.Sprintf("dm%04d.json", i), Digests: SHA256(hash32(anyHex))})
 	}
 	env, err := Sign(testKey(b, "dm"), marshal(b, st).Payload)
 	if err != nil {

@@ -3,7 +3,6 @@ package trial
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"strconv"
 )
 
@@ -64,9 +63,9 @@ func (p *Predicate) checkFields() *Refusal {
 func (st *Statement) checkFiles() *Refusal {
 	manifests := 0
 	for i, s := range st.Subjects {
-		_, sha := s.Digests[DigestSHA256]
-		_, table := s.Digests[DigestTable]
-		_, root := s.Digests[DigestManifest]
+		_, sha := s.Digests.Get(DigestSHA256)
+		_, table := s.Digests.Get(DigestTable)
+		_, root := s.Digests.Get(DigestManifest)
 		n := 0
 		for _, has := range []bool{sha, table, root} {
 			if has {
@@ -99,13 +98,12 @@ func digestPath(i int) string { return "subject[" + strconv.Itoa(i) + "].digest"
 
 // checkConcern judges the one subject of an act that is about no file.
 func (st *Statement) checkConcern(name string) *Refusal {
-	want := st.concern()
 	switch {
 	case st.Predicate.Manifest != nil:
 		return refuse(ReasonFieldNotAllowed, "predicate.manifest", "no subject is a manifest")
 	case len(st.Subjects) != 1 || st.Subjects[0].Name != name:
 		return refuse(ReasonBadName, "subject", "want one subject named %q", name)
-	case len(st.Subjects[0].Digests) != 1 || st.Subjects[0].Digests[DigestSHA256] != hex.EncodeToString(want[:]):
+	case len(st.Subjects[0].Digests) != 1 || !st.Subjects[0].Digests.Is(DigestSHA256, st.concern()):
 		return refuse(ReasonBadDigest, digestPath(0), "not the sha256 of what the body concerns")
 	}
 	return nil

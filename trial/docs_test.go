@@ -148,7 +148,7 @@ func docStory(t *testing.T) [][]byte {
 		return st
 	}
 	file := func(name string, c byte) Subject {
-		return Subject{Name: name, Digests: map[string]string{DigestSHA256: hexOf(c)}}
+		return Subject{Name: name, Digests: SHA256(hash32(hexOf(c)))}
 	}
 	from := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	reg := add(w.enrolment("reg", func(b *EnrolmentBody) {
@@ -191,12 +191,12 @@ func docStory(t *testing.T) [][]byte {
 		Cutoff: "2026-02-27", Dictionaries: map[string]string{"MedDRA": "28.1"},
 	}
 	dm := file("dm.json", '5')
-	dm.Digests[DigestTable] = hexOf('6')
+	dm.Digests = append(dm.Digests, Digest{DigestTable, hash32(hexOf('6'))})
 	st = w.signed(coord, "701", KindDataset, data, dm)
 	st.Predicate.Seen = &TreeHead{Origin: "notary.example", Size: 4, Root: hash32(hexOf('7'))}
 	dataset := add(st)
 	st = w.signed(coord, "701", KindDataset, &DataBody{Origin: OriginSite, Purpose: PurposeRoutine},
-		Subject{Name: "source", Digests: map[string]string{DigestManifest: hexOf('8')}})
+		Subject{Name: "source", Digests: Digests{{DigestManifest, hash32(hexOf('8'))}}})
 	st.Predicate.Manifest = &ManifestInfo{Files: 2041}
 	add(st)
 	st = w.signed(reg, "", KindDerivedDataset, &DataBody{Origin: OriginSponsor, Purpose: PurposeInterim, Dataset: "ADSL"}, file("adsl.xpt", '9'))

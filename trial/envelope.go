@@ -56,11 +56,11 @@ func parseHex32(s string) ([32]byte, error) {
 	if len(s) != 64 {
 		return d, fmt.Errorf("got %d characters, want 64 lowercase hexadecimal characters", len(s))
 	}
-	if !lowerHex(s) {
+	d, ok := decodeHex32(s)
+	if !ok {
 		return d, fmt.Errorf("got other characters, want 64 lowercase hexadecimal characters")
 	}
-	_, err := hex.Decode(d[:], []byte(s))
-	return d, err
+	return d, nil
 }
 
 // Envelope is a DSSE envelope with exactly one signature. The payload is kept

@@ -203,7 +203,7 @@ func (w *world) signed(by *Statement, site string, kind Kind, body any, subjects
 func (w *world) dataset(by *Statement, site string) *Statement {
 	w.t.Helper()
 	return marshal(w.t, w.signed(by, site, KindDataset, &DataBody{Origin: OriginSite, Purpose: PurposeRoutine},
-		Subject{Name: "dm.xpt", Digests: map[string]string{DigestSHA256: hexOf('a')}}))
+		Subject{Name: "dm.xpt", Digests: SHA256(hash32(hexOf('a')))}))
 }
 
 func (w *world) endorsement(by *Statement, site string, target ID) *Statement {

@@ -29,7 +29,7 @@ type ManifestFile struct {
 	// Path is relative to the folder, with forward slashes.
 	Path    string
 	Size    uint64
-	Digests map[string]string // DigestSHA256, and DigestTable where there is one
+	Digests Digests // DigestSHA256, and DigestTable where there is one
 }
 
 // Manifest lists the files of a folder that is notarized by one digest, the root
@@ -98,16 +98,13 @@ func checkManifestFile(path string, f ManifestFile) *Refusal {
 	if f.Size > maxInt {
 		return refuse(ReasonNumberTooLarge, path+".size", "want at most 2^53-1")
 	}
-	if _, ok := f.Digests[DigestSHA256]; !ok {
+	_, sha := f.Digests.Get(DigestSHA256)
+	_, table := f.Digests.Get(DigestTable)
+	switch n := len(f.Digests); {
+	case !sha:
 		return refuse(ReasonBadDigest, path+".digests", "sha256 is missing")
-	}
-	for name, value := range f.Digests {
-		if name != DigestSHA256 && name != DigestTable {
-			return refuse(ReasonBadDigest, path+".digests", "want digests of the names sha256 and tn-table-v1 only")
-		}
-		if len(value) != 64 || !lowerHex(value) {
-			return refuse(ReasonBadDigest, path+".digests."+name, "want 64 lowercase hexadecimal characters")
-		}
+	case n > 2 || n == 2 && !table:
+		return refuse(ReasonBadDigest, path+".digests", "want digests of the names sha256 and tn-table-v1 only")
 	}
 	return nil
 }
@@ -152,12 +149,13 @@ func appendLeaf(b []byte, f ManifestFile, salt []byte) []byte {
 	return append(b, '}')
 }
 
-func appendDigests(b []byte, digests map[string]string) []byte {
+func appendDigests(b []byte, digests Digests) []byte {
 	b = append(b, `{"sha256":"`...)
-	b = append(b, digests[DigestSHA256]...)
-	if table, ok := digests[DigestTable]; ok {
+	sum, _ := digests.Get(DigestSHA256)
+	b = hex.AppendEncode(b, sum[:])
+	if table, ok := digests.Get(DigestTable); ok {
 		b = append(b, `","tn-table-v1":"`...)
-		b = append(b, table...)
+		b = hex.AppendEncode(b, table[:])
 	}
 	return append(b, `"}`...)
 }
@@ -190,8 +188,7 @@ func (m *Manifest) find(path string) (int, bool) {
 // Subject returns the subject of the manifest's statement under a folder's name.
 // The statement's predicate needs [Manifest.Info] beside.
 func (m *Manifest) Subject(name string) Subject {
-	root := m.Root()
-	return Subject{Name: name, Digests: map[string]string{DigestManifest: hex.EncodeToString(root[:])}}
+	return Subject{Name: name, Digests: Digests{{DigestManifest, m.root}}}
 }
 
 // Info returns what the statement's predicate says of the manifest.

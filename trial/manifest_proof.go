@@ -3,7 +3,6 @@ package trial
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 
@@ -63,27 +62,23 @@ func (p *ManifestProof) Path() string { return p.file.Path }
 func (p *ManifestProof) Size() uint64 { return p.file.Size }
 
 // SHA256 returns the file's SHA-256.
-func (p *ManifestProof) SHA256() (d [32]byte) {
-	_, _ = hex.Decode(d[:], []byte(p.file.Digests[DigestSHA256])) // checked when it was made
-	return d
+func (p *ManifestProof) SHA256() [32]byte {
+	sum, _ := p.file.Digests.Get(DigestSHA256) // checked when it was made
+	return sum
 }
 
-// Digests returns the file's digests by their names. The map is shared.
-func (p *ManifestProof) Digests() map[string]string { return p.file.Digests }
+// Digests returns the file's digests. They are shared.
+func (p *ManifestProof) Digests() Digests { return p.file.Digests }
 
-// Verify checks that the file is in the manifest whose root, in hexadecimal, and
-// number of files a statement names. It fails with MANIFEST_MISMATCH where the
-// number differs, else with BAD_MANIFEST_PROOF.
-func (p *ManifestProof) Verify(root string, files uint64) error {
-	want, err := parseHex32(root)
-	if err != nil {
-		return refuse(ReasonBadDigest, "", "the root is not 64 lowercase hexadecimal characters")
-	}
+// Verify checks that the file is in the manifest whose root and number of files
+// a statement names. It fails with MANIFEST_MISMATCH where the number differs,
+// else with BAD_MANIFEST_PROOF.
+func (p *ManifestProof) Verify(root [32]byte, files uint64) error {
 	if p.files != files {
 		return refuse(ReasonManifestMismatch, "files", "got a proof for %d files, want %d", p.files, files)
 	}
 	leaf := rfc6962.DefaultHasher.HashLeaf(appendLeaf(nil, p.file, p.salt))
-	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, p.index, p.files, leaf, p.hashes, want[:]); err != nil {
+	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, p.index, p.files, leaf, p.hashes, root[:]); err != nil {
 		return refuse(ReasonBadManifestProof, "", "the proof does not lead to the root")
 	}
 	return nil

@@ -2,7 +2,6 @@ package trial
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,11 +15,11 @@ func manifestFiles(n int) []ManifestFile {
 	for i := range out {
 		out[i] = ManifestFile{
 			Path: fmt.Sprintf("d%d/file %d.xpt", i%3, i), Size: uint64(i),
-			Digests: map[string]string{DigestSHA256: fmt.Sprintf("%064x", i)},
+			Digests: SHA256(hash32(fmt.Sprintf("%064x", i))),
 		}
 	}
 	if n > 0 {
-		out[n/2].Digests[DigestTable] = anyHex
+		out[n/2].Digests = append(out[n/2].Digests, Digest{DigestTable, hash32(anyHex)})
 		out[n/2].Path = `ü "quoted" & <x>.json`
 	}
 	return out
@@ -54,9 +53,9 @@ func TestManifestProvesEachFile(t *testing.T) {
 		for _, f := range m.Files() {
 			leaves = append(leaves, appendLeaf(nil, f, m.salt(f.Path)))
 		}
-		root := hex.EncodeToString(slowRoot(leaves))
-		if got := m.Subject("folder").Digests[DigestManifest]; got != root {
-			t.Fatalf("%d files: got root %s, want %s", n, got, root)
+		root := [32]byte(slowRoot(leaves))
+		if got := m.Subject("folder").Digests; m.Root() != root || len(got) != 1 || !got.Is(DigestManifest, root) {
+			t.Fatalf("%d files: got root %x and digests %v, want %x", n, m.Root(), got, root)
 		}
 		back, err := ParseManifest(m.Marshal())
 		if err != nil || back.Root() != m.Root() || back.Len() != uint64(n) {
@@ -74,7 +73,7 @@ func TestManifestProvesEachFile(t *testing.T) {
 			if err := p.Verify(root, back.Info().Files); err != nil {
 				t.Errorf("%d files, %s: %v", n, f.Path, err)
 			}
-			if p.Path() != f.Path || p.Size() != f.Size || p.SHA256() != hash32(f.Digests[DigestSHA256]) || len(p.Digests()) != len(f.Digests) {
+			if p.Path() != f.Path || p.Size() != f.Size || p.SHA256() != hash32(f.Digests.Text()[DigestSHA256]) || len(p.Digests()) != len(f.Digests) {
 				t.Errorf("got a proof of %q, want %q", p.Path(), f.Path)
 			}
 		}
@@ -104,18 +103,17 @@ func TestManifestHidesTheOthers(t *testing.T) {
 
 func TestManifestProofRefuses(t *testing.T) {
 	m := newManifest(t, 7)
-	root := m.Subject("x").Digests[DigestManifest]
+	root := m.Root()
 	p, err := m.Prove(m.Files()[3].Path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantRefusal(t, p.Verify(root, 8), ReasonManifestMismatch, "files")
-	wantRefusal(t, p.Verify(anyHex, 7), ReasonBadManifestProof, "")
-	wantRefusal(t, p.Verify("root", 7), ReasonBadDigest, "")
+	wantRefusal(t, p.Verify(hash32(anyHex), 7), ReasonBadManifestProof, "")
 	for name, change := range map[string]func(p *ManifestProof){
 		"size":   func(p *ManifestProof) { p.file.Size++ },
 		"path":   func(p *ManifestProof) { p.file.Path = "other" },
-		"digest": func(p *ManifestProof) { p.file.Digests = map[string]string{DigestSHA256: anyHex} },
+		"digest": func(p *ManifestProof) { p.file.Digests = SHA256(hash32(anyHex)) },
 		"salt":   func(p *ManifestProof) { p.salt = bytes.Repeat([]byte{1}, 32) },
 		"index":  func(p *ManifestProof) { p.index-- },
 		"hash":   func(p *ManifestProof) { p.hashes = slices.Clone(p.hashes); p.hashes[0] = p.salt },
@@ -172,7 +170,7 @@ func TestManifestRefuses(t *testing.T) {
 	_, err = NewManifest([]ManifestFile{{Path: "a"}}, nil)
 	wantRefusal(t, err, ReasonBadDigest, "files[0].digests")
 	for _, path := range []string{"a\xff", "a\u202eb", "a\nb"} {
-		_, err = NewManifest([]ManifestFile{{Path: path, Digests: map[string]string{DigestSHA256: anyHex}}}, nil)
+		_, err = NewManifest([]ManifestFile{{Path: path, Digests: SHA256(hash32(anyHex))}}, nil)
 		wantRefusal(t, err, ReasonForbiddenCharacter, "files[0].path")
 	}
 }

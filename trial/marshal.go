@@ -3,7 +3,6 @@ package trial
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -77,8 +76,7 @@ func completeSubjects(st *Statement) ([]Subject, error) {
 	if missing := missingKey(st.Predicate.Body); missing != "" {
 		return nil, refuse(ReasonMissingField, "predicate.body."+missing, "missing")
 	}
-	sum := st.concern()
-	return []Subject{{Name: name, Digests: map[string]string{DigestSHA256: hex.EncodeToString(sum[:])}}}, nil
+	return []Subject{{Name: name, Digests: SHA256(st.concern())}}, nil
 }
 
 // missingKey names the key that a body lacks, or "".

@@ -3,6 +3,7 @@ package trial
 import (
 	"crypto/sha256"
 	"slices"
+	"strings"
 )
 
 // Limits of a statement's fields: entries of lists, bytes of strings.
@@ -16,6 +17,7 @@ const (
 	maxRoles     = 50
 	maxKinds     = 100
 	maxMap       = 100
+	maxDigests   = 8 // of one subject
 	maxCountries = 250
 	maxConfirmed = 5000
 	// maxManifestFiles bounds what one root covers.
@@ -151,28 +153,51 @@ func (r *reader) subject() Subject {
 
 // digests reads names and values. Which names a known kind may have is checked
 // with the whole, because a kind of a later version may have others.
-func (r *reader) digests() map[string]string {
-	out := make(map[string]string, 1)
+func (r *reader) digests() Digests {
+	// Whoever appends must not reach what follows, so the capacity is cut too.
+	var few [maxDigests]Digest
+	n := 0
 	r.begin('{')
 	for r.next() {
 		name := internDigest(r.name)
 		b := r.coded(64 << 10)
+		if r.refusal != nil {
+			break
+		}
+		sum, ok := decodeHex32(b)
 		switch {
-		case r.refusal != nil:
 		case !isDigestName(name):
 			r.failf(ReasonBadDigest, "want a digest's name in lowercase letters, digits and hyphens")
-		case len(b) != 64 || !lowerHex(b):
+		case !ok:
 			r.failf(ReasonBadDigest, "got %d characters, want 64 lowercase hexadecimal characters", len(b))
-		case len(out) == 8:
-			r.failf(ReasonTooLarge, "got more than 8 digests")
+		case n == maxDigests:
+			r.failf(ReasonTooLarge, "got more than %d digests", maxDigests)
 		default:
-			out[name] = r.keep(b)
+			few[n] = Digest{name, sum}
+			n++
 		}
 	}
-	if len(out) == 0 {
+	if n == 0 {
 		r.failf(ReasonBadDigest, "want at least one digest")
+		return nil
 	}
-	return out
+	return r.keepDigests(few[:n])
+}
+
+// keepDigests returns a copy in ascending order of names, which stands in one
+// piece of memory with those of other subjects.
+func (r *reader) keepDigests(few []Digest) Digests {
+	if len(few) > 1 {
+		slices.SortFunc(few, func(a, b Digest) int { return strings.Compare(a.Name, b.Name) })
+	}
+	d := &r.digestsKept
+	if cap(*d)-len(*d) < len(few) {
+		// The first subject is most often the only one.
+		*d = make([]Digest, 0, max(len(few), min(2*cap(*d), 256)))
+	}
+	from := len(*d)
+	*d = append(*d, few...)
+	return Digests((*d)[from:len(*d):len(*d)])
 }
 
 // internDigest saves a string for the names that nearly every subject has.

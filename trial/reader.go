@@ -41,6 +41,8 @@ type reader struct {
 	scratch   []byte
 	strings   strings.Builder // of what is kept: see keep
 	refusal   *Refusal
+
+	digestsKept []Digest // see keepDigests
 }
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
@@ -66,7 +68,7 @@ func (r *reader) release() {
 		r.dec.Reset(&r.buf) // drops src
 	}
 	r.src, r.name = nil, nil
-	r.strings = strings.Builder{}
+	r.strings, r.digestsKept = strings.Builder{}, nil
 	readers.Put(r)
 }
 

@@ -8,22 +8,11 @@ const (
 	PredicateType = "https://trialnotary.github.io/statement/v1"
 )
 
-// Names of digests. Each value is 64 lowercase hexadecimal characters.
-const (
-	// DigestSHA256 is of a file's bytes, or of what the statement concerns.
-	DigestSHA256 = "sha256"
-	// DigestManifest is the root of a manifest: see [Manifest].
-	DigestManifest = "tn-manifest-v1"
-	// DigestTable is the content digest of a table, and stands only beside
-	// DigestSHA256.
-	DigestTable = "tn-table-v1"
-)
-
 // Subject is a file's digests under its name: its base name, or its relative
 // path inside a folder.
 type Subject struct {
-	Name    string            `json:"name"`
-	Digests map[string]string `json:"digest"`
+	Name    string  `json:"name"`
+	Digests Digests `json:"digest"`
 }
 
 // Statement is a parsed statement. It is immutable: parsing and folding share

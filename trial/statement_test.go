@@ -150,7 +150,7 @@ func TestMarshalCompletes(t *testing.T) {
 	w := newWorld(t)
 	st := sponsorStatement(t, "sponsor", w.charter.ID, KindKeyRevocation, &RevocationBody{Key: publicKey(t, "dm").ID, Cause: CauseLeft})
 	marshal(t, st)
-	if len(st.Subjects) != 1 || st.Subjects[0].Digests[DigestSHA256] != publicKey(t, "dm").ID.String() {
+	if len(st.Subjects) != 1 || !st.Subjects[0].Digests.Is(DigestSHA256, publicKey(t, "dm").ID) {
 		t.Errorf("got subjects %v, want the revoked key", st.Subjects)
 	}
 	if st.Predicate.Salt == ([32]byte{}) {
@@ -176,7 +176,7 @@ func TestSubjectsAreNotQuadratic(t *testing.T) {
 	e := w.enrolment("dm")
 	st := w.signed(e, "701", KindDataset, &DataBody{Origin: OriginSite, Purpose: PurposeRoutine})
 	for i := range 3000 {
-		st.Subjects = append(st.Subjects, Subject{Name: "f" + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + anyHex[:i%60] + itoa(i), Digests: map[string]string{DigestSHA256: anyHex}})
+		st.Subjects = append(st.Subjects, Subject{Name: "f" + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + anyHex[:i%60] + itoa(i), Digests: SHA256(hash32(anyHex))})
 	}
 	marshal(t, st)
 	if len(st.Subjects) != 3000 {

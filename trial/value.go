@@ -3,7 +3,6 @@ package trial
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/hex"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -124,29 +123,50 @@ func (r *reader) hash(reason Reason) (d [32]byte) {
 		r.failf(reason, "got %d characters, want 64 lowercase hexadecimal characters", len(b))
 		return d
 	}
-	if !lowerHex(b) {
+	d, ok := decodeHex32(b)
+	if !ok {
 		r.failf(reason, "want 64 lowercase hexadecimal characters")
-		return d
 	}
-	_, _ = hex.Decode(d[:], b) // checked above
 	return d
+}
+
+// decodeHex32 reads 64 lowercase hexadecimal characters.
+func decodeHex32[T string | []byte](s T) (d [32]byte, ok bool) {
+	if len(s) != 64 {
+		return d, false
+	}
+	var bad byte
+	for i := range d {
+		high, low := hexValue[s[2*i]], hexValue[s[2*i+1]]
+		bad |= high | low
+		d[i] = high<<4 | low&0xf
+	}
+	if bad&0xf0 != 0 {
+		return [32]byte{}, false
+	}
+	return d, true
 }
 
 // lowerHex tells whether s holds nothing but lowercase hexadecimal characters.
 func lowerHex[T string | []byte](s T) bool {
 	for i := range len(s) {
-		if !hexCharacter[s[i]] {
+		if hexValue[s[i]] > 0xf {
 			return false
 		}
 	}
 	return true
 }
 
-var hexCharacter = func() (is [256]bool) {
-	for _, c := range []byte("0123456789abcdef") {
-		is[c] = true
+// hexValue is what a lowercase hexadecimal character stands for, and 0xff for any
+// other one.
+var hexValue = func() (value [256]byte) {
+	for i := range value {
+		value[i] = 0xff
 	}
-	return is
+	for i, c := range []byte("0123456789abcdef") {
+		value[c] = byte(i)
+	}
+	return value
 }()
 
 // base64 reads padded standard base64 of at most limit bytes.

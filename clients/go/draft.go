@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"crypto"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -106,7 +105,7 @@ func Zone() string {
 
 // Subject returns the file as a statement's subject.
 func (h FileHash) Subject() trial.Subject {
-	return trial.Subject{Name: h.Name, Digests: map[string]string{trial.DigestSHA256: fmt.Sprintf("%x", h.SHA256)}}
+	return trial.Subject{Name: h.Name, Digests: trial.SHA256(h.SHA256)}
 }
 
 // NewManifest lists files under one root, with a fresh secret. The manifest

@@ -155,7 +155,7 @@ func (n *testNotary) open(c *Client) *testKey {
 	must(n.t, err)
 	body.SponsorProof, body.RecoveryProof = sponsorProof, recoveryProof
 	d := &Draft{
-		Subjects: []trial.Subject{{Name: "sponsor-key", Digests: map[string]string{trial.DigestSHA256: n.sponsor.pub.ID.String()}}},
+		Subjects: []trial.Subject{{Name: "sponsor-key", Digests: trial.SHA256(n.sponsor.pub.ID)}},
 		Predicate: trial.Predicate{
 			Kind: trial.KindCharter, Meaning: trial.MeaningApproval, Body: body,
 			Signer: trial.Signer{KeyID: n.sponsor.pub.ID, Name: "Ada", Role: trial.RoleSponsor, Organisation: "Example Pharma"},
@@ -183,7 +183,7 @@ func (n *testNotary) enrol(c *Client, key *testKey) {
 	must(n.t, err)
 	d, err := NewDraft(n.trust, nil, n.sponsor.pub, "")
 	must(n.t, err)
-	d.Subjects = []trial.Subject{{Name: "key", Digests: map[string]string{trial.DigestSHA256: key.pub.ID.String()}}}
+	d.Subjects = []trial.Subject{{Name: "key", Digests: trial.SHA256(key.pub.ID)}}
 	d.Predicate.Kind, d.Predicate.Meaning, d.Predicate.Body = trial.KindKeyEnrolment, trial.MeaningApproval, body
 	env, err := d.Sign(n.sponsor.priv, time.Now(), "UTC")
 	must(n.t, err)

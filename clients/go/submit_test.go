@@ -136,7 +136,7 @@ func TestRefusalIsAnAnswer(t *testing.T) {
 		t.Error("a stranger has a printed name, want none")
 	}
 	d := &Draft{
-		Subjects: []trial.Subject{{Name: "a", Digests: map[string]string{trial.DigestSHA256: strings.Repeat("ab", 32)}}},
+		Subjects: []trial.Subject{{Name: "a", Digests: trial.SHA256([32]byte{0xab})}},
 		Predicate: trial.Predicate{
 			Charter: n.trust.Charter, Kind: trial.KindDataset, Meaning: trial.MeaningAuthorship,
 			Signer: trial.Signer{KeyID: stranger.pub.ID, Name: "Nobody", Role: trial.RoleDataManager, Organisation: "None"},

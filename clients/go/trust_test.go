@@ -96,7 +96,7 @@ func TestDraftSame(t *testing.T) {
 	key := n.open(c)
 	d, err := NewDraft(n.trust, nil, key.pub, "")
 	must(t, err)
-	d.Subjects = []trial.Subject{{Name: "a", Digests: map[string]string{trial.DigestSHA256: strings.Repeat("ab", 32)}}}
+	d.Subjects = []trial.Subject{{Name: "a", Digests: trial.SHA256([32]byte{0xab})}}
 	d.Predicate.Kind, d.Predicate.Meaning = trial.KindDataset, trial.MeaningAuthorship
 	d.Predicate.Body = &trial.DataBody{Origin: trial.OriginSponsor, Purpose: trial.PurposeRoutine}
 	env := n.dataset(key, "a")

@@ -115,12 +115,12 @@ func (a *app) noneUnanswered(c *connection, d *client.Draft) error {
 
 // aboutKey is the subject of a statement that concerns a key.
 func aboutKey(name string, id trial.KeyID) []trial.Subject {
-	return []trial.Subject{{Name: name, Digests: map[string]string{trial.DigestSHA256: id.String()}}}
+	return []trial.Subject{{Name: name, Digests: trial.SHA256(id)}}
 }
 
 // aboutStatement is the subject of a statement that concerns another.
 func aboutStatement(name string, id trial.ID) []trial.Subject {
-	return []trial.Subject{{Name: name, Digests: map[string]string{trial.DigestSHA256: id.String()}}}
+	return []trial.Subject{{Name: name, Digests: trial.SHA256(id)}}
 }
 
 // readKeyID reads a key id, or takes it from a NAME.pub.

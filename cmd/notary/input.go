@@ -133,8 +133,7 @@ func (in *input) earlierManifest() (*trial.Manifest, error) {
 	same := len(files) == len(in.files)
 	for i := 0; same && i < len(files); i++ {
 		f := in.files[i]
-		same = files[i].Path == f.Name && files[i].Size == uint64(f.Size) &&
-			files[i].Digests[trial.DigestSHA256] == f.Subject().Digests[trial.DigestSHA256]
+		same = files[i].Path == f.Name && files[i].Size == uint64(f.Size) && files[i].Digests.Is(trial.DigestSHA256, f.SHA256)
 	}
 	if !same {
 		return nil, fmt.Errorf("cannot write %s: it exists and lists other files; move it away", in.manifestPath())

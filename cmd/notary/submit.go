@@ -239,7 +239,8 @@ func unanswered(pending []*client.Batch) map[string][]*trial.Envelope {
 func subjectsKey(subjects []trial.Subject) string {
 	var k strings.Builder
 	for _, s := range subjects {
-		fmt.Fprintf(&k, "%q %s\n", s.Name, s.Digests[trial.DigestSHA256]+s.Digests[trial.DigestManifest])
+		digests := s.Digests.Text()
+		fmt.Fprintf(&k, "%q %s\n", s.Name, digests[trial.DigestSHA256]+digests[trial.DigestManifest])
 	}
 	return k.String()
 }

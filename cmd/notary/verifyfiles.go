@@ -147,7 +147,7 @@ func subjectName(st *trial.Statement, path string, h client.FileHash) string {
 	same := ""
 	for _, s := range st.Subjects {
 		names[s.Name] = true
-		if s.Digests[trial.DigestSHA256] == fmt.Sprintf("%x", h.SHA256) {
+		if s.Digests.Is(trial.DigestSHA256, h.SHA256) {
 			same = s.Name
 		}
 	}

@@ -78,7 +78,7 @@ func (s *story) charterEnvelope() (*trial.Envelope, error) {
 }
 
 func keySubject(name string, key *trial.PublicKey) trial.Subject {
-	return trial.Subject{Name: name, Digests: map[string]string{trial.DigestSHA256: key.ID.String()}}
+	return trial.Subject{Name: name, Digests: trial.SHA256(key.ID)}
 }
 
 // anchors are what the sponsor and the notary's operator compare by another
@@ -175,7 +175,7 @@ func (s *story) endorse(ctx context.Context, user string, p *person, id trial.ID
 	if err != nil {
 		return err
 	}
-	d.Subjects = []trial.Subject{{Name: "statement", Digests: map[string]string{trial.DigestSHA256: id.String()}}}
+	d.Subjects = []trial.Subject{{Name: "statement", Digests: trial.SHA256(id)}}
 	d.Predicate.Kind, d.Predicate.Site, d.Predicate.Meaning = trial.KindEndorsement, p.site, trial.MeaningApproval
 	d.Predicate.Body = &trial.EndorsementBody{Statement: id, Decision: trial.DecisionEndorsed}
 	_, err = s.submit(ctx, user, p, d)

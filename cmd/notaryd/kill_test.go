@@ -170,7 +170,7 @@ func (s *story) signDataset(tb testing.TB, who *person, name string) *trial.Enve
 		tb.Fatal(err)
 	}
 	digest := client.StatementID(&trial.Envelope{Payload: []byte(name)})
-	d.Subjects = []trial.Subject{{Name: "vs.json", Digests: map[string]string{trial.DigestSHA256: digest.String()}}}
+	d.Subjects = []trial.Subject{{Name: "vs.json", Digests: trial.SHA256(digest)}}
 	d.Predicate.Kind, d.Predicate.Site, d.Predicate.Meaning = trial.KindDataset, who.site, trial.MeaningAuthorship
 	d.Predicate.Body = &trial.DataBody{Origin: trial.OriginSite, Purpose: trial.PurposeRoutine}
 	env, err := d.Sign(who.key, time.Now(), "UTC")

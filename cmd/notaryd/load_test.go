@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -146,7 +145,7 @@ func (l *load) signOne(key *ecdsa.PrivateKey) (*notaryv1.Envelope, error) {
 		var digest [32]byte
 		_, _ = rand.Read(digest[:]) // never fails
 		st.Subjects[i] = trial.Subject{
-			Name: fmt.Sprintf("vs-%d.json", i), Digests: map[string]string{trial.DigestSHA256: hex.EncodeToString(digest[:])},
+			Name: fmt.Sprintf("vs-%d.json", i), Digests: trial.SHA256(digest),
 		}
 	}
 	st.Predicate.Salt = [32]byte{}

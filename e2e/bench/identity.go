@@ -147,7 +147,7 @@ func (k signingKey) signer(role trial.Role) trial.Signer {
 }
 
 func (k signingKey) subject(name string) []trial.Subject {
-	return []trial.Subject{{Name: name, Digests: map[string]string{trial.DigestSHA256: k.public.ID.String()}}}
+	return []trial.Subject{{Name: name, Digests: trial.SHA256(k.public.ID)}}
 }
 
 func (k signingKey) sign(st *trial.Statement) (*wireEnvelope, error) {

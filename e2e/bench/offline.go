@@ -119,8 +119,8 @@ func (p *pool) file(i int) (receipt.File, string, error) {
 		return receipt.File{}, "", err
 	}
 	f := receipt.File{Name: st.Subjects[0].Name, Size: 1}
-	_, err = hex.Decode(f.SHA256[:], []byte(st.Subjects[0].Digests[trial.DigestSHA256]))
-	return f, st.ID.String(), err
+	f.SHA256, _ = st.Subjects[0].Digests.Get(trial.DigestSHA256)
+	return f, st.ID.String(), nil
 }
 
 // verifyAll verifies every receipt once with one verifier that knows none of

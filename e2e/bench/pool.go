@@ -82,7 +82,7 @@ func newTemplate(id *identity, k signingKey, subjects int, now time.Time) (templ
 	filler := strings.Repeat("0", digestLength)
 	for i := range subjects {
 		st.Subjects = append(st.Subjects, trial.Subject{
-			Name: fmt.Sprintf("vital-signs/visit%04d.json", i), Digests: map[string]string{trial.DigestSHA256: filler},
+			Name: fmt.Sprintf("vital-signs/visit%04d.json", i), Digests: trial.SHA256([32]byte{}),
 		})
 	}
 	payload, err := trial.MarshalStatement(st)

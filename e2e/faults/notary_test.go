@@ -99,7 +99,7 @@ func (n *notary) signFiles(t *testing.T, files int) *trial.Envelope {
 	for i := range files {
 		digest := sha256.Sum256(fmt.Append(nil, n.made, " ", i))
 		d.Subjects = append(d.Subjects, trial.Subject{
-			Name: fmt.Sprintf("vs-%d.json", i), Digests: map[string]string{trial.DigestSHA256: fmt.Sprintf("%x", digest)},
+			Name: fmt.Sprintf("vs-%d.json", i), Digests: trial.SHA256(digest),
 		})
 	}
 	d.Predicate.Kind, d.Predicate.Site, d.Predicate.Meaning = trial.KindDataset, "701", trial.MeaningAuthorship

@@ -1,7 +1,6 @@
 package receipt
 
 import (
-	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -134,7 +133,7 @@ func (s *caseSet) manifests() {
 		f := testFile{fmt.Sprintf("data/%d.json", i), fmt.Sprint(i)}
 		contents = append(contents, f)
 		files = append(files, trial.ManifestFile{
-			Path: f.name, Size: uint64(len(f.content)), Digests: map[string]string{trial.DigestSHA256: hex.EncodeToString(f.digest())},
+			Path: f.name, Size: uint64(len(f.content)), Digests: trial.SHA256([32]byte(f.digest())),
 		})
 	}
 	m, err := trial.NewManifest(files, []byte("0123456789abcdef0123456789abcdef"))

@@ -1,7 +1,6 @@
 package receipt
 
 import (
-	"encoding/hex"
 	"fmt"
 	"strconv"
 
@@ -42,10 +41,9 @@ func (j *judgement) file(f File, held []bool) FileResult {
 	if f.Proof != nil {
 		return j.manifestFile(f, held)
 	}
-	want := hex.EncodeToString(f.SHA256[:])
 	other := -1
 	for i, s := range j.st.Subjects {
-		same := s.Digests[trial.DigestSHA256] == want
+		same := s.Digests.Is(trial.DigestSHA256, f.SHA256)
 		switch {
 		case s.Name == f.Name && same:
 			held[i] = true
@@ -69,7 +67,7 @@ func (j *judgement) file(f File, held []bool) FileResult {
 // manifestFile judges one file of a manifest by its proof.
 func (j *judgement) manifestFile(f File, held []bool) FileResult {
 	for i, s := range j.st.Subjects {
-		root, ok := s.Digests[trial.DigestManifest]
+		root, ok := s.Digests.Get(trial.DigestManifest)
 		if !ok || j.st.Predicate.Manifest == nil {
 			continue
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
@@ -128,7 +127,7 @@ func (w *world) statement(a *actor, kind trial.Kind, site string, body any) *tri
 func about(st *trial.Statement, files ...testFile) *trial.Statement {
 	for _, f := range files {
 		st.Subjects = append(st.Subjects, trial.Subject{
-			Name: f.name, Digests: map[string]string{trial.DigestSHA256: hex.EncodeToString(f.digest())},
+			Name: f.name, Digests: trial.SHA256([32]byte(f.digest())),
 		})
 	}
 	st.Predicate.Declared = st.Predicate.Signed

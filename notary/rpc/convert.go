@@ -107,7 +107,7 @@ func statementMessage(r *notary.Record) *notaryv1.Statement {
 		m.KeyId = r.KeyID.String()
 	}
 	for _, s := range r.Subjects {
-		m.Subjects = append(m.Subjects, &notaryv1.Subject{Name: s.Name, Digests: s.Digests})
+		m.Subjects = append(m.Subjects, &notaryv1.Subject{Name: s.Name, Digests: s.Digests.Text()})
 	}
 	return m
 }

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -93,7 +94,7 @@ func (f *fakeService) put(st *trial.Statement, env *trial.Envelope) *notary.Reco
 		ID: st.ID, Envelope: *env, Charter: st.Predicate.Charter, Site: st.Predicate.Site, Kind: st.Predicate.Kind,
 		Authority: st.Predicate.Kind.Authority(), Logged: true, Index: f.size,
 		LogTime:  time.Date(2026, 1, 2, 3, 4, int(f.size), 0, time.UTC),
-		Subjects: []trial.Subject{{Name: "adsl.xpt", Digests: map[string]string{trial.DigestSHA256: fileDigest}}},
+		Subjects: []trial.Subject{{Name: "adsl.xpt", Digests: trial.SHA256([32]byte(bytes.Repeat([]byte{0xab}, 32)))}},
 	}
 	if r.Kind == trial.KindCharter {
 		r.Charter = r.ID
@@ -163,7 +164,7 @@ func (f *fakeService) List(_ context.Context, q notary.Query) ([]*notary.Record,
 	for _, r := range slices.SortedFunc(maps.Values(f.records), func(a, b *notary.Record) int { return cmp.Compare(a.Index, b.Index) }) {
 		switch {
 		case q.Charter != nil && r.Charter != *q.Charter, q.Site != "" && r.Site != q.Site, q.Kind != "" && r.Kind != q.Kind:
-		case q.Digest != "" && r.Subjects[0].Digests[trial.DigestSHA256] != q.Digest:
+		case q.Digest != "" && r.Subjects[0].Digests.Text()[trial.DigestSHA256] != q.Digest:
 		case !q.From.IsZero() && r.LogTime.Before(q.From), !q.Until.IsZero() && !r.LogTime.Before(q.Until):
 		case int64(r.Index) <= q.After || r.Index >= q.Below || len(out) == q.Limit || !shows(q.Visible, r):
 		default:

@@ -91,7 +91,7 @@ func (s *study) sign(key crypto.Signer, kind trial.Kind, role trial.Role, site, 
 		},
 	}
 	if file != "" {
-		st.Subjects = []trial.Subject{{Name: file, Digests: map[string]string{trial.DigestSHA256: sha(file)}}}
+		st.Subjects = []trial.Subject{{Name: file, Digests: trial.SHA256(sha256.Sum256([]byte(file)))}}
 	}
 	if !kind.Authority() && kind != trial.KindEndorsement {
 		st.Predicate.Declared = at

@@ -84,7 +84,7 @@ func BenchmarkRead(b *testing.B) {
 	sites := &notary.Visible{Grants: []notary.VisibleGrant{{Charter: trial.ID{1}, Sites: []string{"700", "705", "710"}}}}
 	for name, q := range map[string]notary.Query{
 		"trial": {Charter: &trial.ID{1}}, "sites": {Visible: sites}, "sites and kind": {Visible: sites, Kind: trial.KindDataset},
-		"digest":  {Digest: last.Subjects[0].Digests["sha256"], Visible: sites},
+		"digest":  {Digest: last.Subjects[0].Digests.Text()["sha256"], Visible: sites},
 		"nothing": {Charter: &trial.ID{1}, Kind: "icf"}, "log time": {From: logTime(n - 10)},
 	} {
 		b.Run("List of 50 by "+strings.ReplaceAll(name, " ", "-"), func(b *testing.B) {

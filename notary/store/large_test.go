@@ -2,7 +2,6 @@ package store
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"os"
 	"strconv"
 	"syscall"
@@ -28,7 +27,7 @@ func BenchmarkLarge(b *testing.B) {
 		for i, r := range records {
 			var digest [32]byte
 			_, _ = rand.Read(digest[:]) // never fails
-			r.Subjects = []trial.Subject{{Name: "vs.json", Digests: map[string]string{"sha256": hex.EncodeToString(digest[:])}}}
+			r.Subjects = []trial.Subject{{Name: "vs.json", Digests: trial.SHA256(digest)}}
 			placed[i] = notary.Placed{ID: r.ID, Index: index}
 			index++
 		}

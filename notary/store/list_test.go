@@ -110,7 +110,7 @@ func drawRecord(t *rapid.T, name string) *notary.Record {
 		for i := range rapid.IntRange(0, 2).Draw(t, "subjects") {
 			r.Subjects = append(r.Subjects, trial.Subject{
 				Name:    fmt.Sprint("file ", i),
-				Digests: map[string]string{rapid.SampledFrom([]string{"sha256", "tn-table-v1"}).Draw(t, "algorithm"): rapid.SampledFrom(worldFiles).Draw(t, "digest")},
+				Digests: hexDigest(rapid.SampledFrom([]string{"sha256", "tn-table-v1"}).Draw(t, "algorithm"), rapid.SampledFrom(worldFiles).Draw(t, "digest")),
 			})
 		}
 	})
@@ -172,7 +172,7 @@ func matches(q notary.Query, r *notary.Record) bool {
 		(q.From.IsZero() || !r.LogTime.IsZero() && !r.LogTime.Before(q.From)) &&
 		(q.Until.IsZero() || r.LogTime.Before(q.Until)) &&
 		int64(r.Index) > q.After && (q.Below == 0 || r.Index < q.Below) &&
-		(q.Digest == "" || slices.ContainsFunc(r.Subjects, func(s trial.Subject) bool { return s.Digests["sha256"] == q.Digest })) &&
+		(q.Digest == "" || slices.ContainsFunc(r.Subjects, func(s trial.Subject) bool { return s.Digests.Text()["sha256"] == q.Digest })) &&
 		(q.Visible == nil || slices.ContainsFunc(q.Visible.Grants, func(g notary.VisibleGrant) bool { return shows(g, r) }))
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"sync"
@@ -101,12 +100,7 @@ func keyOf(hash []byte) uint64 {
 func pairsOf(pairs *[lookupKinds][]pair, n int64, leaf []byte, subjects []trial.Subject) {
 	pairs[byLeaf] = append(pairs[byLeaf], pair{keyOf(leaf), n})
 	for _, s := range subjects {
-		text := s.Digests[trial.DigestSHA256]
-		var digest [8]byte
-		if len(text) < 2*len(digest) {
-			continue
-		}
-		if _, err := hex.Decode(digest[:], []byte(text[:2*len(digest)])); err == nil {
+		if digest, ok := s.Digests.Get(trial.DigestSHA256); ok {
 			pairs[byDigest] = append(pairs[byDigest], pair{keyOf(digest[:]), n})
 		}
 	}

@@ -3,11 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -77,12 +76,12 @@ func appendSubjects(b []byte, subjects []trial.Subject) ([]byte, error) {
 		}
 		b = append(b, ',')
 		open := byte('{')
-		for _, algorithm := range slices.Sorted(maps.Keys(s.Digests)) {
-			if b, err = jsontext.AppendQuote(append(b, open), algorithm); err != nil {
+		for _, d := range s.Digests {
+			if b, err = jsontext.AppendQuote(append(b, open), d.Name); err != nil {
 				return nil, err
 			}
 			b = append(b, ':', '"')
-			b = append(append(b, s.Digests[algorithm]...), '"')
+			b = append(hex.AppendEncode(b, d.Sum[:]), '"')
 			open = ','
 		}
 		b = append(b, '}', ']')
@@ -108,8 +107,13 @@ func readSubjects(text []byte) ([]trial.Subject, error) {
 type storedSubject trial.Subject
 
 // UnmarshalJSON reads a name and digests.
-func (s *storedSubject) UnmarshalJSON(text []byte) error {
-	return json.Unmarshal(text, &[2]any{&s.Name, &s.Digests})
+func (s *storedSubject) UnmarshalJSON(text []byte) (err error) {
+	var digests map[string]string
+	if err := json.Unmarshal(text, &[2]any{&s.Name, &digests}); err != nil {
+		return err
+	}
+	s.Digests, err = trial.ParseDigests(digests)
+	return err
 }
 
 // readTime is the inverse of timeValue.

@@ -30,7 +30,7 @@ func fullRecord() *notary.Record {
 		for i := range 12 { // more than 9: positions are not ordered as text
 			r.Subjects = append(r.Subjects, trial.Subject{
 				Name:    fmt.Sprintf("dm \"%d\" \\ é 中.json", 11-i),
-				Digests: map[string]string{"sha256": hash, "tn-table-v1": strings.Repeat("1e", 32)},
+				Digests: append(hexDigest("sha256", hash), hexDigest("tn-table-v1", strings.Repeat("1e", 32))...),
 			})
 		}
 	})
@@ -140,10 +140,9 @@ func TestPutRefuses(t *testing.T) {
 		{"site with NUL", func(r *notary.Record) { r.Site = "7\x001" }, "invalid site"},
 		{"version not UTF-8", func(r *notary.Record) { r.Version = "\xff" }, "invalid version"},
 		{"registry with NUL", func(r *notary.Record) { r.Registry = []string{"\x00"} }, "invalid registry number"},
-		{"subject name", subject(trial.Subject{Name: "\xff", Digests: map[string]string{"sha256": hash}}), "subject 0: invalid name"},
+		{"subject name", subject(trial.Subject{Name: "\xff", Digests: hexDigest("sha256", hash)}), "subject 0: invalid name"},
 		{"no digest", subject(trial.Subject{Name: "a"}), "subject 0: invalid digests"},
-		{"short digest", subject(trial.Subject{Name: "a", Digests: map[string]string{"sha256": hash[2:]}}), "subject 0: invalid digest"},
-		{"upper-case digest", subject(trial.Subject{Name: "a", Digests: map[string]string{"sha256": strings.ToUpper(hash)}}), "subject 0: invalid digest"},
+		{"digest name", subject(trial.Subject{Name: "a", Digests: hexDigest("sha\x00256", hash)}), "subject 0: invalid digest name"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			good, bad := newRecord("good "+tc.name), newRecord("bad")
@@ -383,9 +382,9 @@ func TestManySubjects(t *testing.T) {
 	r := newRecord("folder", func(r *notary.Record) {
 		r.Subjects = nil
 		for i := range 2*piecePairs + 5 {
-			digests := map[string]string{"sha256": fmt.Sprintf("%064x", i*7919)}
+			digests := hexDigest("sha256", fmt.Sprintf("%064x", i*7919))
 			if i%10 == 3 {
-				digests = map[string]string{"tn-manifest-v1": fmt.Sprintf("%064x", i)}
+				digests = hexDigest("tn-manifest-v1", fmt.Sprintf("%064x", i))
 			}
 			r.Subjects = append(r.Subjects, trial.Subject{Name: fmt.Sprintf("a \"b\"\\c/<ä\u2028>/%d", i), Digests: digests})
 		}
@@ -395,13 +394,13 @@ func TestManySubjects(t *testing.T) {
 		if i%25 > 3 {
 			continue // reading the statement back takes its time
 		}
-		digest := subject.Digests["sha256"]
+		digest := subject.Digests.Text()["sha256"]
 		if digest == "" {
-			digest = subject.Digests["tn-manifest-v1"]
+			digest = subject.Digests.Text()["tn-manifest-v1"]
 		}
 		got, err := s.List(t.Context(), notary.Query{Digest: digest, After: -1, Limit: 2})
 		want := []*notary.Record{r}
-		if subject.Digests["sha256"] == "" {
+		if subject.Digests.Text()["sha256"] == "" {
 			want = nil
 		}
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -424,7 +423,7 @@ func TestLargeRunsAreNotMerged(t *testing.T) {
 			r.Subjects = nil
 			for i := range s.maxRecent * fanout * fanout {
 				r.Subjects = append(r.Subjects, trial.Subject{
-					Name: fmt.Sprint(i), Digests: map[string]string{"sha256": fmt.Sprintf("%04x%04x%056x", i, n, 0)},
+					Name: fmt.Sprint(i), Digests: hexDigest("sha256", fmt.Sprintf("%04x%04x%056x", i, n, 0)),
 				})
 			}
 		}))
@@ -440,7 +439,7 @@ func TestLargeRunsAreNotMerged(t *testing.T) {
 		t.Errorf("got %d runs of file digests, want %d", large, len(records)-1)
 	}
 	for n, want := range records {
-		digest := want.Subjects[n].Digests["sha256"]
+		digest := want.Subjects[n].Digests.Text()["sha256"]
 		if got, err := s.List(t.Context(), notary.Query{Digest: digest, After: -1, Limit: 2}); err != nil || len(got) != 1 || got[0].ID != want.ID {
 			t.Errorf("%s: got %v, %v, want statement %s", digest, got, err, want.ID)
 		}
@@ -456,7 +455,7 @@ func TestRunsWithoutDigests(t *testing.T) {
 	s := newStore(t)
 	s.maxRecent = 3
 	packages := func(r *notary.Record) {
-		r.Subjects = []trial.Subject{{Name: "package", Digests: map[string]string{"tn-manifest-v1": fmt.Sprintf("%064x", 1)}}}
+		r.Subjects = []trial.Subject{{Name: "package", Digests: hexDigest("tn-manifest-v1", fmt.Sprintf("%064x", 1))}}
 	}
 	var records []*notary.Record
 	for n := range 4 * fanout * s.maxRecent {
@@ -481,7 +480,7 @@ func TestRunsWithoutDigests(t *testing.T) {
 		if got, err := s.ByLeaf(t.Context(), want.LeafHash); err != nil || got.ID != want.ID {
 			t.Errorf("by leaf: got %v, %v, want statement %s", got, err, want.ID)
 		}
-		digest, ok := want.Subjects[0].Digests["sha256"]
+		digest, ok := want.Subjects[0].Digests.Text()["sha256"]
 		if !ok {
 			continue
 		}

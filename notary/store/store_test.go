@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,7 +56,7 @@ func newRecord(name string, change ...func(*notary.Record)) *notary.Record {
 		SignerDER: []byte("key of a site"),
 		Charter:   trial.ID{1},
 		Kind:      trial.KindDataset,
-		Subjects:  []trial.Subject{{Name: name + ".json", Digests: map[string]string{"sha256": hex.EncodeToString(digest[:])}}},
+		Subjects:  []trial.Subject{{Name: name + ".json", Digests: trial.SHA256(digest)}},
 	}
 	for _, c := range change {
 		c(r)
