@@ -42,8 +42,6 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"another version": {target, func(r *notary.Record) error { r.Version += "1"; return nil }, notary.ErrDamaged, "version of statement"},
 		"another charter": {target, func(r *notary.Record) error { r.Charter[0] ^= 1; return nil }, notary.ErrDamaged, "charter of statement"},
 		"superseding":     {target, func(r *notary.Record) error { r.Supersedes[0] ^= 1; return nil }, notary.ErrDamaged, "superseded statement of statement"},
-		"a subject less":  {target, func(r *notary.Record) error { r.Subjects = nil; return nil }, notary.ErrDamaged, "subjects of statement"},
-		"another file":    {target, func(r *notary.Record) error { r.Subjects[0].Name += "x"; return nil }, notary.ErrDamaged, "subjects of statement"},
 		"a number":        {target, func(r *notary.Record) error { r.Registry = []string{"nct:NCT01234567"}; return nil }, notary.ErrDamaged, "registry numbers of statement"},
 		"authority":       {target, func(r *notary.Record) error { r.Authority = true; return nil }, notary.ErrDamaged, "cannot change the trial's authority"},
 	}

@@ -41,8 +41,10 @@ type Record struct {
 	Version    string
 	Supersedes trial.ID
 	KeyID      trial.KeyID
-	Subjects   []trial.Subject
-	Registry   []string // the registry numbers that a charter or registration claims, normalised
+	// Subjects are given to Put alone. A record that was read has them in its
+	// payload, for those who want them: trial.ReadSubjects.
+	Subjects []trial.Subject
+	Registry []string // the registry numbers that a charter or registration claims, normalised
 
 	// Authority tells that the statement may change who may sign what.
 	Authority bool

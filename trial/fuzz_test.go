@@ -51,6 +51,9 @@ func FuzzParseStatement(f *testing.F) {
 		if err != nil || !reflect.DeepEqual(again, st) {
 			t.Fatalf("got %+v, %v from the same bytes, want %+v", again, err, st)
 		}
+		if part, err := ReadSubjects(kept); err != nil || !reflect.DeepEqual(part, st.Subjects) {
+			t.Fatalf("got subjects %+v, %v alone, want %+v", part, err, st.Subjects)
+		}
 		// What we write of it reads as the same statement.
 		other := &Statement{Subjects: st.Subjects, Predicate: st.Predicate}
 		if _, err := MarshalStatement(other); err != nil {

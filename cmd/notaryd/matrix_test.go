@@ -137,10 +137,6 @@ func databaseHarms(size, older uint64) []harm {
 			p.sql("UPDATE statements SET site = '999' WHERE n = 14")
 			p.sql("UPDATE entries SET site = '999' WHERE n = 14")
 		}),
-		damaged("subjects of a statement", "subjects of statement", true, func(p *patient) {
-			p.sql("UPDATE statements SET subjects = replace(subjects, 'vs.json', 'dm.json') WHERE n = 14")
-		}),
-		damaged("subjects that are no JSON", "subjects of statement", true, row("UPDATE statements SET subjects = '[[' WHERE n = 14")),
 		damaged("placed nowhere", "neither pending nor placed", true, row("DELETE FROM entries WHERE idx = 14")),
 		damaged("authority", "cannot change the trial's authority", true, func(p *patient) {
 			p.sql("UPDATE statements SET authority = 1 WHERE n = 14")

@@ -90,7 +90,7 @@ func checkHeld(held string) error {
 }
 
 // statementMessage describes a logged statement, without its envelope.
-func statementMessage(r *notary.Record) *notaryv1.Statement {
+func statementMessage(r *notary.Record) (*notaryv1.Statement, error) {
 	m := &notaryv1.Statement{
 		StatementId: r.ID.String(), LogIndex: r.Index, Site: r.Site, Kind: string(r.Kind), Version: r.Version,
 	}
@@ -106,10 +106,15 @@ func statementMessage(r *notary.Record) *notaryv1.Statement {
 	if !r.KeyID.IsZero() {
 		m.KeyId = r.KeyID.String()
 	}
-	for _, s := range r.Subjects {
+	subjects, err := trial.ReadSubjects(r.Envelope.Payload)
+	if err != nil {
+		// Its text alone: a refusal would be taken for one of what the caller sent.
+		return nil, &statementError{id: r.ID, err: fmt.Errorf("%w: subjects of statement %s: %s", notary.ErrStoreDamaged, r.ID, err.Error())}
+	}
+	for _, s := range subjects {
 		m.Subjects = append(m.Subjects, &notaryv1.Subject{Name: s.Name, Digests: s.Digests.Text()})
 	}
-	return m
+	return m, nil
 }
 
 // parseID reads a statement's id from a request.

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -38,11 +37,12 @@ type fakeService struct {
 
 // fakePayload is what fakeService takes for a statement.
 type fakePayload struct {
-	Charter      string `json:"charter"`
-	Kind         string `json:"kind"`
-	Site         string `json:"site"`
-	Organisation string `json:"organisation"`
-	Nonce        string `json:"nonce"`
+	Charter      string          `json:"charter"`
+	Kind         string          `json:"kind"`
+	Site         string          `json:"site"`
+	Organisation string          `json:"organisation"`
+	Nonce        string          `json:"nonce"`
+	Subject      json.RawMessage `json:"subject"`
 }
 
 func newFakeService() *fakeService {
@@ -53,6 +53,7 @@ func newFakeService() *fakeService {
 }
 
 func (p fakePayload) bytes() []byte {
+	p.Subject = fmt.Appendf(nil, `[{"name":"adsl.xpt","digest":{"sha256":%q}}]`, fileDigest)
 	b, _ := json.Marshal(p)
 	return b
 }
@@ -93,8 +94,7 @@ func (f *fakeService) put(st *trial.Statement, env *trial.Envelope) *notary.Reco
 	r := &notary.Record{
 		ID: st.ID, Envelope: *env, Charter: st.Predicate.Charter, Site: st.Predicate.Site, Kind: st.Predicate.Kind,
 		Authority: st.Predicate.Kind.Authority(), Logged: true, Index: f.size,
-		LogTime:  time.Date(2026, 1, 2, 3, 4, int(f.size), 0, time.UTC),
-		Subjects: []trial.Subject{{Name: "adsl.xpt", Digests: trial.SHA256([32]byte(bytes.Repeat([]byte{0xab}, 32)))}},
+		LogTime: time.Date(2026, 1, 2, 3, 4, int(f.size), 0, time.UTC),
 	}
 	if r.Kind == trial.KindCharter {
 		r.Charter = r.ID
@@ -164,7 +164,7 @@ func (f *fakeService) List(_ context.Context, q notary.Query) ([]*notary.Record,
 	for _, r := range slices.SortedFunc(maps.Values(f.records), func(a, b *notary.Record) int { return cmp.Compare(a.Index, b.Index) }) {
 		switch {
 		case q.Charter != nil && r.Charter != *q.Charter, q.Site != "" && r.Site != q.Site, q.Kind != "" && r.Kind != q.Kind:
-		case q.Digest != "" && r.Subjects[0].Digests.Text()[trial.DigestSHA256] != q.Digest:
+		case q.Digest != "" && q.Digest != fileDigest:
 		case !q.From.IsZero() && r.LogTime.Before(q.From), !q.Until.IsZero() && !r.LogTime.Before(q.Until):
 		case int64(r.Index) <= q.After || r.Index >= q.Below || len(out) == q.Limit || !shows(q.Visible, r):
 		default:

@@ -32,7 +32,10 @@ func (a *api) GetStatement(ctx context.Context, req *notaryv1.GetStatementReques
 	if err != nil {
 		return nil, err
 	}
-	m := statementMessage(rec)
+	m, err := statementMessage(rec)
+	if err != nil {
+		return nil, err
+	}
 	m.Envelope = envelopeMessage(&rec.Envelope)
 	return &notaryv1.GetStatementResponse{Statement: m}, nil
 }
@@ -192,7 +195,11 @@ func (a *api) list(ctx context.Context, q notary.Query, size int32, token string
 		out.next = p.encode(a.cfg.PageKey, bound)
 	}
 	for _, r := range records {
-		out.statements = append(out.statements, statementMessage(r))
+		m, err := statementMessage(r)
+		if err != nil {
+			return nil, err
+		}
+		out.statements = append(out.statements, m)
 	}
 	return out, nil
 }

@@ -39,22 +39,13 @@ func (s *Store) checkLookups(ctx context.Context, problems *[]string) error {
 
 // expectPairs adds the pairs of the next statements above a number.
 func expectPairs(ctx context.Context, tx *sql.Tx, above int64, want *[lookupKinds][]pair) (last int64, more bool, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT n, leaf, subjects FROM statements WHERE n > ? ORDER BY n LIMIT 2000`, above)
-	if err != nil {
-		return above, false, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var leaf, text []byte
-		if err := rows.Scan(&above, &leaf, &text); err != nil {
-			return above, false, err
+	read, err := eachStatement(ctx, tx, above, 2000, func(of statementPairs) {
+		above = of.n
+		for kind := range lookupKinds {
+			want[kind] = append(want[kind], of.pairs[kind]...)
 		}
-		more = true
-		// Subjects that cannot be read are another check's finding.
-		subjects, _ := readSubjects(text)
-		pairsOf(want, above, leaf, subjects)
-	}
-	return above, more, rows.Err()
+	})
+	return above, read > 0, err
 }
 
 // checkLookup looks for pairs, which are sorted, over one moment of the file.

@@ -28,23 +28,22 @@ func (s *Store) List(ctx context.Context, q notary.Query) ([]*notary.Record, err
 	if q.Limit < 1 {
 		return nil, s.failed(what, fmt.Errorf("invalid limit: got %d, want at least 1", q.Limit))
 	}
-	var digest []byte
+	var digest trial.ID
 	if q.Digest != "" {
-		id, err := trial.ParseID(q.Digest)
-		if err != nil {
+		var err error
+		if digest, err = trial.ParseID(q.Digest); err != nil {
 			return nil, s.failed(what, fmt.Errorf("invalid digest: %w", err))
 		}
-		digest = id[:]
 	}
 	var records []*notary.Record
 	err := s.inRead(ctx, what, func(tx *sql.Tx) error {
-		l := lister{ctx: ctx, tx: tx, read: &s.read, q: q, digest: q.Digest}
+		l := lister{ctx: ctx, tx: tx, read: &s.read, q: q, digest: digest}
 		ok, err := l.bound()
 		if err != nil || !ok {
 			return err
 		}
-		if digest != nil {
-			numbers, err := s.find(ctx, tx, byDigest, digest)
+		if q.Digest != "" {
+			numbers, err := s.find(ctx, tx, byDigest, digest[:])
 			if err != nil || len(numbers) == 0 {
 				return err
 			}
@@ -64,14 +63,14 @@ func (s *Store) List(ctx context.Context, q notary.Query) ([]*notary.Record, err
 
 // lister answers one query over one moment of the store.
 type lister struct {
-	ctx    context.Context
-	tx     *sql.Tx
-	read   *readStatements
-	q      notary.Query
-	digest string
-
+	ctx  context.Context
+	tx   *sql.Tx
+	read *readStatements
+	q    notary.Query
 	// numbers are, as JSON, the statements that may have the digest.
 	numbers string
+	// digest is the one of the query, if that has one.
+	digest trial.ID
 	// after < index < below is the range; found are the lowest indexes in it
 	// so far, sorted, at most q.Limit.
 	after, below int64
@@ -152,8 +151,8 @@ func (l *lister) collect() error {
 		return nil
 	}
 	switch {
-	case l.digest != "":
-		return l.from(pathDigest, l.numbers, l.digest, l.q.Site, l.q.Kind)
+	case l.q.Digest != "":
+		return l.fromFound(pathFound, l.numbers, l.q.Site, l.q.Kind)
 	case l.q.Site == "" && l.q.Kind == "":
 		return l.from(pathAll)
 	}
@@ -172,7 +171,7 @@ func (l *lister) collect() error {
 
 // collectTrial adds what a scope shows of its trial.
 func (l *lister) collectTrial(sc scope) error {
-	if l.digest != "" {
+	if l.q.Digest != "" {
 		return l.collectDigest(sc)
 	}
 	if sc.allSites || sc.sees(l.q.Site) {
@@ -233,38 +232,87 @@ func (l *lister) fromOneSite(charter []byte, site string) error {
 // other conditions are read from each.
 func (l *lister) collectDigest(sc scope) error {
 	if sc.allSites {
-		return l.from(pathTrialDigest, l.numbers, l.digest, sc.charter, l.q.Site, l.q.Kind)
+		return l.fromFound(pathTrialFound, l.numbers, sc.charter, l.q.Site, l.q.Kind)
 	}
 	sites, err := json.Marshal(append([]string{""}, sc.sites...))
 	if err != nil {
 		return err
 	}
-	return l.from(pathTrialDigestSites, l.numbers, l.digest, sc.charter, l.q.Site, l.q.Kind, string(sites))
+	return l.fromFound(pathTrialFoundSites, l.numbers, sc.charter, l.q.Site, l.q.Kind, string(sites))
 }
 
 // from adds the lowest indexes that one path gives.
 func (l *lister) from(p path, conditions ...any) error {
+	indexes, err := l.indexes(p, l.q.Limit, conditions...)
+	if err != nil {
+		return err
+	}
+	l.add(indexes)
+	return nil
+}
+
+// fromFound does so for one that begins with what a lookup gave. That may be wrong,
+// so each statement is asked for the digest.
+func (l *lister) fromFound(p path, conditions ...any) error {
+	candidates, err := l.indexes(p, -1, conditions...)
+	if err != nil {
+		return err
+	}
+	var indexes []int64
+	for i := 0; i < len(candidates) && len(indexes) < l.q.Limit; i++ {
+		ok, err := l.hasDigest(candidates[i])
+		if err != nil {
+			return err
+		}
+		if ok {
+			indexes = append(indexes, candidates[i])
+		}
+	}
+	l.add(indexes)
+	return nil
+}
+
+// hasDigest tells whether a statement is about the file that is asked for.
+func (l *lister) hasDigest(index int64) (bool, error) {
+	var id, payload []byte
+	if err := l.stmt(l.read.payloadAt).QueryRowContext(l.ctx, index).Scan(&id, &payload); err != nil {
+		return false, err
+	}
+	subjects, err := trial.ReadSubjects(payload)
+	if err != nil {
+		return false, fmt.Errorf("%w: subjects of statement %x: %s", notary.ErrStoreDamaged, id, err.Error())
+	}
+	return slices.ContainsFunc(subjects, func(s trial.Subject) bool { return s.Digests.Is(trial.DigestSHA256, l.digest) }), nil
+}
+
+// indexes returns the lowest indexes that a path gives, at most limit where that is
+// not negative.
+func (l *lister) indexes(p path, limit int, conditions ...any) ([]int64, error) {
 	for i, c := range conditions {
 		if k, ok := c.(trial.Kind); ok {
 			conditions[i] = string(k)
 		}
 	}
-	args := append([]any{l.after, l.below, l.q.Limit}, conditions...)
+	args := append([]any{l.after, l.below, limit}, conditions...)
 	rows, err := l.stmt(l.read.paths[p]).QueryContext(l.ctx, args...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer rows.Close()
+	var indexes []int64
 	for rows.Next() {
 		var index int64
 		if err := rows.Scan(&index); err != nil {
-			return err
+			return nil, err
 		}
-		l.found = append(l.found, index)
+		indexes = append(indexes, index)
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
+	return indexes, rows.Err()
+}
+
+// add keeps the lowest of all indexes found.
+func (l *lister) add(indexes []int64) {
+	l.found = append(l.found, indexes...)
 	slices.Sort(l.found)
 	l.found = slices.Compact(l.found) // authority also stands among its site's
 	if len(l.found) >= l.q.Limit {
@@ -272,7 +320,6 @@ func (l *lister) from(p path, conditions ...any) error {
 		// Later sources need not look behind what is full already.
 		l.below = l.found[l.q.Limit-1]
 	}
-	return nil
 }
 
 // distinct returns the charters of all trials (the empty one is of the time
@@ -320,50 +367,4 @@ func (l *lister) fetch() ([]*notary.Record, error) {
 	}
 	slices.SortFunc(records, func(a, b *notary.Record) int { return cmp.Compare(a.Index, b.Index) })
 	return records, nil
-}
-
-// scope is what a query may see of one trial.
-type scope struct {
-	charter  []byte
-	allSites bool
-	sites    []string
-}
-
-// sees tells whether a site is among the scope's; "" asks for no single site.
-func (sc scope) sees(site string) bool { return site != "" && slices.Contains(sc.sites, site) }
-
-// scopesOf returns what a query may see, one scope a trial; all is true where
-// that is everything.
-func scopesOf(q notary.Query) (scopes []scope, all bool) {
-	grants := []notary.VisibleGrant{{AllTrials: true}}
-	if q.Visible != nil {
-		grants = q.Visible.Grants
-	}
-	at := make(map[trial.ID]int)
-	for _, g := range grants {
-		if g.AllTrials {
-			if q.Charter == nil {
-				return nil, true
-			}
-			return []scope{{charter: blob(*q.Charter), allSites: true}}, false
-		}
-		// A grant for no trial shows nothing, not what belongs to no trial.
-		if g.Charter.IsZero() || (q.Charter != nil && *q.Charter != g.Charter) {
-			continue
-		}
-		i, ok := at[g.Charter]
-		if !ok {
-			i = len(scopes)
-			at[g.Charter] = i
-			scopes = append(scopes, scope{charter: blob(g.Charter)})
-		}
-		sc := &scopes[i]
-		sc.allSites = sc.allSites || g.AllSites
-		for _, site := range g.Sites {
-			if site != "" && !slices.Contains(sc.sites, site) {
-				sc.sites = append(sc.sites, site)
-			}
-		}
-	}
-	return scopes, false
 }

@@ -214,30 +214,45 @@ func loadLookups(ctx context.Context, tx *sql.Tx) (*lookupState, error) {
 }
 
 func loadRecent(ctx context.Context, tx *sql.Tx, state *lookupState, upto [lookupKinds]int64) error {
-	rows, err := tx.QueryContext(ctx, `SELECT n, leaf, subjects FROM statements WHERE n > ? ORDER BY n`, slices.Min(upto[:]))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var n int64
-		var leaf, text []byte
-		if err := rows.Scan(&n, &leaf, &text); err != nil {
-			return err
-		}
-		// Subjects that cannot be read are found by none of their digests: that is
-		// no reason to take no statement. Check tells of them.
-		subjects, _ := readSubjects(text)
-		var pairs [lookupKinds][]pair
-		pairsOf(&pairs, n, leaf, subjects)
-		state.top = max(state.top, n)
+	_, err := eachStatement(ctx, tx, slices.Min(upto[:]), -1, func(of statementPairs) {
+		state.top = max(state.top, of.n)
 		for kind := range lookupKinds {
-			if n > upto[kind] {
-				state.recent[kind] = append(state.recent[kind], pairs[kind]...)
+			if of.n > upto[kind] {
+				state.recent[kind] = append(state.recent[kind], of.pairs[kind]...)
 			}
 		}
+	})
+	return err
+}
+
+// statementPairs are the pairs that lead to a statement.
+type statementPairs struct {
+	n     int64
+	pairs [lookupKinds][]pair
+}
+
+// eachStatement reads the pairs of the statements above a number, of at most limit
+// where that is not negative, and returns how many it read.
+//
+// A payload that cannot be read is found by none of its files: that is no reason
+// to take no statement. Check tells of it.
+func eachStatement(ctx context.Context, tx *sql.Tx, above int64, limit int, add func(statementPairs)) (read int, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT n, leaf, payload FROM statements WHERE n > ? ORDER BY n LIMIT ?`, above, limit)
+	if err != nil {
+		return 0, err
 	}
-	return rows.Err()
+	defer rows.Close()
+	for ; rows.Next(); read++ {
+		var of statementPairs
+		var leaf, payload []byte
+		if err := rows.Scan(&of.n, &leaf, &payload); err != nil {
+			return read, err
+		}
+		subjects, _ := trial.ReadSubjects(payload)
+		pairsOf(&of.pairs, of.n, leaf, subjects)
+		add(of)
+	}
+	return read, rows.Err()
 }
 
 // byLeafHash returns the statement that has a leaf hash, or sql.ErrNoRows.

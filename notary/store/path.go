@@ -6,24 +6,20 @@ type path int
 
 // The paths, with the conditions that follow after, below and limit.
 const (
-	pathAll              path = iota // none
-	pathTrial                        // charter
-	pathTrialSiteKind                // charter, site, kind
-	pathAuthority                    // charter, site or "", kind or ""
-	pathDigest                       // numbers as JSON, digest, site or "", kind or ""
-	pathTrialDigest                  // numbers as JSON, digest, charter, site or "", kind or ""
-	pathTrialDigestSites             // the same, and the visible sites as JSON
+	pathAll             path = iota // none
+	pathTrial                       // charter
+	pathTrialSiteKind               // charter, site, kind
+	pathAuthority                   // charter, site or "", kind or ""
+	pathFound                       // numbers as JSON, site or "", kind or ""
+	pathTrialFound                  // numbers as JSON, charter, site or "", kind or ""
+	pathTrialFoundSites             // the same, and the visible sites as JSON
 	pathCount
 )
 
 const (
 	pathRange = ` WHERE e.idx > ?1 AND e.idx < ?2`
 	pathTail  = ` ORDER BY e.idx LIMIT ?3`
-	// What a lookup gave may be wrong: each statement is asked for the digest. A
-	// name cannot hold what is looked for, since its quotes are escaped.
-	pathFound = `SELECT e.idx FROM json_each(?4) c CROSS JOIN entries e ON e.n = c.value
-		CROSS JOIN statements s ON s.n = e.n` + pathRange + `
-		AND instr(s.subjects, '"sha256":"' || ?5 || '"') > 0`
+	found     = `SELECT e.idx FROM json_each(?4) c CROSS JOIN entries e ON e.n = c.value` + pathRange
 )
 
 // query returns the path's SQL.
@@ -41,13 +37,13 @@ func (p path) query() string {
 	case pathAuthority:
 		return entries(`INDEXED BY entries_authority`,
 			` AND e.charter = ?4 AND e.authority = 1 AND ?5 IN ('', e.site) AND ?6 IN ('', e.kind)`)
-	case pathDigest:
-		return pathFound + ` AND ?6 IN ('', e.site) AND ?7 IN ('', e.kind)` + pathTail
-	case pathTrialDigest:
-		return pathFound + ` AND e.charter = ?6 AND ?7 IN ('', e.site) AND ?8 IN ('', e.kind)` + pathTail
-	case pathTrialDigestSites:
-		return pathFound + ` AND e.charter = ?6 AND ?7 IN ('', e.site) AND ?8 IN ('', e.kind)
-			AND (e.authority = 1 OR e.site IN (SELECT value FROM json_each(?9)))` + pathTail
+	case pathFound:
+		return found + ` AND ?5 IN ('', e.site) AND ?6 IN ('', e.kind)` + pathTail
+	case pathTrialFound:
+		return found + ` AND e.charter = ?5 AND ?6 IN ('', e.site) AND ?7 IN ('', e.kind)` + pathTail
+	case pathTrialFoundSites:
+		return found + ` AND e.charter = ?5 AND ?6 IN ('', e.site) AND ?7 IN ('', e.kind)
+			AND (e.authority = 1 OR e.site IN (SELECT value FROM json_each(?8)))` + pathTail
 	default:
 		return ""
 	}

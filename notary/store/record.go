@@ -3,13 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/receipt"
@@ -26,12 +23,12 @@ func scanRecord(row scanner) (*notary.Record, error) {
 		id, leaf, key             []byte
 		charter, supersedes       []byte
 		index, logTime            sql.NullInt64
-		subjects, registry        []byte
+		registry                  []byte
 		kind                      string
 		signer, sig, payloadBytes []byte
 	)
 	err := row.Scan(&id, &leaf, &key, &charter, &r.Site, &kind, &r.Version, &supersedes, &r.Authority,
-		&signer, &r.Envelope.KeyID, &sig, &r.Envelope.PayloadType, &payloadBytes, &index, &logTime, &subjects, &registry)
+		&signer, &r.Envelope.KeyID, &sig, &r.Envelope.PayloadType, &payloadBytes, &index, &logTime, &registry)
 	if err != nil {
 		return nil, err
 	}
@@ -46,9 +43,6 @@ func scanRecord(row scanner) (*notary.Record, error) {
 	if index.Valid {
 		r.Logged, r.Index, r.LogTime = true, uint64(index.Int64), readTime(logTime)
 	}
-	if r.Subjects, err = readSubjects(subjects); err != nil {
-		return nil, fmt.Errorf("%w: subjects of statement %s: %w", notary.ErrStoreDamaged, r.ID, err)
-	}
 	if err := json.Unmarshal(registry, &r.Registry); err != nil {
 		return nil, fmt.Errorf("%w: registry numbers of statement %s: %w", notary.ErrStoreDamaged, r.ID, err)
 	}
@@ -56,64 +50,6 @@ func scanRecord(row scanner) (*notary.Record, error) {
 		r.Registry = nil
 	}
 	return &r, nil
-}
-
-// appendSubjects writes subjects as they are stored, digest names sorted, so that
-// equal statements make equal files. readSubjects is its inverse.
-//
-//	[["adsl.json",{"sha256":"5e88…","tn-table-v1":"9f86…"}]]
-//
-// By hand: statements about folders have thousands.
-func appendSubjects(b []byte, subjects []trial.Subject) ([]byte, error) {
-	var err error
-	b = append(b, '[')
-	for i, s := range subjects {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if b, err = jsontext.AppendQuote(append(b, '['), s.Name); err != nil {
-			return nil, err
-		}
-		b = append(b, ',')
-		open := byte('{')
-		for _, d := range s.Digests {
-			if b, err = jsontext.AppendQuote(append(b, open), d.Name); err != nil {
-				return nil, err
-			}
-			b = append(b, ':', '"')
-			b = append(hex.AppendEncode(b, d.Sum[:]), '"')
-			open = ','
-		}
-		b = append(b, '}', ']')
-	}
-	return append(b, ']'), nil
-}
-
-func readSubjects(text []byte) ([]trial.Subject, error) {
-	var stored []storedSubject
-	if err := json.Unmarshal(text, &stored); err != nil {
-		return nil, err
-	}
-	if len(stored) == 0 {
-		return nil, nil
-	}
-	subjects := make([]trial.Subject, len(stored))
-	for i, s := range stored {
-		subjects[i] = trial.Subject(s)
-	}
-	return subjects, nil
-}
-
-type storedSubject trial.Subject
-
-// UnmarshalJSON reads a name and digests.
-func (s *storedSubject) UnmarshalJSON(text []byte) (err error) {
-	var digests map[string]string
-	if err := json.Unmarshal(text, &[2]any{&s.Name, &digests}); err != nil {
-		return err
-	}
-	s.Digests, err = trial.ParseDigests(digests)
-	return err
 }
 
 // readTime is the inverse of timeValue.

@@ -173,17 +173,10 @@ func (s *Store) without(ctx context.Context, tx *sql.Tx, state *lookupState, n i
 			return nil, err
 		}
 	}
-	var leaf, text []byte
-	row := tx.QueryRowContext(ctx, `SELECT leaf, subjects FROM statements WHERE n = ?`, n)
-	if err := row.Scan(&leaf, &text); err != nil {
-		return nil, err
-	}
-	subjects, err := readSubjects(text)
-	if err != nil {
-		return nil, err
-	}
 	var gone [lookupKinds][]pair
-	pairsOf(&gone, n, leaf, subjects)
+	if _, err := eachStatement(ctx, tx, n-1, 1, func(of statementPairs) { gone = of.pairs }); err != nil {
+		return nil, err
+	}
 	next := &lookupState{newest: state.newest, runs: slices.Clone(state.runs), top: state.top}
 	for kind := range lookupKinds {
 		next.recent[kind] = slices.DeleteFunc(slices.Clone(state.recent[kind]), func(p pair) bool { return p.n == n })

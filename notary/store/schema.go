@@ -21,8 +21,9 @@ var migrations = []string{schema1}
 // schema1 holds a statement in three places, each written once:
 //
 //   - statements has the signed bytes and never changes, so that placing does
-//     not rewrite a row of kilobytes; its subjects are JSON, since a row for
-//     each made a statement about a folder cost hundreds of others;
+//     not rewrite a row of kilobytes. What its subjects are is read from the
+//     payload: to have them beside it as well made a statement about a folder
+//     twice as large;
 //   - pending has the statements that are not placed;
 //   - entries has the placed ones in log order, with copies of the columns that
 //     lists select by. The index in the log is the row's number, so each index
@@ -51,7 +52,6 @@ CREATE TABLE statements (
 	version      TEXT NOT NULL,
 	supersedes   BLOB NOT NULL CHECK (length(supersedes) IN (0, 32)),
 	authority    INTEGER NOT NULL CHECK (authority IN (0, 1)),
-	subjects     TEXT NOT NULL,
 	signer       BLOB NOT NULL,
 	key_hint     TEXT NOT NULL,
 	sig          BLOB NOT NULL,

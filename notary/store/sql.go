@@ -19,8 +19,8 @@ type writeStatements struct {
 const (
 	sqlLastNumber   = `SELECT coalesce(max(n), 0) FROM statements`
 	sqlPutStatement = `INSERT INTO statements (id, leaf, key_id, charter, site, kind, version, supersedes,
-		authority, subjects, signer, key_hint, sig, payload_type, payload)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+		authority, signer, key_hint, sig, payload_type, payload)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 	sqlPutRegistry = `INSERT INTO registry (n, pos, number) VALUES (?, ?, ?)`
 	sqlPutPending  = `INSERT INTO pending (n) SELECT n FROM statements WHERE n > ?`
 
@@ -56,7 +56,7 @@ const (
 type readStatements struct {
 	get, byNumber, pending, authority, markBefore, trials *sql.Stmt
 	newestRun, piece                                      *sql.Stmt
-	getMark, getMeta, byIndexes                           *sql.Stmt
+	getMark, getMeta, byIndexes, payloadAt                *sql.Stmt
 	timeFrom, lastIndex, charters, sites, kinds           *sql.Stmt
 	users, userByToken, userByCert, refusals              *sql.Stmt
 	paths                                                 [pathCount]*sql.Stmt
@@ -65,7 +65,7 @@ type readStatements struct {
 // recordColumns are what scanRecord reads. Numbers come as JSON, so that a record
 // is one row and one moment.
 const recordColumns = `SELECT s.id, s.leaf, s.key_id, s.charter, s.site, s.kind, s.version, s.supersedes, s.authority,
-	s.signer, s.key_hint, s.sig, s.payload_type, s.payload, e.idx, e.log_time, s.subjects,
+	s.signer, s.key_hint, s.sig, s.payload_type, s.payload, e.idx, e.log_time,
 	(SELECT json_group_array(r.number ORDER BY r.pos) FROM registry r WHERE r.n = s.n)`
 
 const (
@@ -82,7 +82,8 @@ const (
 		WHERE e.charter = x'' AND e.kind = 'time-mark' AND e.idx < ? ORDER BY e.idx DESC LIMIT 1`
 	sqlByIndexes = recordColumns + ` FROM json_each(?) j CROSS JOIN entries e ON e.idx = j.value
 		CROSS JOIN statements s ON s.n = e.n`
-	sqlTrials = `SELECT e.charter FROM registry r CROSS JOIN entries e ON e.n = r.n
+	sqlPayloadAt = `SELECT s.id, s.payload FROM entries e CROSS JOIN statements s ON s.n = e.n WHERE e.idx = ?`
+	sqlTrials    = `SELECT e.charter FROM registry r CROSS JOIN entries e ON e.n = r.n
 		WHERE r.number = ? AND e.charter <> x'' GROUP BY e.charter ORDER BY min(e.idx)`
 
 	sqlTimeFrom  = `SELECT idx, log_time FROM entries WHERE idx >= ? ORDER BY idx LIMIT 1`
@@ -131,7 +132,7 @@ func (w *writeStatements) items() []item {
 func (r *readStatements) items() []item {
 	items := []item{
 		{&r.get, sqlGet}, {&r.byNumber, sqlByNumber}, {&r.newestRun, sqlNewestRun}, {&r.piece, sqlPiece}, {&r.pending, sqlPending}, {&r.authority, sqlAuthority},
-		{&r.markBefore, sqlMarkBefore}, {&r.trials, sqlTrials}, {&r.byIndexes, sqlByIndexes},
+		{&r.markBefore, sqlMarkBefore}, {&r.trials, sqlTrials}, {&r.byIndexes, sqlByIndexes}, {&r.payloadAt, sqlPayloadAt},
 		{&r.getMark, sqlGetMark}, {&r.getMeta, sqlGetMeta}, {&r.timeFrom, sqlTimeFrom}, {&r.lastIndex, sqlLastIndex},
 		{&r.charters, sqlCharters}, {&r.sites, sqlSites}, {&r.kinds, sqlKinds},
 		{&r.users, sqlUsers}, {&r.userByToken, sqlUserByToken}, {&r.userByCert, sqlUserByCert},

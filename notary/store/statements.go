@@ -70,19 +70,12 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) (held []trial
 }
 
 // putter holds the statements of one transaction.
-type putter struct {
-	statement, registry *sql.Stmt
-	subjects            []byte // a buffer
-}
+type putter struct{ statement, registry *sql.Stmt }
 
 // put returns the statement's number, or 0 where it is held already.
 func (p *putter) put(ctx context.Context, r *notary.Record) (int64, error) {
-	var err error
-	if p.subjects, err = appendSubjects(p.subjects[:0], r.Subjects); err != nil {
-		return 0, err
-	}
 	res, err := p.statement.ExecContext(ctx, r.ID[:], r.LeafHash[:], r.KeyID[:], blob(r.Charter), r.Site, string(r.Kind),
-		r.Version, blob(r.Supersedes), r.Authority, string(p.subjects), present(r.SignerDER), r.Envelope.KeyID, present(r.Envelope.Sig),
+		r.Version, blob(r.Supersedes), r.Authority, present(r.SignerDER), r.Envelope.KeyID, present(r.Envelope.Sig),
 		r.Envelope.PayloadType, present(r.Envelope.Payload))
 	if err != nil {
 		return 0, err
@@ -125,26 +118,6 @@ func checkRecord(r *notary.Record) error {
 	}
 	for _, number := range r.Registry {
 		if err := checkText("registry number", number); err != nil {
-			return err
-		}
-	}
-	for i, subject := range r.Subjects {
-		if err := checkSubject(subject); err != nil {
-			return fmt.Errorf("subject %d: %w", i, err)
-		}
-	}
-	return nil
-}
-
-func checkSubject(s trial.Subject) error {
-	if err := checkText("name", s.Name); err != nil {
-		return err
-	}
-	if len(s.Digests) == 0 {
-		return errors.New("invalid digests: got none, want at least 1")
-	}
-	for _, digest := range s.Digests {
-		if err := checkText("digest name", digest.Name); err != nil {
 			return err
 		}
 	}

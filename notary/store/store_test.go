@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,7 +51,6 @@ func newRecord(name string, change ...func(*notary.Record)) *notary.Record {
 	r := &notary.Record{
 		Envelope: trial.Envelope{
 			PayloadType: trial.PayloadType,
-			Payload:     []byte(`{"statement":"` + name + `"}`),
 			Sig:         []byte("signature of " + name),
 		},
 		SignerDER: []byte("key of a site"),
@@ -61,10 +61,49 @@ func newRecord(name string, change ...func(*notary.Record)) *notary.Record {
 	for _, c := range change {
 		c(r)
 	}
+	if r.Envelope.Payload == nil {
+		r.Envelope.Payload = payload(name, r.Subjects)
+	}
 	r.ID = sha256.Sum256(r.Envelope.Payload)
 	r.KeyID = sha256.Sum256(r.SignerDER)
 	r.LeafHash = receipt.LeafHash(receipt.Entry(&r.Envelope, &trial.PublicKey{DER: r.SignerDER}))
 	return r
+}
+
+// payload is as much of a statement as the store reads, and what else it is to hold.
+func payload(more string, subjects []trial.Subject) []byte {
+	type subject struct {
+		Name    string        `json:"name"`
+		Digests trial.Digests `json:"digest"`
+	}
+	doc := struct {
+		Subjects []subject `json:"subject"`
+		More     string    `json:"predicate"`
+	}{More: more}
+	for _, s := range subjects {
+		doc.Subjects = append(doc.Subjects, subject(s))
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// hexDigest is one digest, given in hexadecimal.
+func hexDigest(name, text string) trial.Digests {
+	d, err := trial.ParseDigests(map[string]string{name: text})
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+// asRead is a record as it is read again.
+func asRead(r *notary.Record) *notary.Record {
+	read := *r
+	read.Subjects = nil
+	return &read
 }
 
 // logTime is the log time of the entries at an index: every third one follows a

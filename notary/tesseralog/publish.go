@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/trialnotary/trialnotary/notary"
@@ -137,23 +136,15 @@ func (l *Log) Await(ctx context.Context, index uint64) error {
 
 // Prove implements notary.Log.
 func (l *Log) Prove(ctx context.Context, index uint64) (receipt.Inclusion, error) {
-	proofs, err := l.ProveAll(ctx, []uint64{index})
+	s, err := l.covering(ctx, index)
 	if err != nil {
 		return receipt.Inclusion{}, err
 	}
-	return proofs[0], nil
-}
-
-// ProveAll implements notary.Log.
-func (l *Log) ProveAll(ctx context.Context, indexes []uint64) ([]receipt.Inclusion, error) {
-	if len(indexes) == 0 {
-		return nil, nil
-	}
-	s, err := l.covering(ctx, slices.Max(indexes))
+	path, err := l.tree.path(s.border, index)
 	if err != nil {
-		return nil, err
+		return receipt.Inclusion{}, fmt.Errorf("proving entry %d: %w", index, err)
 	}
-	return l.tree.prove(s, indexes)
+	return receipt.Inclusion{Index: index, Checkpoint: s.checkpoint, Path: path}, nil
 }
 
 // covering returns the newest snapshot once it covers index.
