@@ -44,6 +44,37 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+// BenchmarkParseStatement reads payloads as they come over gRPC, not in base64.
+func BenchmarkParseStatement(b *testing.B) {
+	for _, files := range []int{1, 10, 100, 1000} {
+		env, err := ParseEnvelope(benchEnvelope(b, files))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("files=%d", files), func(b *testing.B) {
+			b.SetBytes(int64(len(env.Payload)))
+			perOp(b, func() {
+				if _, err := ParseStatement(env.Payload); err != nil {
+					b.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkParticipantWarnings looks at the names of a statement's files.
+func BenchmarkParticipantWarnings(b *testing.B) {
+	for _, files := range []int{1, 1000} {
+		_, st, err := Open(benchEnvelope(b, files))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("files=%d", files), func(b *testing.B) {
+			perOp(b, func() { st.ParticipantWarnings() })
+		})
+	}
+}
+
 // BenchmarkVerify compares parsing and verifying a statement with the bare
 // verification of its signature, which nothing can be faster than.
 func BenchmarkVerify(b *testing.B) {

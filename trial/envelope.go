@@ -56,7 +56,7 @@ func parseHex32(s string) ([32]byte, error) {
 	if len(s) != 64 {
 		return d, fmt.Errorf("got %d characters, want 64 lowercase hexadecimal characters", len(s))
 	}
-	d, ok := decodeHex32(s)
+	d, ok := decodeHex32([]byte(s))
 	if !ok {
 		return d, fmt.Errorf("got other characters, want 64 lowercase hexadecimal characters")
 	}
@@ -74,9 +74,19 @@ type Envelope struct {
 	// Sig is an ECDSA signature in ASN.1 DER.
 	Sig []byte
 
-	// digest remembers the SHA-256 of the PAE, of an envelope that was parsed.
-	// Copies of the envelope share it. It is nil or complete.
+	// digest remembers the SHA-256 of the PAE. Copies of the envelope share it. It
+	// is nil, of an envelope that was put together by hand, or complete.
 	digest *paeMemo
+}
+
+// NewEnvelope returns the envelope of a statement whose parts came one by one.
+// It keeps payload and sig, verifies nothing, and computes its digest once.
+func NewEnvelope(payload []byte, keyID string, sig []byte) *Envelope {
+	e := &Envelope{PayloadType: PayloadType, Payload: payload, KeyID: keyID, Sig: sig}
+	if len(payload) > 0 {
+		e.remember()
+	}
+	return e
 }
 
 // ParseEnvelope reads a DSSE envelope of a statement: JSON in any spelling, of

@@ -16,13 +16,18 @@ func badFileName(name string) string {
 	case name[0] == '/', len(name) >= 2 && name[1] == ':' && letter(name[0]):
 		return "an absolute path: want a base name, or a path inside the folder"
 	}
-	for part := range strings.SplitSeq(name, "/") {
-		switch part {
+	part := 0
+	for i := 0; i <= len(name); i++ {
+		if i < len(name) && name[i] != '/' {
+			continue
+		}
+		switch name[part:i] {
 		case "":
 			return "an empty part of a path"
 		case ".", "..":
 			return "a path with . or .. in it"
 		}
+		part = i + 1
 	}
 	return ""
 }

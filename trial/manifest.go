@@ -269,6 +269,7 @@ func (m *Manifest) read(r *reader) {
 func (r *reader) manifestFiles() []ManifestFile {
 	var out []ManifestFile
 	r.begin('[')
+	r.listFrom, _ = r.place()
 	for r.more() {
 		if len(out) == maxManifestFiles {
 			r.failf(ReasonTooLarge, "got more than %d files", maxManifestFiles)

@@ -92,12 +92,16 @@ func (r *reader) subjects() []Subject {
 	var names map[string]struct{}
 	ascending := true
 	r.begin('[')
+	r.listFrom, _ = r.place()
 	for r.more() {
 		if len(out) == MaxSubjects {
 			r.failf(ReasonTooLarge, "got more than %d subjects: send a manifest", MaxSubjects)
 			return nil
 		}
-		s := r.subject()
+		s, ok := r.usualSubject()
+		if !ok {
+			s = r.subject()
+		}
 		// Names that ascend, as clients write them, differ. Otherwise few are
 		// compared one by one, many by a map: never all pairs.
 		var dup bool
@@ -120,12 +124,49 @@ func (r *reader) subjects() []Subject {
 		if dup {
 			r.failAtf("name", ReasonDuplicateValue, "another subject has this name")
 		}
+		if len(out) == cap(out) {
+			out = slices.Grow(out, r.expect(len(out)+1)+1)
+		}
 		out = append(out, s)
 	}
 	if len(out) == 0 {
 		r.failf(ReasonMissingField, "want at least one subject")
 	}
 	return out
+}
+
+// expect guesses how many elements of a list follow the first n: as many as the
+// rest of the document has room for, once some were seen.
+func (r *reader) expect(n int) int {
+	if n < 4 {
+		return n - 1
+	}
+	at, _ := r.place()
+	return min(int(int64(n)*(int64(len(r.src))-at)/max(at-r.listFrom, 1))+1, MaxSubjects)
+}
+
+// usualSubject reads a subject that has a SHA-256 only and is spelled as our
+// clients spell it. Anything else is left to subject, and nothing was read.
+func (r *reader) usualSubject() (s Subject, ok bool) {
+	if !r.quick || r.refusal != nil {
+		return s, false
+	}
+	name, text := r.scan.usualSubject()
+	if len(name) == 0 || len(name) > maxFileName {
+		return s, false
+	}
+	var one [1]Digest
+	one[0].Name = DigestSHA256
+	if one[0].Sum, ok = decodeHex32(text); !ok {
+		return s, false
+	}
+	s.Name = r.keep(name)
+	if badFileName(s.Name) != "" {
+		return s, false
+	}
+	r.scan.passSubject(name)
+	s.Digests = r.keepDigests(one[:])
+	return s, true
 }
 
 func (r *reader) subject() Subject {
@@ -192,9 +233,9 @@ func (r *reader) keepDigests(few []Digest) Digests {
 	}
 	d := &r.digestsKept
 	if cap(*d)-len(*d) < len(few) {
-		// The first subject is most often the only one.
-		*d = make([]Digest, 0, max(len(few), min(2*cap(*d), 256)))
+		*d = make([]Digest, 0, r.expect(r.digestCount+len(few))+len(few))
 	}
+	r.digestCount += len(few)
 	from := len(*d)
 	*d = append(*d, few...)
 	return Digests((*d)[from:len(*d):len(*d)])

@@ -43,6 +43,8 @@ type reader struct {
 	refusal   *Refusal
 
 	digestsKept []Digest // see keepDigests
+	digestCount int
+	listFrom    int64 // where the list of what has digests begins
 }
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
@@ -69,6 +71,7 @@ func (r *reader) release() {
 	}
 	r.src, r.name = nil, nil
 	r.strings, r.digestsKept = strings.Builder{}, nil
+	r.digestCount, r.listFrom = 0, 0
 	readers.Put(r)
 }
 

@@ -3,6 +3,7 @@ package trial
 import (
 	"bytes"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -97,6 +98,62 @@ func TestReadQuickly(t *testing.T) {
 	}
 }
 
+// TestSubjectSpellings reads subjects in the usual spelling and beside it: each
+// alone, between usual ones, and inside what is no subject.
+func TestSubjectSpellings(t *testing.T) {
+	digest := `"digest":{"sha256":"` + hexOf('a') + `"}`
+	usual := `{"name":"a",` + digest + `}`
+	for subject, want := range map[string]struct{ quickly, carefully bool }{
+		usual: {true, true},
+		`{"name":"data/.x/dm..xpt",` + digest + `}`:                            {true, true},
+		`{"name":"ä",` + digest + `}`:                                          {true, true},
+		`{"name":"\u0061b",` + digest + `}`:                                    {true, true},
+		` {"name":"b" ,` + digest + `} `:                                       {true, true},
+		`{` + digest + `,"name":"b"}`:                                          {true, true},
+		strings.Replace(usual, `"}}`, `"} }`, 1):                               {true, true},
+		`{"name":"a/../b",` + digest + `}`:                                     {},
+		`{"name":"a\\b",` + digest + `}`:                                       {},
+		`{"name":"",` + digest + `}`:                                           {},
+		`{"name":"` + strings.Repeat("x", maxFileName) + `",` + digest + `}`:   {true, true},
+		`{"name":"` + strings.Repeat("x", maxFileName+1) + `",` + digest + `}`: {},
+		"{\"name\":\"a\x7fb\"," + digest + `}`:                                 {},
+		`{"name":"a","x":1,` + digest + `}`:                                    {},
+		`{"name":"a",` + digest:                                                {},
+		usual + `}`:                                                            {},
+		strings.Replace(usual, "aaaa", "aaaA", 1):                              {},
+		strings.Replace(usual, "aaaa", "aaa", 1):                               {},
+		strings.Replace(usual, "aaaa", "aa\"a", 1):                             {},
+		strings.Replace(usual, "aaaa", "\\u0061aaa", 1):                        {false, true},
+		strings.Replace(usual, "sha256", "sha257", 1):                          {true, true},
+		strings.Replace(usual, `"}}`, `"}`, 1):                                 {},
+	} {
+		for _, list := range []string{subject, subject + `,{"name":"z",` + digest + `}`, `{"name":"A",` + digest + `},` + subject} {
+			doc := []byte(`{"_type":"` + StatementType + `","subject":[` + list + `],"predicateType":"` + PredicateType + `","predicate":{}}`)
+			quickly, carefully := readBothWays(t, "subjects", doc, func(r *reader) any { return readSubjects(r) })
+			if quickly != want.quickly || carefully != want.carefully {
+				t.Errorf("%s: read quickly %v, with care %v, want %v", list, quickly, carefully, want)
+			}
+			readEverything(t, doc)
+			readEverything(t, bytes.ReplaceAll(doc, []byte(`"subject":[`), []byte(`"subject":[[`)))
+			readEverything(t, bytes.ReplaceAll(doc, []byte(`"subject":[`), []byte(`"subject":{`)))
+		}
+	}
+}
+
+// readSubjects reads a statement's subjects and nothing that its predicate lacks.
+func readSubjects(r *reader) []Subject {
+	var out []Subject
+	r.begin('{')
+	for r.next() {
+		if string(r.name) == "subject" {
+			out = r.subjects()
+		} else {
+			r.skip()
+		}
+	}
+	return out
+}
+
 func readValue(text string) (got string, refusal error) {
 	if bad := readOnce([]byte(text), true, func(r *reader) { got = r.text(maxText) }); bad != nil {
 		return "", bad
@@ -121,6 +178,13 @@ func TestEnvelopeText(t *testing.T) {
 	}
 	if got.Digest() != paeDigest(PayloadType, payload) || got.Digest() != e.Digest() {
 		t.Error("got another digest")
+	}
+	made := NewEnvelope(payload, "", e.Sig)
+	if made.digest == nil || made.Digest() != e.Digest() || made.digest.sum != e.Digest() {
+		t.Error("an envelope that is made of its parts has another digest, or does not remember it")
+	}
+	if NewEnvelope(nil, "", e.Sig).Digest() != paeDigest(PayloadType, nil) {
+		t.Error("an envelope without a payload has another digest")
 	}
 	other := *got
 	if other.Payload = []byte(`{"a":"c"}`); other.Digest() == got.Digest() {

@@ -131,10 +131,11 @@ func (r *reader) hash(reason Reason) (d [32]byte) {
 }
 
 // decodeHex32 reads 64 lowercase hexadecimal characters.
-func decodeHex32[T string | []byte](s T) (d [32]byte, ok bool) {
-	if len(s) != 64 {
+func decodeHex32(text []byte) (d [32]byte, ok bool) {
+	if len(text) != 64 {
 		return d, false
 	}
+	s := (*[64]byte)(text)
 	var bad byte
 	for i := range d {
 		high, low := hexValue[s[2*i]], hexValue[s[2*i+1]]

@@ -53,9 +53,7 @@ func envelopeOf(m *notaryv1.Envelope) (*trial.Envelope, error) {
 		}
 	}
 	sig := m.GetSignatures()[0]
-	return &trial.Envelope{
-		PayloadType: m.GetPayloadType(), Payload: m.GetPayload(), KeyID: sig.GetKeyid(), Sig: sig.GetSig(),
-	}, nil
+	return trial.NewEnvelope(m.GetPayload(), sig.GetKeyid(), sig.GetSig()), nil
 }
 
 func envelopeMessage(e *trial.Envelope) *notaryv1.Envelope {
