@@ -54,6 +54,11 @@ type Log interface {
 	Await(ctx context.Context, index uint64) error
 	// Prove awaits the same and proves the entry under the newest checkpoint.
 	Prove(ctx context.Context, index uint64) (receipt.Inclusion, error)
+	// ProveAll awaits the same for all the indexes and proves each entry under one
+	// checkpoint, the newest then. The proofs are in the order of the indexes, and
+	// share memory: whoever keeps one keeps all. It fails as a whole; Prove tells
+	// for which of them.
+	ProveAll(ctx context.Context, indexes []uint64) ([]receipt.Inclusion, error)
 	// Checkpoint returns the newest published checkpoint.
 	Checkpoint() receipt.Checkpoint
 	// Size returns the number of integrated entries: at least the checkpoint's

@@ -184,6 +184,12 @@ func (l trappedLog) Prove(ctx context.Context, index uint64) (receipt.Inclusion,
 	return inc, err
 }
 
+func (l trappedLog) ProveAll(ctx context.Context, indexes []uint64) ([]receipt.Inclusion, error) {
+	proofs, err := l.Log.ProveAll(ctx, indexes)
+	l.trap.pass("proved")
+	return proofs, err
+}
+
 type trappedMarks struct {
 	notary.MarkStore
 	trap *trap

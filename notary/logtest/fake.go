@@ -201,6 +201,25 @@ func (f *Fake) Prove(ctx context.Context, index uint64) (receipt.Inclusion, erro
 	return f.prove(index)
 }
 
+// ProveAll implements notary.Log.
+func (f *Fake) ProveAll(ctx context.Context, indexes []uint64) ([]receipt.Inclusion, error) {
+	for _, index := range indexes {
+		if err := f.Await(ctx, index); err != nil {
+			return nil, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	proofs := make([]receipt.Inclusion, len(indexes))
+	for i, index := range indexes {
+		var err error
+		if proofs[i], err = f.prove(index); err != nil {
+			return nil, err
+		}
+	}
+	return proofs, nil
+}
+
 // prove needs f.mu.
 func (f *Fake) prove(index uint64) (receipt.Inclusion, error) {
 	path, err := f.tree.InclusionProof(index, f.published.Size)

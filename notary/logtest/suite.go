@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ func Run(t *testing.T, fresh func(tb testing.TB) *Subject) {
 	for name, try := range map[string]func(*testing.T, *Subject){
 		"empty":           tryEmpty,
 		"prove":           tryProve,
+		"prove all":       tryProveAll,
 		"order":           tryOrder,
 		"concurrent":      tryConcurrent,
 		"many checkpoint": tryManyCheckpoints,
@@ -153,6 +155,33 @@ func tryProve(t *testing.T, s *Subject) {
 	}
 	if n, err := s.Log.Check(s.ctx); n != 261 || err != nil {
 		t.Errorf("Check: got %d, %v, want 261", n, err)
+	}
+}
+
+// tryProveAll: many proofs at once are those of each entry, under one checkpoint.
+func tryProveAll(t *testing.T, s *Subject) {
+	t.Helper()
+	if proofs, err := s.Log.ProveAll(s.ctx, nil); len(proofs) != 0 || err != nil {
+		t.Errorf("ProveAll of nothing: got %d proofs, %v", len(proofs), err)
+	}
+	for _, n := range []int{1, 4, 600} {
+		entries := numbered(int(s.Log.Size()), n)
+		indexes := add(s.ctx, t, s.Log, entries...)
+		// In no order, old ones among them, one twice.
+		slices.Reverse(entries)
+		slices.Reverse(indexes)
+		entries, indexes = append(entries, entries[0]), append(indexes, indexes[0])
+		proofs, err := s.Log.ProveAll(s.ctx, indexes)
+		if err != nil || len(proofs) != len(indexes) {
+			t.Fatalf("ProveAll: got %d proofs of %d, %v", len(proofs), len(indexes), err)
+		}
+		for i, inc := range proofs {
+			if inc.Index != indexes[i] || inc.Checkpoint.Size != proofs[0].Checkpoint.Size {
+				t.Fatalf("proof %d: got index %d under %d entries, want %d under %d",
+					i, inc.Index, inc.Checkpoint.Size, indexes[i], proofs[0].Checkpoint.Size)
+			}
+			verify(t, s, inc, entries[i])
+		}
 	}
 }
 
@@ -287,6 +316,9 @@ func tryNoEntry(t *testing.T, s *Subject) {
 		}
 		if err := s.Log.Await(s.ctx, index); !errors.Is(err, notary.ErrNoEntry) {
 			t.Errorf("Await %d: got %v, want ErrNoEntry", index, err)
+		}
+		if _, err := s.Log.ProveAll(s.ctx, []uint64{0, index, 0}); !errors.Is(err, notary.ErrNoEntry) {
+			t.Errorf("ProveAll with %d: got %v, want ErrNoEntry", index, err)
 		}
 	}
 }

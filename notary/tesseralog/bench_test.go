@@ -53,21 +53,38 @@ func finish(b *testing.B, l *Log, wait notary.Future, proofs bool) {
 	}
 }
 
-// BenchmarkProve builds proofs for entries of a published checkpoint.
+// BenchmarkProve builds proofs for entries of a published checkpoint, one by one
+// all over the log, and for batches of the newest.
 func BenchmarkProve(b *testing.B) {
+	const n = 100_000
 	f := newFixture(b)
 	c := f.config()
-	c.MaxInFlight = 100_000
+	c.MaxInFlight = n
 	l, err := Open(b.Context(), c)
 	if err != nil {
 		b.Fatal(err)
 	}
-	f.add(l, 100_000)
-	for i := 0; b.Loop(); i++ {
-		if _, err := l.Prove(b.Context(), uint64(i*7919%100_000)); err != nil {
-			b.Fatal(err)
+	f.add(l, n)
+	b.Run("one", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := l.Prove(b.Context(), uint64(i*7919%n)); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
+	b.Run("batch", func(b *testing.B) {
+		indexes := make([]uint64, 500)
+		for i := range indexes {
+			indexes[i] = uint64(n - 1 - i)
+		}
+		for b.Loop() {
+			if _, err := l.ProveAll(b.Context(), indexes); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(indexes)), "ns/proof")
+	})
 	closeLog(b, l)
 }
 

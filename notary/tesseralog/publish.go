@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/trialnotary/trialnotary/notary"
@@ -136,15 +137,23 @@ func (l *Log) Await(ctx context.Context, index uint64) error {
 
 // Prove implements notary.Log.
 func (l *Log) Prove(ctx context.Context, index uint64) (receipt.Inclusion, error) {
-	s, err := l.covering(ctx, index)
+	proofs, err := l.ProveAll(ctx, []uint64{index})
 	if err != nil {
 		return receipt.Inclusion{}, err
 	}
-	path, err := l.tree.path(s.border, index)
-	if err != nil {
-		return receipt.Inclusion{}, fmt.Errorf("proving entry %d: %w", index, err)
+	return proofs[0], nil
+}
+
+// ProveAll implements notary.Log.
+func (l *Log) ProveAll(ctx context.Context, indexes []uint64) ([]receipt.Inclusion, error) {
+	if len(indexes) == 0 {
+		return nil, nil
 	}
-	return receipt.Inclusion{Index: index, Checkpoint: s.checkpoint, Path: path}, nil
+	s, err := l.covering(ctx, slices.Max(indexes))
+	if err != nil {
+		return nil, err
+	}
+	return l.tree.prove(s, indexes)
 }
 
 // covering returns the newest snapshot once it covers index.

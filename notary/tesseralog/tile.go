@@ -46,9 +46,9 @@ func (t *tile) append(h receipt.Hash) {
 
 // node returns the i-th hash of a row. It is set once 2^level times i+1 hashes
 // were appended.
-func (t *tile) node(level uint, i uint64) receipt.Hash {
-	return t.nodes[row(level)+int(i)]
-}
+func (t *tile) node(level uint, i uint64) receipt.Hash { return *t.at(level, i) }
+
+func (t *tile) at(level uint, i uint64) *receipt.Hash { return &t.nodes[row(level)+int(i)] }
 
 // root returns the hash of a full tile, which stands in the tile above.
 func (t *tile) root() receipt.Hash { return t.node(tileHeight, 0) }

@@ -41,7 +41,8 @@ func samePath(t interface {
 	if root := b.root(); !bytes.Equal(root[:], reference.HashAt(size)) {
 		t.Fatalf("size %d: got root %x, want %x", size, root, reference.HashAt(size))
 	}
-	got, err := own.path(b, index)
+	p := own.prover(b)
+	got, err := p.appendPath(nil, index)
 	if err != nil {
 		t.Fatalf("path of %d in %d: %v", index, size, err)
 	}
@@ -49,8 +50,8 @@ func samePath(t interface {
 	if err != nil {
 		t.Fatalf("reference: %v", err)
 	}
-	if len(got) != len(want) {
-		t.Fatalf("path of %d in %d: got %d hashes, want %d", index, size, len(got), len(want))
+	if len(got) != len(want) || b.pathLen(index) != len(want) {
+		t.Fatalf("path of %d in %d: got %d hashes of %d, want %d", index, size, len(got), b.pathLen(index), len(want))
 	}
 	for i := range got {
 		if !bytes.Equal(got[i][:], want[i]) {
