@@ -144,7 +144,7 @@ func BenchmarkReceipt(b *testing.B) {
 	s := newStory(b)
 	l := s.logged[s.dataset]
 	inc := s.inclusion(s.dataset, uint64(len(s.logged)))
-	entry := Entry(l.env, l.key)
+	entry, proof := Entry(l.env, l.key), proofOf(inc)
 	text := s.receipt(s.dataset)
 	evidence := s.evidence(s.dataset)
 	v, err := NewLogVerifier(s.log)
@@ -156,6 +156,8 @@ func BenchmarkReceipt(b *testing.B) {
 		"Build":         func() error { _, err := Build(l.env, l.key, inc, entry, s.log); return err },
 		"Parse":         func() error { _, err := Parse(text); return err },
 		"SelfCheck":     func() error { return v.SelfCheck(text, l.env, l.key) },
+		"Assemble":      func() error { _, err := v.Assemble(l.env, l.key, proof); return err },
+		"Inclusion":     func() error { return v.CheckInclusion(l.env, l.key, inc) },
 		"ParseEvidence": func() error { _, err := ParseEvidence(evidence); return err },
 	} {
 		b.Run(name, func(b *testing.B) {

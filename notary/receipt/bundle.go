@@ -75,6 +75,15 @@ type statementMemo struct {
 // bundle v0.3 in the one spelling that Parse accepts. The entry must be
 // Entry(e, key). It verifies nothing.
 func Build(e *trial.Envelope, key *trial.PublicKey, inc Inclusion, entry []byte, logKey LogKey) ([]byte, error) {
+	r, err := newReceipt(e, key, inc, entry, logKey)
+	if err != nil {
+		return nil, err
+	}
+	return r.raw, nil
+}
+
+// newReceipt makes the receipt that Parse would read from the text of Build.
+func newReceipt(e *trial.Envelope, key *trial.PublicKey, inc Inclusion, entry []byte, logKey LogKey) (*Receipt, error) {
 	if inc.Index >= inc.Checkpoint.Size || inc.Checkpoint.Size > maxTreeSize {
 		return nil, fmt.Errorf("invalid inclusion: index %d is not below the tree size %d", inc.Index, inc.Checkpoint.Size)
 	}
@@ -89,12 +98,13 @@ func Build(e *trial.Envelope, key *trial.PublicKey, inc Inclusion, entry []byte,
 		Envelope: &bare, KeyHint: key.ID.String(), LogID: logKey.ID(), Entry: entry,
 		OuterIndex: inc.Index, Index: inc.Index, Size: inc.Checkpoint.Size, Root: inc.Checkpoint.Root,
 		Path: inc.Path, Checkpoint: inc.Checkpoint,
+		statement: &statementMemo{payload: e.Payload},
 	}
-	b := r.marshal()
-	if len(b) > MaxReceipt {
-		return nil, fmt.Errorf("invalid receipt: got %d bytes, want at most %d", len(b), MaxReceipt)
+	r.raw = r.marshal()
+	if len(r.raw) > MaxReceipt {
+		return nil, fmt.Errorf("invalid receipt: got %d bytes, want at most %d", len(r.raw), MaxReceipt)
 	}
-	return b, nil
+	return r, nil
 }
 
 // marshal writes the one spelling. By hand: protojson takes ten times as long

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/transparency-dev/merkle/rfc6962"
-
 	"github.com/trialnotary/trialnotary/trial"
 )
 
@@ -162,19 +160,5 @@ func TestReformatted(t *testing.T) {
 	evidence := string(s.evidence(s.dataset))
 	if _, err := ParseEvidence([]byte(evidence + "\n")); !errors.Is(err, errReformatted) {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestTreeHasher(t *testing.T) {
-	want := rfc6962.DefaultHasher
-	for n := range 300 {
-		leaf := bytes.Repeat([]byte{byte(n)}, n)
-		a, b := want.HashLeaf(leaf), want.HashLeaf(append(leaf, 1))
-		if !bytes.Equal(treeHasher{}.HashLeaf(leaf), a) || !bytes.Equal(treeHasher{}.HashChildren(a, b), want.HashChildren(a, b)) {
-			t.Fatalf("%d bytes: got another hash", n)
-		}
-	}
-	if (treeHasher{}).Size() != want.Size() || !bytes.Equal(treeHasher{}.EmptyRoot(), want.EmptyRoot()) {
-		t.Error("got another size or empty root")
 	}
 }

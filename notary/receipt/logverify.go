@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/transparency-dev/merkle/proof"
-	"github.com/transparency-dev/merkle/rfc6962"
-
 	"github.com/trialnotary/trialnotary/trial"
 )
 
@@ -133,8 +130,6 @@ func (c *logChecks) err() error {
 // errQuorum means that too few witnesses cosigned.
 var errQuorum = errors.New("too few witnesses of the policy cosigned the checkpoint")
 
-var errNotIncluded = errors.New("the proof does not lead from the entry to the checkpoint's root")
-
 // check reads like RFC 6962: rebuild the entry, hash it, prove it under the
 // checkpoint's root and size, verify the checkpoint.
 func (l *LogVerifier) check(r *Receipt) *logChecks {
@@ -150,7 +145,7 @@ func (l *LogVerifier) checkPlace(r *Receipt, c *logChecks, o *openedNote) {
 		c.indexes = fmt.Errorf("the receipt has two indexes, %d and %d", r.OuterIndex, r.Index)
 	}
 	c.sizeRoot = r.checkpointFields()
-	c.inclusion = r.verifyInclusion()
+	c.inclusion = verifyInclusion(r.Entry, Inclusion{Index: r.Index, Checkpoint: r.Checkpoint, Path: r.Path})
 	c.checkpoint = o.err
 	if id := l.keys[0].ID(); c.checkpoint == nil && r.LogID != id {
 		c.checkpoint = fmt.Errorf("the receipt names the log key %x, want %x", r.LogID, id)
@@ -158,51 +153,6 @@ func (l *LogVerifier) checkPlace(r *Receipt, c *logChecks, o *openedNote) {
 	if c.witnessed, c.witness = o.witnessed, o.witnessErr; o.err == nil && c.witness == nil && !c.witnessed.met {
 		c.witness = errQuorum
 	}
-}
-
-// verifyInclusion proves the entry under the checkpoint's own size and root.
-func (r *Receipt) verifyInclusion() error {
-	path := make([][]byte, len(r.Path))
-	for i := range r.Path {
-		path[i] = r.Path[i][:]
-	}
-	leaf := treeHasher{}.HashLeaf(r.Entry)
-	err := proof.VerifyInclusion(treeHasher{}, r.Index, r.Checkpoint.Size, leaf, path, r.Checkpoint.Root[:])
-	if mismatch := (proof.RootMismatchError{}); errors.As(err, &mismatch) {
-		return errNotIncluded // the library's text prints both hashes byte by byte
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNotIncluded, err)
-	}
-	return nil
-}
-
-// treeHasher is rfc6962.DefaultHasher with a third of its allocations, which
-// take longer than the hashing: a proof in a log of a million entries has twenty
-// hashes.
-type treeHasher struct{}
-
-func (treeHasher) EmptyRoot() []byte { return rfc6962.DefaultHasher.EmptyRoot() }
-
-func (treeHasher) Size() int { return sha256.Size }
-
-// SPEC: "MTH({d(0)}) = SHA-256(0x00 || d(0))" (RFC 6962, section 2.1).
-func (treeHasher) HashLeaf(leaf []byte) []byte {
-	h := sha256.New()
-	h.Write([]byte{rfc6962.RFC6962LeafHashPrefix})
-	h.Write(leaf)
-	return h.Sum(nil)
-}
-
-// SPEC: "MTH(D[n]) = SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))" (RFC 6962,
-// section 2.1).
-func (treeHasher) HashChildren(left, right []byte) []byte {
-	var b [1 + 2*sha256.Size]byte
-	b[0] = rfc6962.RFC6962NodeHashPrefix
-	copy(b[1:], left)
-	copy(b[1+sha256.Size:], right)
-	sum := sha256.Sum256(b[:])
-	return sum[:]
 }
 
 // SelfCheck verifies that text is the receipt of exactly this envelope: its
