@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,27 @@ type proof struct {
 	mark   *markProof // the governing time mark
 }
 
+// of is the form for the sender of env. Who sent another envelope than the one
+// that was logged, with another valid signature over the same payload, would make
+// a wrong receipt of a proof alone.
+func (f Form) of(env *trial.Envelope, rec *Record) Form {
+	held := &rec.Envelope
+	if f == ProofOnly && env.PayloadType == held.PayloadType && env.KeyID == held.KeyID &&
+		bytes.Equal(env.Sig, held.Sig) && bytes.Equal(env.Payload, held.Payload) {
+		return ProofOnly
+	}
+	return WholeReceipt
+}
+
 // answer builds, checks and returns the receipt of a logged statement.
-func (s *Service) answer(ctx context.Context, rec *Record, key *trial.PublicKey) (*Result, error) {
-	bundle, err := s.prove(ctx, rec, key)
+func (s *Service) answer(ctx context.Context, rec *Record, key *trial.PublicKey, form Form) (*Result, error) {
+	res := &Result{Record: rec}
+	var err error
+	if form == ProofOnly {
+		res.Inclusion, err = s.locate(ctx, rec, key)
+	} else {
+		res.Bundle, err = s.prove(ctx, rec, key)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -31,22 +50,48 @@ func (s *Service) answer(ctx context.Context, rec *Record, key *trial.PublicKey)
 		return nil, err
 	}
 	s.observe(ctx, StageEvidence, began)
-	return &Result{Record: rec, Bundle: bundle, Evidence: evidence.text, EvidenceSHA256: evidence.sha256}, nil
+	res.Evidence, res.EvidenceSHA256 = evidence.text, evidence.sha256
+	return res, nil
 }
 
-// prove waits until a checkpoint covers a logged statement, and makes and checks
-// its receipt.
+// prove makes and checks the receipt of a logged statement.
 func (s *Service) prove(ctx context.Context, rec *Record, key *trial.PublicKey) ([]byte, error) {
+	inc, began, err := s.include(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	return s.build(ctx, rec, key, inc, began)
+}
+
+// locate returns and checks what a receipt would say of a logged statement beside
+// its envelope: none is handed out that does not verify.
+func (s *Service) locate(ctx context.Context, rec *Record, key *trial.PublicKey) (*receipt.Inclusion, error) {
+	inc, began, err := s.include(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	began = s.observe(ctx, StageProve, began)
+	err = s.verifier.CheckInclusion(&rec.Envelope, key, inc)
+	s.observe(ctx, StageSelfCheck, began)
+	if err != nil {
+		return nil, s.badReceipt(rec, err)
+	}
+	return &inc, nil
+}
+
+// include waits until a checkpoint covers a logged statement and returns its
+// place, and when it began to look for that.
+func (s *Service) include(ctx context.Context, rec *Record) (receipt.Inclusion, time.Time, error) {
 	began := time.Now()
 	if err := s.log.Await(ctx, rec.Index); err != nil {
-		return nil, s.unproven(ctx, rec, err)
+		return receipt.Inclusion{}, began, s.unproven(ctx, rec, err)
 	}
 	began = s.observe(ctx, StagePublish, began)
 	inc, err := s.log.Prove(ctx, rec.Index)
 	if err != nil {
-		return nil, s.unproven(ctx, rec, err)
+		return inc, began, s.unproven(ctx, rec, err)
 	}
-	return s.build(ctx, rec, key, inc, began)
+	return inc, began, nil
 }
 
 // unproven says why there is no proof.
@@ -70,11 +115,16 @@ func (s *Service) build(ctx context.Context, rec *Record, key *trial.PublicKey, 
 		s.observe(ctx, StageSelfCheck, began)
 	}
 	if err != nil {
-		s.badReceipts.Add(1)
-		return nil, fmt.Errorf("%w: the receipt of statement %s at index %d does not verify: %w",
-			ErrDamaged, rec.ID, rec.Index, err)
+		return nil, s.badReceipt(rec, err)
 	}
 	return bundle, nil
+}
+
+// badReceipt counts a receipt that is held back.
+func (s *Service) badReceipt(rec *Record, err error) error {
+	s.badReceipts.Add(1)
+	return fmt.Errorf("%w: the receipt of statement %s at index %d does not verify: %w",
+		ErrDamaged, rec.ID, rec.Index, err)
 }
 
 // receiptOf returns the receipt of a stored statement under any checkpoint.

@@ -164,14 +164,29 @@ func Outcomes() []Outcome {
 type Result struct {
 	// Record is shared: it must not be changed.
 	Record *Record
-	// Bundle is the receipt: a Sigstore bundle v0.3 as JSON text.
+	// Bundle is the receipt: a Sigstore bundle v0.3 as JSON text. It is nil where
+	// Inclusion is set.
 	Bundle []byte
+	// Inclusion is the verified place of the record's entry, where the caller
+	// asked for ProofOnly and sent the envelope that was logged.
+	Inclusion *receipt.Inclusion
 	// Evidence is the further evidence as JSON text: the governing time mark
 	// and the authority chain.
 	Evidence []byte
 	// EvidenceSHA256 is the SHA-256 of Evidence in lowercase hexadecimal.
 	EvidenceSHA256 string
 }
+
+// Form is how much of a receipt a caller asks for.
+type Form int
+
+// The forms of a receipt.
+const (
+	WholeReceipt Form = iota
+	// ProofOnly leaves out what the caller has just sent. Where another envelope
+	// of the same statement was logged, the answer is the whole receipt.
+	ProofOnly
+)
 
 // Allow is the transport's authorisation of a submission: it is asked once the
 // statement is parsed and before anything is looked up or stored. Its error is

@@ -51,12 +51,17 @@ type act struct {
 // ErrOverloaded (nothing was stored), or with ErrUnavailable (the statement may
 // be stored: send the same bytes again), which may wrap ErrStoreFull.
 func (s *Service) Submit(ctx context.Context, env *trial.Envelope, allow Allow) (*Result, error) {
-	res, repeated, err := s.submit(ctx, env, allow)
+	return s.SubmitForm(ctx, env, allow, WholeReceipt)
+}
+
+// SubmitForm is Submit for a caller who may want less than the whole receipt.
+func (s *Service) SubmitForm(ctx context.Context, env *trial.Envelope, allow Allow, form Form) (*Result, error) {
+	res, repeated, err := s.submit(ctx, env, allow, form)
 	s.observeOutcome(ctx, repeated, err)
 	return res, err
 }
 
-func (s *Service) submit(ctx context.Context, env *trial.Envelope, allow Allow) (*Result, bool, error) {
+func (s *Service) submit(ctx context.Context, env *trial.Envelope, allow Allow, form Form) (*Result, bool, error) {
 	if err := s.callers.enter(places(env.Payload)); err != nil {
 		return nil, false, err
 	}
@@ -89,7 +94,7 @@ func (s *Service) submit(ctx context.Context, env *trial.Envelope, allow Allow) 
 	if a.err != nil {
 		return nil, false, a.err
 	}
-	res, err := s.answer(ctx, a.record, a.key)
+	res, err := s.answer(ctx, a.record, a.key, form.of(env, a.record))
 	return res, a.repeated, err
 }
 

@@ -217,8 +217,8 @@ type trappedService struct {
 	trap *trap
 }
 
-func (s trappedService) Submit(ctx context.Context, env *trial.Envelope, allow notary.Allow) (*notary.Result, error) {
-	res, err := s.Service.Submit(ctx, env, allow)
+func (s trappedService) SubmitForm(ctx context.Context, env *trial.Envelope, allow notary.Allow, form notary.Form) (*notary.Result, error) {
+	res, err := s.Service.SubmitForm(ctx, env, allow, form)
 	s.trap.pass("answer")
 	return res, err
 }

@@ -63,12 +63,28 @@ func envelopeMessage(e *trial.Envelope) *notaryv1.Envelope {
 	}
 }
 
+// proofMessage is what the caller of ProofOnly does not have yet.
+func proofMessage(r *notary.Result) *notaryv1.ReceiptProof {
+	inc := r.Inclusion
+	if inc == nil {
+		return nil
+	}
+	m := &notaryv1.ReceiptProof{
+		Hashes: make([][]byte, len(inc.Path)), Checkpoint: string(inc.Checkpoint.Note), PublicKey: r.Record.SignerDER,
+	}
+	for i := range inc.Path {
+		m.Hashes[i] = inc.Path[i][:]
+	}
+	return m
+}
+
 // receiptMessage leaves the evidence out where its SHA-256 is held, which is
 // empty where the caller holds none.
 func receiptMessage(r *notary.Result, held string) *notaryv1.Receipt {
 	m := &notaryv1.Receipt{
 		StatementId: r.Record.ID.String(), LogIndex: r.Record.Index,
 		Bundle: string(r.Bundle), EvidenceSha256: r.EvidenceSHA256,
+		Proof: proofMessage(r),
 	}
 	if held == "" || held != r.EvidenceSHA256 {
 		m.Evidence = string(r.Evidence)

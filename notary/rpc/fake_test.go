@@ -107,7 +107,7 @@ func (f *fakeService) put(st *trial.Statement, env *trial.Envelope) *notary.Reco
 	return r
 }
 
-func (f *fakeService) Submit(ctx context.Context, env *trial.Envelope, allow notary.Allow) (*notary.Result, error) {
+func (f *fakeService) SubmitForm(ctx context.Context, env *trial.Envelope, allow notary.Allow, form notary.Form) (*notary.Result, error) {
 	if f.before != nil {
 		if err := f.before(ctx, env.Payload); err != nil {
 			return nil, err

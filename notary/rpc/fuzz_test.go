@@ -24,7 +24,7 @@ import (
 func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{
 		`{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AQID","keyid":"x"}]}`,
-		`{"id":"1","envelope":{"signatures":[]}}`, `{"trial":"\u0041","receipt":"{}","files":[{"name":"a","sha256":"b","size":"18446744073709551615"}]}`,
+		`{"id":"1","envelope":{"signatures":[]}}`, `{"receiptForm":"RECEIPT_FORM_PROOF"}`, `{"receiptForm":1}`, `{"trial":"\u0041","receipt":"{}","files":[{"name":"a","sha256":"b","size":"18446744073709551615"}]}`,
 		`{}`, `null`, `{"a":1}`, `{"payload":"e30"}`, `{"trial":"x"} {}`, `{"files":[null]}`, "{\"trial\":\"\xff\"}", `{"trial":"\ud800"}`, `{"trial":"a","trial":"b"}`, `[`, `{"files":[`,
 	} {
 		f.Add([]byte(seed))
@@ -62,7 +62,7 @@ func withoutZero(t *testing.T, body []byte, m proto.Message) []byte {
 	text := string(v)
 	for changed := true; changed; {
 		before := text
-		for _, zero := range []string{`""`, `[]`, `"0"`} {
+		for _, zero := range []string{`""`, `[]`, `"0"`, `"RECEIPT_FORM_UNSPECIFIED"`} {
 			text = dropFields(text, zero, m.ProtoReflect().Descriptor())
 		}
 		changed = text != before

@@ -57,6 +57,8 @@ func checkParameter(field protoreflect.FieldDescriptor, name, value string) erro
 	case field.IsList() || field.IsMap():
 	case field.Kind() == protoreflect.StringKind:
 		return nil
+	case field.Kind() == protoreflect.EnumKind:
+		return checkEnum(field, name, value)
 	case field.Kind() == protoreflect.Int32Kind:
 		n, err := strconv.ParseInt(value, 10, 32)
 		if err != nil || strconv.FormatInt(n, 10) != value {

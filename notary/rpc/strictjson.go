@@ -145,6 +145,12 @@ func (c *jsonChecker) value(f protoreflect.FieldDescriptor, path string) error {
 	case protoreflect.StringKind:
 		_, err := c.next(path, jsontext.KindString)
 		return err
+	case protoreflect.EnumKind:
+		tok, err := c.next(path, jsontext.KindString)
+		if err != nil {
+			return err
+		}
+		return checkEnum(f, path, tok.String())
 	case protoreflect.BytesKind:
 		tok, err := c.next(path, jsontext.KindString)
 		if err != nil {
@@ -163,6 +169,19 @@ func (c *jsonChecker) value(f protoreflect.FieldDescriptor, path string) error {
 	default:
 		return badRequest(path, "this field cannot be sent")
 	}
+}
+
+// checkEnum demands the name of a value: protojson would also take its number.
+func checkEnum(f protoreflect.FieldDescriptor, path, value string) error {
+	values := f.Enum().Values()
+	if values.ByName(protoreflect.Name(value)) != nil {
+		return nil
+	}
+	var names []string
+	for i := range values.Len() {
+		names = append(names, string(values.Get(i).Name()))
+	}
+	return badRequest(path, "want one of %s", strings.Join(names, ", "))
 }
 
 func checkBase64(s, path string) error {

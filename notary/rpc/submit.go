@@ -48,6 +48,13 @@ type submitted struct {
 type submission interface {
 	GetEnvelope() *notaryv1.Envelope
 	GetHeldEvidence() string
+	GetReceiptForm() notaryv1.ReceiptForm
+}
+
+// forms are the forms of a receipt that may be asked for.
+var forms = map[notaryv1.ReceiptForm]notary.Form{
+	notaryv1.ReceiptForm_RECEIPT_FORM_UNSPECIFIED: notary.WholeReceipt,
+	notaryv1.ReceiptForm_RECEIPT_FORM_PROOF:       notary.ProofOnly,
 }
 
 // submit is what Submit and SubmitStream share.
@@ -55,6 +62,10 @@ func (a *api) submit(ctx context.Context, req submission) (*submitted, error) {
 	env, err := envelopeOf(req.GetEnvelope())
 	if err == nil {
 		err = checkHeld(req.GetHeldEvidence())
+	}
+	form, ok := forms[req.GetReceiptForm()]
+	if err == nil && !ok {
+		err = badRequest("receiptForm", "want RECEIPT_FORM_PROOF, or none for the whole receipt")
 	}
 	if err != nil {
 		return nil, err
@@ -66,7 +77,7 @@ func (a *api) submit(ctx context.Context, req submission) (*submitted, error) {
 	var warnings []string
 	leave := func() {}
 	defer func() { leave() }()
-	res, err := a.cfg.Service.Submit(ctx, env, func(st *trial.Statement) error {
+	res, err := a.cfg.Service.SubmitForm(ctx, env, func(st *trial.Statement) error {
 		id, charter, signed = st.ID, st.Predicate.Kind == trial.KindCharter, st.Predicate
 		if err := maySubmit(user, st); err != nil {
 			return err
@@ -79,7 +90,7 @@ func (a *api) submit(ctx context.Context, req submission) (*submitted, error) {
 		}
 		warnings = st.ParticipantWarnings()
 		return nil
-	})
+	}, form)
 	if err != nil {
 		return nil, &statementError{id: id, err: a.otherTrials(ctx, err, signed)}
 	}

@@ -43,6 +43,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ReceiptForm is how much of a receipt an answer carries.
+type ReceiptForm int32
+
+const (
+	// RECEIPT_FORM_UNSPECIFIED is the whole receipt, in Receipt.bundle.
+	ReceiptForm_RECEIPT_FORM_UNSPECIFIED ReceiptForm = 0
+	// RECEIPT_FORM_PROOF is what the caller does not have yet, in Receipt.proof:
+	// with the envelope that it sent the caller makes the same bundle, byte for
+	// byte, and verifies it. Where the notary holds another envelope of the same
+	// statement, with another signature or keyid, the answer carries the whole
+	// receipt all the same: whoever asks for this form must take both.
+	ReceiptForm_RECEIPT_FORM_PROOF ReceiptForm = 1
+)
+
+// Enum value maps for ReceiptForm.
+var (
+	ReceiptForm_name = map[int32]string{
+		0: "RECEIPT_FORM_UNSPECIFIED",
+		1: "RECEIPT_FORM_PROOF",
+	}
+	ReceiptForm_value = map[string]int32{
+		"RECEIPT_FORM_UNSPECIFIED": 0,
+		"RECEIPT_FORM_PROOF":       1,
+	}
+)
+
+func (x ReceiptForm) Enum() *ReceiptForm {
+	p := new(ReceiptForm)
+	*p = x
+	return p
+}
+
+func (x ReceiptForm) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReceiptForm) Descriptor() protoreflect.EnumDescriptor {
+	return file_notary_v1_notary_proto_enumTypes[0].Descriptor()
+}
+
+func (ReceiptForm) Type() protoreflect.EnumType {
+	return &file_notary_v1_notary_proto_enumTypes[0]
+}
+
+func (x ReceiptForm) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReceiptForm.Descriptor instead.
+func (ReceiptForm) EnumDescriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{0}
+}
+
 // Outcome is how a check ended.
 type Check_Outcome int32
 
@@ -88,11 +141,11 @@ func (x Check_Outcome) String() string {
 }
 
 func (Check_Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_notary_v1_notary_proto_enumTypes[0].Descriptor()
+	return file_notary_v1_notary_proto_enumTypes[1].Descriptor()
 }
 
 func (Check_Outcome) Type() protoreflect.EnumType {
-	return &file_notary_v1_notary_proto_enumTypes[0]
+	return &file_notary_v1_notary_proto_enumTypes[1]
 }
 
 func (x Check_Outcome) Number() protoreflect.EnumNumber {
@@ -101,7 +154,7 @@ func (x Check_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Check_Outcome.Descriptor instead.
 func (Check_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{27, 0}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{28, 0}
 }
 
 // Envelope is a DSSE envelope (https://github.com/secure-systems-lab/dsse)
@@ -236,7 +289,9 @@ type SubmitRequest struct {
 	// the caller holds. If this receipt's is the same, it is left out of the
 	// answer: evidence is far longer than a receipt, and what one key signs
 	// within a minute shares it.
-	HeldEvidence  string `protobuf:"bytes,2,opt,name=held_evidence,json=heldEvidence,proto3" json:"held_evidence,omitempty"`
+	HeldEvidence string `protobuf:"bytes,2,opt,name=held_evidence,json=heldEvidence,proto3" json:"held_evidence,omitempty"`
+	// receipt_form is how much of the receipt the answer is to carry.
+	ReceiptForm   ReceiptForm `protobuf:"varint,3,opt,name=receipt_form,json=receiptForm,proto3,enum=notary.v1.ReceiptForm" json:"receipt_form,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,6 +338,13 @@ func (x *SubmitRequest) GetHeldEvidence() string {
 		return x.HeldEvidence
 	}
 	return ""
+}
+
+func (x *SubmitRequest) GetReceiptForm() ReceiptForm {
+	if x != nil {
+		return x.ReceiptForm
+	}
+	return ReceiptForm_RECEIPT_FORM_UNSPECIFIED
 }
 
 // SubmitResponse carries the receipt.
@@ -340,7 +402,9 @@ type SubmitStreamRequest struct {
 	// envelope is the signed statement.
 	Envelope *Envelope `protobuf:"bytes,2,opt,name=envelope,proto3" json:"envelope,omitempty"`
 	// held_evidence is as in SubmitRequest.
-	HeldEvidence  string `protobuf:"bytes,3,opt,name=held_evidence,json=heldEvidence,proto3" json:"held_evidence,omitempty"`
+	HeldEvidence string `protobuf:"bytes,3,opt,name=held_evidence,json=heldEvidence,proto3" json:"held_evidence,omitempty"`
+	// receipt_form is as in SubmitRequest.
+	ReceiptForm   ReceiptForm `protobuf:"varint,4,opt,name=receipt_form,json=receiptForm,proto3,enum=notary.v1.ReceiptForm" json:"receipt_form,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,6 +458,13 @@ func (x *SubmitStreamRequest) GetHeldEvidence() string {
 		return x.HeldEvidence
 	}
 	return ""
+}
+
+func (x *SubmitStreamRequest) GetReceiptForm() ReceiptForm {
+	if x != nil {
+		return x.ReceiptForm
+	}
+	return ReceiptForm_RECEIPT_FORM_UNSPECIFIED
 }
 
 // SubmitStreamResponse answers one SubmitStreamRequest.
@@ -500,7 +571,7 @@ type Receipt struct {
 	// log_index is the statement's position in the log, from 0.
 	LogIndex uint64 `protobuf:"varint,2,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
 	// bundle is the receipt: a Sigstore bundle v0.3 as JSON text, to be written
-	// to NAME.receipt.json byte for byte.
+	// to NAME.receipt.json byte for byte. It is empty where proof is set.
 	Bundle string `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// evidence is the further evidence as JSON text (time mark, authority
 	// chain), to be written to NAME.evidence.json byte for byte. It is left out
@@ -514,8 +585,11 @@ type Receipt struct {
 	// evidence_sha256 is the SHA-256 of the evidence in lowercase hexadecimal,
 	// whether or not that was left out.
 	EvidenceSha256 string `protobuf:"bytes,6,opt,name=evidence_sha256,json=evidenceSha256,proto3" json:"evidence_sha256,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// proof takes the place of bundle where the caller asked for it and the
+	// envelope that it sent is the one that was logged.
+	Proof         *ReceiptProof `protobuf:"bytes,7,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Receipt) Reset() {
@@ -590,6 +664,82 @@ func (x *Receipt) GetEvidenceSha256() string {
 	return ""
 }
 
+func (x *Receipt) GetProof() *ReceiptProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+// ReceiptProof is what a receipt holds beside the envelope. The log's id, which
+// a receipt has too, is that of the trust folder's first log key; the index is
+// the Receipt's log_index.
+type ReceiptProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// hashes are the RFC 6962 inclusion proof, from the entry's sibling up, 32
+	// bytes each.
+	Hashes [][]byte `protobuf:"bytes,1,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	// checkpoint is the C2SP tlog-checkpoint (a signed note) that the proof leads
+	// to, byte for byte. The tree's size and root are its own.
+	Checkpoint string `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// public_key is the SubjectPublicKeyInfo DER of the signer's key, whose
+	// SHA-256 is the key id in the statement.
+	PublicKey     []byte `protobuf:"bytes,3,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptProof) Reset() {
+	*x = ReceiptProof{}
+	mi := &file_notary_v1_notary_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptProof) ProtoMessage() {}
+
+func (x *ReceiptProof) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptProof.ProtoReflect.Descriptor instead.
+func (*ReceiptProof) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReceiptProof) GetHashes() [][]byte {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+func (x *ReceiptProof) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+func (x *ReceiptProof) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
 // GetReceiptRequest names a statement.
 type GetReceiptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -601,7 +751,7 @@ type GetReceiptRequest struct {
 
 func (x *GetReceiptRequest) Reset() {
 	*x = GetReceiptRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[7]
+	mi := &file_notary_v1_notary_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -613,7 +763,7 @@ func (x *GetReceiptRequest) String() string {
 func (*GetReceiptRequest) ProtoMessage() {}
 
 func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[7]
+	mi := &file_notary_v1_notary_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -626,7 +776,7 @@ func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{7}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetReceiptRequest) GetStatementId() string {
@@ -647,7 +797,7 @@ type GetReceiptResponse struct {
 
 func (x *GetReceiptResponse) Reset() {
 	*x = GetReceiptResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[8]
+	mi := &file_notary_v1_notary_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +809,7 @@ func (x *GetReceiptResponse) String() string {
 func (*GetReceiptResponse) ProtoMessage() {}
 
 func (x *GetReceiptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[8]
+	mi := &file_notary_v1_notary_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +822,7 @@ func (x *GetReceiptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptResponse.ProtoReflect.Descriptor instead.
 func (*GetReceiptResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{8}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetReceiptResponse) GetReceipt() *Receipt {
@@ -693,7 +843,7 @@ type GetStatementRequest struct {
 
 func (x *GetStatementRequest) Reset() {
 	*x = GetStatementRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[9]
+	mi := &file_notary_v1_notary_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +855,7 @@ func (x *GetStatementRequest) String() string {
 func (*GetStatementRequest) ProtoMessage() {}
 
 func (x *GetStatementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[9]
+	mi := &file_notary_v1_notary_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +868,7 @@ func (x *GetStatementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatementRequest.ProtoReflect.Descriptor instead.
 func (*GetStatementRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{9}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetStatementRequest) GetStatementId() string {
@@ -739,7 +889,7 @@ type GetStatementResponse struct {
 
 func (x *GetStatementResponse) Reset() {
 	*x = GetStatementResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[10]
+	mi := &file_notary_v1_notary_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +901,7 @@ func (x *GetStatementResponse) String() string {
 func (*GetStatementResponse) ProtoMessage() {}
 
 func (x *GetStatementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[10]
+	mi := &file_notary_v1_notary_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +914,7 @@ func (x *GetStatementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatementResponse.ProtoReflect.Descriptor instead.
 func (*GetStatementResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{10}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetStatementResponse) GetStatement() *Statement {
@@ -808,7 +958,7 @@ type Statement struct {
 
 func (x *Statement) Reset() {
 	*x = Statement{}
-	mi := &file_notary_v1_notary_proto_msgTypes[11]
+	mi := &file_notary_v1_notary_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +970,7 @@ func (x *Statement) String() string {
 func (*Statement) ProtoMessage() {}
 
 func (x *Statement) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[11]
+	mi := &file_notary_v1_notary_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +983,7 @@ func (x *Statement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Statement.ProtoReflect.Descriptor instead.
 func (*Statement) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{11}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Statement) GetStatementId() string {
@@ -927,7 +1077,7 @@ type Subject struct {
 
 func (x *Subject) Reset() {
 	*x = Subject{}
-	mi := &file_notary_v1_notary_proto_msgTypes[12]
+	mi := &file_notary_v1_notary_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1089,7 @@ func (x *Subject) String() string {
 func (*Subject) ProtoMessage() {}
 
 func (x *Subject) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[12]
+	mi := &file_notary_v1_notary_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1102,7 @@ func (x *Subject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subject.ProtoReflect.Descriptor instead.
 func (*Subject) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{12}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Subject) GetName() string {
@@ -993,7 +1143,7 @@ type ListStatementsRequest struct {
 
 func (x *ListStatementsRequest) Reset() {
 	*x = ListStatementsRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[13]
+	mi := &file_notary_v1_notary_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1155,7 @@ func (x *ListStatementsRequest) String() string {
 func (*ListStatementsRequest) ProtoMessage() {}
 
 func (x *ListStatementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[13]
+	mi := &file_notary_v1_notary_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1168,7 @@ func (x *ListStatementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementsRequest.ProtoReflect.Descriptor instead.
 func (*ListStatementsRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{13}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListStatementsRequest) GetTrial() string {
@@ -1085,7 +1235,7 @@ type ListStatementsResponse struct {
 
 func (x *ListStatementsResponse) Reset() {
 	*x = ListStatementsResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[14]
+	mi := &file_notary_v1_notary_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1247,7 @@ func (x *ListStatementsResponse) String() string {
 func (*ListStatementsResponse) ProtoMessage() {}
 
 func (x *ListStatementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[14]
+	mi := &file_notary_v1_notary_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1260,7 @@ func (x *ListStatementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementsResponse.ProtoReflect.Descriptor instead.
 func (*ListStatementsResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{14}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListStatementsResponse) GetStatements() []*Statement {
@@ -1149,7 +1299,7 @@ type FindSubjectRequest struct {
 
 func (x *FindSubjectRequest) Reset() {
 	*x = FindSubjectRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[15]
+	mi := &file_notary_v1_notary_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1311,7 @@ func (x *FindSubjectRequest) String() string {
 func (*FindSubjectRequest) ProtoMessage() {}
 
 func (x *FindSubjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[15]
+	mi := &file_notary_v1_notary_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1324,7 @@ func (x *FindSubjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindSubjectRequest.ProtoReflect.Descriptor instead.
 func (*FindSubjectRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{15}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FindSubjectRequest) GetSha256() string {
@@ -1211,7 +1361,7 @@ type FindSubjectResponse struct {
 
 func (x *FindSubjectResponse) Reset() {
 	*x = FindSubjectResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[16]
+	mi := &file_notary_v1_notary_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1373,7 @@ func (x *FindSubjectResponse) String() string {
 func (*FindSubjectResponse) ProtoMessage() {}
 
 func (x *FindSubjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[16]
+	mi := &file_notary_v1_notary_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1386,7 @@ func (x *FindSubjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindSubjectResponse.ProtoReflect.Descriptor instead.
 func (*FindSubjectResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{16}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FindSubjectResponse) GetStatements() []*Statement {
@@ -1262,7 +1412,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[17]
+	mi := &file_notary_v1_notary_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1424,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[17]
+	mi := &file_notary_v1_notary_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1437,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{17}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{18}
 }
 
 // GetCheckpointResponse carries the newest checkpoint.
@@ -1307,7 +1457,7 @@ type GetCheckpointResponse struct {
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[18]
+	mi := &file_notary_v1_notary_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1469,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[18]
+	mi := &file_notary_v1_notary_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1482,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{18}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() string {
@@ -1374,7 +1524,7 @@ type GetTrustMaterialRequest struct {
 
 func (x *GetTrustMaterialRequest) Reset() {
 	*x = GetTrustMaterialRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[19]
+	mi := &file_notary_v1_notary_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1536,7 @@ func (x *GetTrustMaterialRequest) String() string {
 func (*GetTrustMaterialRequest) ProtoMessage() {}
 
 func (x *GetTrustMaterialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[19]
+	mi := &file_notary_v1_notary_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1549,7 @@ func (x *GetTrustMaterialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustMaterialRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustMaterialRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{19}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetTrustMaterialRequest) GetTrial() string {
@@ -1426,7 +1576,7 @@ type GetTrustMaterialResponse struct {
 
 func (x *GetTrustMaterialResponse) Reset() {
 	*x = GetTrustMaterialResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[20]
+	mi := &file_notary_v1_notary_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1588,7 @@ func (x *GetTrustMaterialResponse) String() string {
 func (*GetTrustMaterialResponse) ProtoMessage() {}
 
 func (x *GetTrustMaterialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[20]
+	mi := &file_notary_v1_notary_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1601,7 @@ func (x *GetTrustMaterialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustMaterialResponse.ProtoReflect.Descriptor instead.
 func (*GetTrustMaterialResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{20}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetTrustMaterialResponse) GetCharter() string {
@@ -1488,7 +1638,7 @@ type TrustFile struct {
 
 func (x *TrustFile) Reset() {
 	*x = TrustFile{}
-	mi := &file_notary_v1_notary_proto_msgTypes[21]
+	mi := &file_notary_v1_notary_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1650,7 @@ func (x *TrustFile) String() string {
 func (*TrustFile) ProtoMessage() {}
 
 func (x *TrustFile) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[21]
+	mi := &file_notary_v1_notary_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1663,7 @@ func (x *TrustFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrustFile.ProtoReflect.Descriptor instead.
 func (*TrustFile) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{21}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TrustFile) GetPath() string {
@@ -1549,7 +1699,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[22]
+	mi := &file_notary_v1_notary_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1711,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[22]
+	mi := &file_notary_v1_notary_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1724,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{22}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *VerifyRequest) GetTrial() string {
@@ -1623,7 +1773,7 @@ type FileDigest struct {
 
 func (x *FileDigest) Reset() {
 	*x = FileDigest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[23]
+	mi := &file_notary_v1_notary_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1785,7 @@ func (x *FileDigest) String() string {
 func (*FileDigest) ProtoMessage() {}
 
 func (x *FileDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[23]
+	mi := &file_notary_v1_notary_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1798,7 @@ func (x *FileDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileDigest.ProtoReflect.Descriptor instead.
 func (*FileDigest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{23}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FileDigest) GetName() string {
@@ -1709,7 +1859,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[24]
+	mi := &file_notary_v1_notary_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1871,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[24]
+	mi := &file_notary_v1_notary_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1884,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{24}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *VerifyResponse) GetVerified() bool {
@@ -1816,7 +1966,7 @@ type FileResult struct {
 
 func (x *FileResult) Reset() {
 	*x = FileResult{}
-	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	mi := &file_notary_v1_notary_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1828,7 +1978,7 @@ func (x *FileResult) String() string {
 func (*FileResult) ProtoMessage() {}
 
 func (x *FileResult) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	mi := &file_notary_v1_notary_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1841,7 +1991,7 @@ func (x *FileResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileResult.ProtoReflect.Descriptor instead.
 func (*FileResult) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{25}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FileResult) GetName() string {
@@ -1889,7 +2039,7 @@ type Signer struct {
 
 func (x *Signer) Reset() {
 	*x = Signer{}
-	mi := &file_notary_v1_notary_proto_msgTypes[26]
+	mi := &file_notary_v1_notary_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1901,7 +2051,7 @@ func (x *Signer) String() string {
 func (*Signer) ProtoMessage() {}
 
 func (x *Signer) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[26]
+	mi := &file_notary_v1_notary_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1914,7 +2064,7 @@ func (x *Signer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signer.ProtoReflect.Descriptor instead.
 func (*Signer) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{26}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Signer) GetKeyId() string {
@@ -1981,7 +2131,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_notary_v1_notary_proto_msgTypes[27]
+	mi := &file_notary_v1_notary_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +2143,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[27]
+	mi := &file_notary_v1_notary_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2156,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{27}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Check) GetName() string {
@@ -2043,28 +2193,38 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"signatures\"9\n" +
 	"\tSignature\x12\x16\n" +
 	"\x03sig\x18\x01 \x01(\fB\x04\xe2A\x01\x02R\x03sig\x12\x14\n" +
-	"\x05keyid\x18\x02 \x01(\tR\x05keyid\"k\n" +
+	"\x05keyid\x18\x02 \x01(\tR\x05keyid\"\xa6\x01\n" +
 	"\rSubmitRequest\x125\n" +
 	"\benvelope\x18\x01 \x01(\v2\x13.notary.v1.EnvelopeB\x04\xe2A\x01\x02R\benvelope\x12#\n" +
-	"\rheld_evidence\x18\x02 \x01(\tR\fheldEvidence\">\n" +
+	"\rheld_evidence\x18\x02 \x01(\tR\fheldEvidence\x129\n" +
+	"\freceipt_form\x18\x03 \x01(\x0e2\x16.notary.v1.ReceiptFormR\vreceiptForm\">\n" +
 	"\x0eSubmitResponse\x12,\n" +
-	"\areceipt\x18\x01 \x01(\v2\x12.notary.v1.ReceiptR\areceipt\"\x87\x01\n" +
+	"\areceipt\x18\x01 \x01(\v2\x12.notary.v1.ReceiptR\areceipt\"\xc2\x01\n" +
 	"\x13SubmitStreamRequest\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02id\x125\n" +
 	"\benvelope\x18\x02 \x01(\v2\x13.notary.v1.EnvelopeB\x04\xe2A\x01\x02R\benvelope\x12#\n" +
-	"\rheld_evidence\x18\x03 \x01(\tR\fheldEvidence\"\x8c\x01\n" +
+	"\rheld_evidence\x18\x03 \x01(\tR\fheldEvidence\x129\n" +
+	"\freceipt_form\x18\x04 \x01(\x0e2\x16.notary.v1.ReceiptFormR\vreceiptForm\"\x8c\x01\n" +
 	"\x14SubmitStreamResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\areceipt\x18\x02 \x01(\v2\x12.notary.v1.ReceiptH\x00R\areceipt\x12*\n" +
 	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
-	"\x06result\"\xc2\x01\n" +
+	"\x06result\"\xf1\x01\n" +
 	"\aReceipt\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x1b\n" +
 	"\tlog_index\x18\x02 \x01(\x04R\blogIndex\x12\x16\n" +
 	"\x06bundle\x18\x03 \x01(\tR\x06bundle\x12\x1a\n" +
 	"\bevidence\x18\x04 \x01(\tR\bevidence\x12\x1a\n" +
 	"\bwarnings\x18\x05 \x03(\tR\bwarnings\x12'\n" +
-	"\x0fevidence_sha256\x18\x06 \x01(\tR\x0eevidenceSha256\"<\n" +
+	"\x0fevidence_sha256\x18\x06 \x01(\tR\x0eevidenceSha256\x12-\n" +
+	"\x05proof\x18\a \x01(\v2\x17.notary.v1.ReceiptProofR\x05proof\"e\n" +
+	"\fReceiptProof\x12\x16\n" +
+	"\x06hashes\x18\x01 \x03(\fR\x06hashes\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\tR\n" +
+	"checkpoint\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x03 \x01(\fR\tpublicKey\"<\n" +
 	"\x11GetReceiptRequest\x12'\n" +
 	"\fstatement_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\vstatementId\"B\n" +
 	"\x12GetReceiptResponse\x12,\n" +
@@ -2179,7 +2339,10 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\x0eOUTCOME_PASSED\x10\x01\x12\x12\n" +
 	"\x0eOUTCOME_FAILED\x10\x02\x12\x17\n" +
 	"\x13OUTCOME_NOT_CHECKED\x10\x03\x12\x10\n" +
-	"\fOUTCOME_NOTE\x10\x042\x90\b\n" +
+	"\fOUTCOME_NOTE\x10\x04*C\n" +
+	"\vReceiptForm\x12\x1c\n" +
+	"\x18RECEIPT_FORM_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12RECEIPT_FORM_PROOF\x10\x012\x90\b\n" +
 	"\rNotaryService\x12_\n" +
 	"\x06Submit\x12\x18.notary.v1.SubmitRequest\x1a\x19.notary.v1.SubmitResponse\" \x82\xd3\xe4\x93\x02\x1a:\benvelope\"\x0e/v1/statements\x12u\n" +
 	"\fSubmitStream\x12\x1e.notary.v1.SubmitStreamRequest\x1a\x1f.notary.v1.SubmitStreamResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/statements:stream(\x010\x01\x12x\n" +
@@ -2213,89 +2376,94 @@ func file_notary_v1_notary_proto_rawDescGZIP() []byte {
 	return file_notary_v1_notary_proto_rawDescData
 }
 
-var file_notary_v1_notary_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_notary_v1_notary_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_notary_v1_notary_proto_goTypes = []any{
-	(Check_Outcome)(0),               // 0: notary.v1.Check.Outcome
-	(*Envelope)(nil),                 // 1: notary.v1.Envelope
-	(*Signature)(nil),                // 2: notary.v1.Signature
-	(*SubmitRequest)(nil),            // 3: notary.v1.SubmitRequest
-	(*SubmitResponse)(nil),           // 4: notary.v1.SubmitResponse
-	(*SubmitStreamRequest)(nil),      // 5: notary.v1.SubmitStreamRequest
-	(*SubmitStreamResponse)(nil),     // 6: notary.v1.SubmitStreamResponse
-	(*Receipt)(nil),                  // 7: notary.v1.Receipt
-	(*GetReceiptRequest)(nil),        // 8: notary.v1.GetReceiptRequest
-	(*GetReceiptResponse)(nil),       // 9: notary.v1.GetReceiptResponse
-	(*GetStatementRequest)(nil),      // 10: notary.v1.GetStatementRequest
-	(*GetStatementResponse)(nil),     // 11: notary.v1.GetStatementResponse
-	(*Statement)(nil),                // 12: notary.v1.Statement
-	(*Subject)(nil),                  // 13: notary.v1.Subject
-	(*ListStatementsRequest)(nil),    // 14: notary.v1.ListStatementsRequest
-	(*ListStatementsResponse)(nil),   // 15: notary.v1.ListStatementsResponse
-	(*FindSubjectRequest)(nil),       // 16: notary.v1.FindSubjectRequest
-	(*FindSubjectResponse)(nil),      // 17: notary.v1.FindSubjectResponse
-	(*GetCheckpointRequest)(nil),     // 18: notary.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),    // 19: notary.v1.GetCheckpointResponse
-	(*GetTrustMaterialRequest)(nil),  // 20: notary.v1.GetTrustMaterialRequest
-	(*GetTrustMaterialResponse)(nil), // 21: notary.v1.GetTrustMaterialResponse
-	(*TrustFile)(nil),                // 22: notary.v1.TrustFile
-	(*VerifyRequest)(nil),            // 23: notary.v1.VerifyRequest
-	(*FileDigest)(nil),               // 24: notary.v1.FileDigest
-	(*VerifyResponse)(nil),           // 25: notary.v1.VerifyResponse
-	(*FileResult)(nil),               // 26: notary.v1.FileResult
-	(*Signer)(nil),                   // 27: notary.v1.Signer
-	(*Check)(nil),                    // 28: notary.v1.Check
-	nil,                              // 29: notary.v1.Subject.DigestsEntry
-	(*status.Status)(nil),            // 30: google.rpc.Status
-	(*timestamppb.Timestamp)(nil),    // 31: google.protobuf.Timestamp
+	(ReceiptForm)(0),                 // 0: notary.v1.ReceiptForm
+	(Check_Outcome)(0),               // 1: notary.v1.Check.Outcome
+	(*Envelope)(nil),                 // 2: notary.v1.Envelope
+	(*Signature)(nil),                // 3: notary.v1.Signature
+	(*SubmitRequest)(nil),            // 4: notary.v1.SubmitRequest
+	(*SubmitResponse)(nil),           // 5: notary.v1.SubmitResponse
+	(*SubmitStreamRequest)(nil),      // 6: notary.v1.SubmitStreamRequest
+	(*SubmitStreamResponse)(nil),     // 7: notary.v1.SubmitStreamResponse
+	(*Receipt)(nil),                  // 8: notary.v1.Receipt
+	(*ReceiptProof)(nil),             // 9: notary.v1.ReceiptProof
+	(*GetReceiptRequest)(nil),        // 10: notary.v1.GetReceiptRequest
+	(*GetReceiptResponse)(nil),       // 11: notary.v1.GetReceiptResponse
+	(*GetStatementRequest)(nil),      // 12: notary.v1.GetStatementRequest
+	(*GetStatementResponse)(nil),     // 13: notary.v1.GetStatementResponse
+	(*Statement)(nil),                // 14: notary.v1.Statement
+	(*Subject)(nil),                  // 15: notary.v1.Subject
+	(*ListStatementsRequest)(nil),    // 16: notary.v1.ListStatementsRequest
+	(*ListStatementsResponse)(nil),   // 17: notary.v1.ListStatementsResponse
+	(*FindSubjectRequest)(nil),       // 18: notary.v1.FindSubjectRequest
+	(*FindSubjectResponse)(nil),      // 19: notary.v1.FindSubjectResponse
+	(*GetCheckpointRequest)(nil),     // 20: notary.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),    // 21: notary.v1.GetCheckpointResponse
+	(*GetTrustMaterialRequest)(nil),  // 22: notary.v1.GetTrustMaterialRequest
+	(*GetTrustMaterialResponse)(nil), // 23: notary.v1.GetTrustMaterialResponse
+	(*TrustFile)(nil),                // 24: notary.v1.TrustFile
+	(*VerifyRequest)(nil),            // 25: notary.v1.VerifyRequest
+	(*FileDigest)(nil),               // 26: notary.v1.FileDigest
+	(*VerifyResponse)(nil),           // 27: notary.v1.VerifyResponse
+	(*FileResult)(nil),               // 28: notary.v1.FileResult
+	(*Signer)(nil),                   // 29: notary.v1.Signer
+	(*Check)(nil),                    // 30: notary.v1.Check
+	nil,                              // 31: notary.v1.Subject.DigestsEntry
+	(*status.Status)(nil),            // 32: google.rpc.Status
+	(*timestamppb.Timestamp)(nil),    // 33: google.protobuf.Timestamp
 }
 var file_notary_v1_notary_proto_depIdxs = []int32{
-	2,  // 0: notary.v1.Envelope.signatures:type_name -> notary.v1.Signature
-	1,  // 1: notary.v1.SubmitRequest.envelope:type_name -> notary.v1.Envelope
-	7,  // 2: notary.v1.SubmitResponse.receipt:type_name -> notary.v1.Receipt
-	1,  // 3: notary.v1.SubmitStreamRequest.envelope:type_name -> notary.v1.Envelope
-	7,  // 4: notary.v1.SubmitStreamResponse.receipt:type_name -> notary.v1.Receipt
-	30, // 5: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
-	7,  // 6: notary.v1.GetReceiptResponse.receipt:type_name -> notary.v1.Receipt
-	12, // 7: notary.v1.GetStatementResponse.statement:type_name -> notary.v1.Statement
-	31, // 8: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
-	13, // 9: notary.v1.Statement.subjects:type_name -> notary.v1.Subject
-	1,  // 10: notary.v1.Statement.envelope:type_name -> notary.v1.Envelope
-	29, // 11: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
-	31, // 12: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
-	31, // 13: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
-	12, // 14: notary.v1.ListStatementsResponse.statements:type_name -> notary.v1.Statement
-	12, // 15: notary.v1.FindSubjectResponse.statements:type_name -> notary.v1.Statement
-	22, // 16: notary.v1.GetTrustMaterialResponse.files:type_name -> notary.v1.TrustFile
-	24, // 17: notary.v1.VerifyRequest.files:type_name -> notary.v1.FileDigest
-	28, // 18: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
-	26, // 19: notary.v1.VerifyResponse.files:type_name -> notary.v1.FileResult
-	31, // 20: notary.v1.VerifyResponse.log_time:type_name -> google.protobuf.Timestamp
-	27, // 21: notary.v1.VerifyResponse.signer:type_name -> notary.v1.Signer
-	0,  // 22: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
-	3,  // 23: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
-	5,  // 24: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
-	8,  // 25: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
-	10, // 26: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
-	14, // 27: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
-	16, // 28: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
-	18, // 29: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
-	20, // 30: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
-	23, // 31: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
-	4,  // 32: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
-	6,  // 33: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
-	9,  // 34: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
-	11, // 35: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
-	15, // 36: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
-	17, // 37: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
-	19, // 38: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
-	21, // 39: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
-	25, // 40: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
-	32, // [32:41] is the sub-list for method output_type
-	23, // [23:32] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	3,  // 0: notary.v1.Envelope.signatures:type_name -> notary.v1.Signature
+	2,  // 1: notary.v1.SubmitRequest.envelope:type_name -> notary.v1.Envelope
+	0,  // 2: notary.v1.SubmitRequest.receipt_form:type_name -> notary.v1.ReceiptForm
+	8,  // 3: notary.v1.SubmitResponse.receipt:type_name -> notary.v1.Receipt
+	2,  // 4: notary.v1.SubmitStreamRequest.envelope:type_name -> notary.v1.Envelope
+	0,  // 5: notary.v1.SubmitStreamRequest.receipt_form:type_name -> notary.v1.ReceiptForm
+	8,  // 6: notary.v1.SubmitStreamResponse.receipt:type_name -> notary.v1.Receipt
+	32, // 7: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
+	9,  // 8: notary.v1.Receipt.proof:type_name -> notary.v1.ReceiptProof
+	8,  // 9: notary.v1.GetReceiptResponse.receipt:type_name -> notary.v1.Receipt
+	14, // 10: notary.v1.GetStatementResponse.statement:type_name -> notary.v1.Statement
+	33, // 11: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
+	15, // 12: notary.v1.Statement.subjects:type_name -> notary.v1.Subject
+	2,  // 13: notary.v1.Statement.envelope:type_name -> notary.v1.Envelope
+	31, // 14: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
+	33, // 15: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
+	33, // 16: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
+	14, // 17: notary.v1.ListStatementsResponse.statements:type_name -> notary.v1.Statement
+	14, // 18: notary.v1.FindSubjectResponse.statements:type_name -> notary.v1.Statement
+	24, // 19: notary.v1.GetTrustMaterialResponse.files:type_name -> notary.v1.TrustFile
+	26, // 20: notary.v1.VerifyRequest.files:type_name -> notary.v1.FileDigest
+	30, // 21: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
+	28, // 22: notary.v1.VerifyResponse.files:type_name -> notary.v1.FileResult
+	33, // 23: notary.v1.VerifyResponse.log_time:type_name -> google.protobuf.Timestamp
+	29, // 24: notary.v1.VerifyResponse.signer:type_name -> notary.v1.Signer
+	1,  // 25: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
+	4,  // 26: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
+	6,  // 27: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
+	10, // 28: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
+	12, // 29: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
+	16, // 30: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
+	18, // 31: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
+	20, // 32: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
+	22, // 33: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
+	25, // 34: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
+	5,  // 35: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
+	7,  // 36: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
+	11, // 37: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
+	13, // 38: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
+	17, // 39: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
+	19, // 40: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
+	21, // 41: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
+	23, // 42: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
+	27, // 43: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
+	35, // [35:44] is the sub-list for method output_type
+	26, // [26:35] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_notary_v1_notary_proto_init() }
@@ -2312,8 +2480,8 @@ func file_notary_v1_notary_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_notary_v1_notary_proto_rawDesc), len(file_notary_v1_notary_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   29,
+			NumEnums:      2,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
