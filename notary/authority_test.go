@@ -62,6 +62,40 @@ func TestAStatementBehindARevocation(t *testing.T) {
 	wantRefusal(t, err, trial.ReasonKeyRevoked)
 }
 
+// TestAKeyThatSignsOften signs until the server verifies its signatures by a
+// table, which changes nothing: all receipts verify by crypto/ecdsa, forgeries are
+// refused, and so is the key once it is revoked, also after a restart.
+func TestAKeyThatSignsOften(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.manager(nil)
+	var all sync.WaitGroup
+	for range 200 {
+		env := s.dataset(h, "701", "dm")
+		all.Go(func() {
+			if _, err := w.Submit(t.Context(), env, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	good := s.dataset(h, "701", "dm")
+	first := w.submit(good)
+	forged := again(t, newKey(t), s.dataset(h, "701", "dm"))
+	_, err := w.Submit(t.Context(), forged, nil)
+	wantRefusal(t, err, trial.ReasonBadSignature)
+	sameReceipt(t, first, w.submit(again(t, h.key, good)))
+
+	w.submit(s.revoke(h, nil))
+	for range 2 {
+		_, err = w.Submit(t.Context(), s.dataset(h, "701", "dm"), nil)
+		wantRefusal(t, err, trial.ReasonKeyRevoked)
+		w.reopen()
+	}
+	if _, err := w.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAuthorityStatementsGoOneAtATime(t *testing.T) {
 	w := newWorld(t)
 	s := newStudy(t, nil)

@@ -43,6 +43,7 @@ type Service struct {
 	marks      *marks
 	markProofs *markProofs
 	placedUpTo *watermark
+	signatures signatures
 
 	room    *room
 	callers *gate // from Submit to its answer

@@ -107,7 +107,7 @@ func (s *Service) signer(ctx context.Context, env *trial.Envelope, st *trial.Sta
 	if err != nil {
 		return nil, err
 	}
-	if err := env.Verify(key); err != nil {
+	if err := s.signatures.verify(env, st, key); err != nil {
 		return nil, err
 	}
 	return key, nil

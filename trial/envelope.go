@@ -205,13 +205,19 @@ func (e *Envelope) keyID(r *reader) {
 	e.KeyID = string(hint)
 }
 
+// HintFits tells whether the hint allows the key: it is empty or the key's id.
+func (e *Envelope) HintFits(key *PublicKey) bool {
+	var id [2 * len(key.ID)]byte
+	return e.KeyID == "" || e.KeyID == string(hex.AppendEncode(id[:0], key.ID[:]))
+}
+
 // Verify checks the signature: ECDSA on P-256 with SHA-256 over the PAE. The
 // hint must be empty or the key's id. It fails with BAD_SIGNATURE. A signature
 // with the larger of its two S values is valid too: the identity of an act is
 // its payload, not its signature.
 func (e *Envelope) Verify(key *PublicKey) error {
 	digest := e.Digest()
-	if e.KeyID != "" && e.KeyID != key.ID.String() {
+	if !e.HintFits(key) {
 		return refuse(ReasonBadSignature, "signatures[0].keyid", "not the id of the signer's key %s", key.ID)
 	}
 	if !ecdsa.VerifyASN1(key.Key, digest[:], e.Sig) {
