@@ -16,19 +16,28 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// readPrivateKey reads a PKCS#8 private key in PEM and refuses a file that
-// others can read.
-func readPrivateKey(path string) (crypto.Signer, error) {
+// readSecret reads a file that holds a secret, which what names in errors, and
+// refuses one that everybody can read.
+func readSecret(what, path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading key: %w", err)
+		return nil, fmt.Errorf("reading %s: %w", what, err)
 	}
 	if info.Mode().Perm()&0o007 != 0 {
-		return nil, fmt.Errorf("key %s: mode %04o lets everybody read it; run chmod 600", path, info.Mode().Perm())
+		return nil, fmt.Errorf("%s %s: mode %04o lets everybody read it; run chmod 600", what, path, info.Mode().Perm())
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading key: %w", err)
+		return nil, fmt.Errorf("reading %s: %w", what, err)
+	}
+	return data, nil
+}
+
+// readPrivateKey reads a PKCS#8 private key in PEM.
+func readPrivateKey(path string) (crypto.Signer, error) {
+	data, err := readSecret("key", path)
+	if err != nil {
+		return nil, err
 	}
 	block, rest := pem.Decode(data)
 	if block == nil || block.Type != "PRIVATE KEY" || len(rest) != 0 {
@@ -75,19 +84,12 @@ const pageKeySize = 32
 // readPageKey reads the secret of page tokens. A missing file is no error: what
 // is lost without one is the place in a list.
 func readPageKey(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	text, err := readSecret("page key", path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading page key: %w", err)
-	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return nil, fmt.Errorf("page key %s: mode %04o lets everybody read it; run chmod 600", path, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading page key: %w", err)
+		return nil, err
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSuffix(string(text), "\n"))
 	if err != nil || len(key) != pageKeySize {
