@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
@@ -78,7 +79,7 @@ func (c *Client) Receipt(ctx context.Context, trust *receipt.Trust, id trial.ID)
 	if err != nil {
 		return nil, err
 	}
-	return k.check(ctx, id, floor, nil, resp.GetReceipt())
+	return k.check(ctx, question{id: id, floor: floor}, resp.GetReceipt())
 }
 
 // Checkpoint returns the notary's newest checkpoint, verified under the trust
@@ -115,6 +116,7 @@ type checker struct {
 	trust    *receipt.Trust
 	verifier *receipt.Verifier
 	evidence heldEvidence
+	signer   atomic.Pointer[trial.PublicKey] // the last one: a batch rarely has more
 }
 
 func (c *Client) newChecker(trust *receipt.Trust) *checker {
@@ -124,10 +126,21 @@ func (c *Client) newChecker(trust *receipt.Trust) *checker {
 // floor is to be taken before a request is sent; see watermark.floor.
 func (k *checker) floor() (uint64, error) { return k.c.seen.floor(k.trust.Origin()) }
 
-// check accepts a receipt for the statement id, or says why not. named is the
-// evidence that the request said is held, or nil.
-func (k *checker) check(ctx context.Context, id trial.ID, floor uint64, named *evidenceFile, pb *notaryv1.Receipt) (*Receipt, error) {
-	r, err := receipt.Parse([]byte(pb.GetBundle()))
+// question is what an answer must fit.
+type question struct {
+	id trial.ID
+	// envelope is what was sent, nil where a stored receipt was asked for.
+	envelope *trial.Envelope
+	// floor is the largest size seen before.
+	floor uint64
+	// held is the evidence that the request named, or nil.
+	held *evidenceFile
+}
+
+// check accepts a receipt, or says why not.
+func (k *checker) check(ctx context.Context, q question, pb *notaryv1.Receipt) (*Receipt, error) {
+	id := q.id
+	r, err := k.read(q.envelope, pb)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrReceipt, err)
 	}
@@ -139,7 +152,7 @@ func (k *checker) check(ctx context.Context, id trial.ID, floor uint64, named *e
 	if pb.GetLogIndex() != r.Index {
 		return nil, fmt.Errorf("%w: got index %d beside it, want %d", ErrReceipt, pb.GetLogIndex(), r.Index)
 	}
-	evidence, err := k.evidence.of(pb, named)
+	evidence, err := k.evidence.of(pb, q.held)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +163,7 @@ func (k *checker) check(ctx context.Context, id trial.ID, floor uint64, named *e
 	if err := acceptable(verdict); err != nil {
 		return nil, err
 	}
-	how, err := k.c.observe(ctx, r.Checkpoint, floor, func(ctx context.Context) (receipt.Checkpoint, error) {
+	how, err := k.c.observe(ctx, r.Checkpoint, q.floor, func(ctx context.Context) (receipt.Checkpoint, error) {
 		return k.c.newest(ctx, k.trust)
 	})
 	if err != nil {
@@ -158,8 +171,47 @@ func (k *checker) check(ctx context.Context, id trial.ID, floor uint64, named *e
 	}
 	return &Receipt{
 		StatementID: id, Index: r.Index, Verdict: verdict, Continuity: how,
-		Bundle: []byte(pb.GetBundle()), Evidence: evidence.text,
+		Bundle: r.Bytes(), Evidence: evidence.text,
 	}, nil
+}
+
+// read returns the receipt of an answer: as it came, or put together out of what
+// was sent and the proof.
+func (k *checker) read(sent *trial.Envelope, pb *notaryv1.Receipt) (*receipt.Receipt, error) {
+	p := pb.GetProof()
+	switch {
+	case p == nil:
+		return receipt.Parse([]byte(pb.GetBundle()))
+	case pb.GetBundle() != "":
+		return nil, errors.New("invalid answer: got a proof and a whole receipt, want one of them")
+	case sent == nil:
+		return nil, errors.New("invalid answer: got a proof, want the whole receipt")
+	}
+	key, err := k.key(p.GetPublicKey())
+	if err != nil {
+		return nil, err
+	}
+	if sent.KeyID != "" && sent.KeyID != key.ID.String() {
+		return nil, fmt.Errorf("invalid answer: got the key %s, want the signer's, %s", key.ID, sent.KeyID)
+	}
+	// A new one, because it computes its digest once.
+	env := trial.NewEnvelope(sent.Payload, sent.KeyID, sent.Sig)
+	return k.verifier.Assemble(env, key, receipt.Proof{
+		Index: pb.GetLogIndex(), Hashes: p.GetHashes(), Checkpoint: p.GetCheckpoint(),
+	})
+}
+
+// key parses a signer's key, or remembers that it did.
+func (k *checker) key(der []byte) (*trial.PublicKey, error) {
+	if key := k.signer.Load(); key != nil && bytes.Equal(key.DER, der) {
+		return key, nil
+	}
+	key, err := trial.ParsePublicKeyDER(der)
+	if err != nil {
+		return nil, fmt.Errorf("invalid answer: reading the signer's key: %w", err)
+	}
+	k.signer.Store(key)
+	return key, nil
 }
 
 // acceptable lets a receipt pass that lacks only witnesses: issuing is open,

@@ -47,7 +47,7 @@ func (c *Client) CreateTrial(ctx context.Context, charter *trial.Envelope) (*Rec
 	}
 	// What log this is was not known when the charter was sent: whatever was
 	// seen of it since counts as overtaking, and the newest one is asked for.
-	r, err := c.newChecker(trust).check(ctx, st.ID, math.MaxUint64, nil, resp.GetReceipt())
+	r, err := c.newChecker(trust).check(ctx, question{id: st.ID, floor: math.MaxUint64}, resp.GetReceipt())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -48,6 +48,8 @@ type testNotary struct {
 	arrived    int
 	// leftOut counts the receipts whose evidence the caller held.
 	leftOut int
+	// whole answers with whole receipts, whatever is asked for.
+	whole bool
 	// window bounds the statements in work on one stream; 0 is no bound.
 	window int
 
@@ -215,7 +217,7 @@ func (n *testNotary) dataset(key *testKey, content string) *trial.Envelope {
 
 // take is Submit and one line of SubmitStream: count, fail on demand, submit,
 // fail on demand.
-func (n *testNotary) take(ctx context.Context, e *notaryv1.Envelope) (*notaryv1.Receipt, error) {
+func (n *testNotary) take(ctx context.Context, e *notaryv1.Envelope, form notaryv1.ReceiptForm) (*notaryv1.Receipt, error) {
 	n.mu.Lock()
 	n.arrived++
 	k := n.arrived
@@ -228,10 +230,14 @@ func (n *testNotary) take(ctx context.Context, e *notaryv1.Envelope) (*notaryv1.
 			return nil, err
 		}
 	}
-	res, err := n.service.Submit(ctx, &trial.Envelope{
+	want := notary.WholeReceipt
+	if form == notaryv1.ReceiptForm_RECEIPT_FORM_PROOF && !n.whole {
+		want = notary.ProofOnly
+	}
+	res, err := n.service.SubmitForm(ctx, &trial.Envelope{
 		PayloadType: e.GetPayloadType(), Payload: e.GetPayload(),
 		KeyID: e.GetSignatures()[0].GetKeyid(), Sig: e.GetSignatures()[0].GetSig(),
-	}, nil)
+	}, nil, want)
 	if err != nil {
 		return nil, refusalStatus(err)
 	}
@@ -251,10 +257,17 @@ func refusalStatus(err error) error {
 }
 
 func toReceipt(res *notary.Result) *notaryv1.Receipt {
-	return &notaryv1.Receipt{
+	r := &notaryv1.Receipt{
 		StatementId: res.Record.ID.String(), LogIndex: res.Record.Index, Bundle: string(res.Bundle), Evidence: string(res.Evidence),
 		EvidenceSha256: res.EvidenceSHA256,
 	}
+	if inc := res.Inclusion; inc != nil {
+		r.Proof = &notaryv1.ReceiptProof{Checkpoint: string(inc.Checkpoint.Note), PublicKey: res.Record.SignerDER}
+		for _, h := range inc.Path {
+			r.Proof.Hashes = append(r.Proof.Hashes, h[:])
+		}
+	}
+	return r
 }
 
 // leaveOut drops the evidence that the caller holds.
@@ -268,7 +281,7 @@ func (n *testNotary) leaveOut(r *notaryv1.Receipt, held string) {
 }
 
 func (n *testNotary) Submit(ctx context.Context, req *notaryv1.SubmitRequest) (*notaryv1.SubmitResponse, error) {
-	r, err := n.take(ctx, req.GetEnvelope())
+	r, err := n.take(ctx, req.GetEnvelope(), req.GetReceiptForm())
 	n.leaveOut(r, req.GetHeldEvidence())
 	return &notaryv1.SubmitResponse{Receipt: r}, err
 }
@@ -314,7 +327,7 @@ func (n *testNotary) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServ
 						<-window
 					}
 				}()
-				r, err := n.take(stream.Context(), req.GetEnvelope())
+				r, err := n.take(stream.Context(), req.GetEnvelope(), req.GetReceiptForm())
 				n.leaveOut(r, req.GetHeldEvidence())
 				if errors.Is(err, errCut) {
 					cut <- struct{}{}

@@ -71,7 +71,9 @@ func (s *session) submitOne(ctx context.Context, it Item) error {
 	}
 	var resp *notaryv1.SubmitResponse
 	err = s.c.retry(ctx, func(ctx context.Context) (err error) {
-		resp, err = s.c.api.Submit(ctx, &notaryv1.SubmitRequest{Envelope: toProto(it.Envelope)})
+		resp, err = s.c.api.Submit(ctx, &notaryv1.SubmitRequest{
+			Envelope: toProto(it.Envelope), ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF,
+		})
 		return err
 	})
 	return s.report(ctx, sent{it, floor, nil}, resp.GetReceipt(), err)
@@ -92,7 +94,7 @@ func (s *session) report(ctx context.Context, it sent, pb *notaryv1.Receipt, err
 	id := statementID(it.Envelope)
 	var r *Receipt
 	if err == nil {
-		r, err = s.checker.check(ctx, id, it.floor, it.held, pb)
+		r, err = s.checker.check(ctx, question{id: id, envelope: it.Envelope, floor: it.floor, held: it.held}, pb)
 	}
 	if cbErr := s.answered(it.Item, r, err); cbErr != nil {
 		return cbErr
@@ -287,7 +289,9 @@ func (r *round) send(stream notaryv1.NotaryService_SubmitStreamClient) error {
 	held := r.checker.evidence.Load()
 	r.open[id] = sent{it, floor, held}
 	r.queue = r.queue[1:]
-	return stream.Send(&notaryv1.SubmitStreamRequest{Id: id, Envelope: toProto(it.Envelope), HeldEvidence: held.name()})
+	return stream.Send(&notaryv1.SubmitStreamRequest{
+		Id: id, Envelope: toProto(it.Envelope), HeldEvidence: held.name(), ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF,
+	})
 }
 
 // take handles one answer.

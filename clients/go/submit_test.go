@@ -198,6 +198,7 @@ func TestUnansweredStaysForTheNextRun(t *testing.T) {
 // A bad receipt is never success, whatever is wrong with it.
 func TestBadReceiptIsNoSuccess(t *testing.T) {
 	n := newTestNotary(t)
+	n.whole = true
 	c := n.dial(Options{})
 	key := n.open(c)
 	other, err := c.Submit(context.Background(), n.trust, n.dataset(key, "other"))
