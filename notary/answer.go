@@ -32,15 +32,10 @@ func (f Form) of(env *trial.Envelope, rec *Record) Form {
 	return WholeReceipt
 }
 
-// answer builds, checks and returns the receipt of a logged statement.
-func (s *Service) answer(ctx context.Context, rec *Record, key *trial.PublicKey, form Form) (*Result, error) {
-	res := &Result{Record: rec}
-	var err error
-	if form == ProofOnly {
-		res.Inclusion, err = s.locate(ctx, rec, key)
-	} else {
-		res.Bundle, err = s.prove(ctx, rec, key)
-	}
+// answer builds, checks and returns the receipt of a logged statement, for a
+// caller that waits. What was just logged is answered by answerAll.
+func (s *Service) answer(ctx context.Context, rec *Record, key *trial.PublicKey) (*Result, error) {
+	bundle, err := s.prove(ctx, rec, key)
 	if err != nil {
 		return nil, err
 	}
@@ -50,28 +45,14 @@ func (s *Service) answer(ctx context.Context, rec *Record, key *trial.PublicKey,
 		return nil, err
 	}
 	s.observe(ctx, StageEvidence, began)
-	res.Evidence, res.EvidenceSHA256 = evidence.text, evidence.sha256
-	return res, nil
+	return &Result{Record: rec, Bundle: bundle, Evidence: evidence.text, EvidenceSHA256: evidence.sha256}, nil
 }
 
-// prove makes and checks the receipt of a logged statement.
-func (s *Service) prove(ctx context.Context, rec *Record, key *trial.PublicKey) ([]byte, error) {
-	inc, began, err := s.include(ctx, rec)
-	if err != nil {
-		return nil, err
-	}
-	return s.build(ctx, rec, key, inc, began)
-}
-
-// locate returns and checks what a receipt would say of a logged statement beside
-// its envelope: none is handed out that does not verify.
-func (s *Service) locate(ctx context.Context, rec *Record, key *trial.PublicKey) (*receipt.Inclusion, error) {
-	inc, began, err := s.include(ctx, rec)
-	if err != nil {
-		return nil, err
-	}
+// checked checks what a receipt would say of a logged statement beside its
+// envelope: none is handed out that does not verify.
+func (s *Service) checked(ctx context.Context, rec *Record, key *trial.PublicKey, inc receipt.Inclusion, began time.Time) (*receipt.Inclusion, error) {
 	began = s.observe(ctx, StageProve, began)
-	err = s.verifier.CheckInclusion(&rec.Envelope, key, inc)
+	err := s.verifier.CheckInclusion(&rec.Envelope, key, inc)
 	s.observe(ctx, StageSelfCheck, began)
 	if err != nil {
 		return nil, s.badReceipt(rec, err)
@@ -79,24 +60,27 @@ func (s *Service) locate(ctx context.Context, rec *Record, key *trial.PublicKey)
 	return &inc, nil
 }
 
-// include waits until a checkpoint covers a logged statement and returns its
-// place, and when it began to look for that.
-func (s *Service) include(ctx context.Context, rec *Record) (receipt.Inclusion, time.Time, error) {
+// prove waits until a checkpoint covers a logged statement, and makes and checks
+// its receipt.
+func (s *Service) prove(ctx context.Context, rec *Record, key *trial.PublicKey) ([]byte, error) {
 	began := time.Now()
 	if err := s.log.Await(ctx, rec.Index); err != nil {
-		return receipt.Inclusion{}, began, s.unproven(ctx, rec, err)
+		return nil, s.unproven(ctx, rec, err)
 	}
 	began = s.observe(ctx, StagePublish, began)
 	inc, err := s.log.Prove(ctx, rec.Index)
 	if err != nil {
-		return inc, began, s.unproven(ctx, rec, err)
+		return nil, s.unproven(ctx, rec, err)
 	}
-	return inc, began, nil
+	return s.build(ctx, rec, key, inc, began)
 }
 
 // unproven says why there is no proof.
 func (s *Service) unproven(ctx context.Context, rec *Record, err error) error {
-	if ctx.Err() != nil {
+	switch {
+	case s.ctx.Err() != nil:
+		return unavailable(errClosing)
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
 	if errors.Is(err, ErrLogStopped) {

@@ -221,6 +221,7 @@ func (s *Service) awaitLoop() {
 // placeLoop is the placer: it records indexes, as many batches at once as came
 // meanwhile, lets authority statements take effect and answers.
 func (s *Service) placeLoop() {
+	defer s.published.close()
 	for acts := range s.places {
 		for more := true; more && len(acts) < s.cfg.BatchSize; {
 			select {
@@ -250,6 +251,7 @@ func (s *Service) place(acts []*act) {
 		return
 	}
 	s.observeBatch(acts, StagePlace, began)
+	waiting := make([]*submission, 0, len(acts))
 	for _, a := range acts {
 		a.record.Logged = true
 		var err error
@@ -261,8 +263,13 @@ func (s *Service) place(acts []*act) {
 		// After it took effect: a signed list of a trial's authority relies on
 		// everything below the watermark.
 		s.placedUpTo.add(a.record.Index)
-		s.finish(a, err)
+		if err != nil {
+			s.finish(a, err)
+			continue
+		}
+		waiting = append(waiting, s.close(a, nil)...)
 	}
+	s.publish(waiting)
 	s.placedUpTo.announce()
 	if size, due := s.placedUpTo.due(); due {
 		// What it saves is a part of the next recovery's scan: an error here

@@ -77,8 +77,8 @@ func (s *Service) evidence(ctx context.Context, rec *Record) (*evidenceFile, err
 	}
 	t.evidence.mu.Lock()
 	defer t.evidence.mu.Unlock()
-	if f, ok := t.evidence.byKey[rec.KeyID]; ok && f.now == now && f.mark == mark.at() {
-		return f.file, nil
+	if file := t.evidence.find(rec.KeyID, now, mark); file != nil {
+		return file, nil
 	}
 	file, err := s.buildEvidence(ctx, chain(now.facts, rec.KeyID, nil), mark)
 	if err != nil {
@@ -255,17 +255,24 @@ func (p *markProofs) add(rec *Record) {
 	}
 }
 
+// held returns the last mark below index if it is in memory, else nil.
+func (p *markProofs) held(index uint64) *markProof {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range slices.Backward(p.recent) {
+		if m.record.Index < index {
+			return m
+		}
+	}
+	return nil
+}
+
 // before returns the last mark below index; it has no record where there is
 // none.
 func (p *markProofs) before(ctx context.Context, index uint64) (*markProof, error) {
-	p.mu.Lock()
-	for _, m := range slices.Backward(p.recent) {
-		if m.record.Index < index {
-			p.mu.Unlock()
-			return m, nil
-		}
+	if m := p.held(index); m != nil {
+		return m, nil
 	}
-	p.mu.Unlock()
 	rec, err := p.store.MarkBefore(ctx, index)
 	switch {
 	case errors.Is(err, ErrNotFound):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,8 +31,10 @@ var errClosing = errors.New("the service is shutting down")
 //
 // Three goroutines move statements into the log, each handing over to the next:
 // the committer (stores, marks the time, adds), the awaiter (learns indexes) and
-// the placer (records them, lets authority take effect, answers). Callers build
-// and verify their own receipts.
+// the placer (records them, lets authority take effect). The publisher waits for
+// the checkpoints that cover them. What is deep is done by the workers of a pool:
+// they read and verify statements before all this, and make and verify receipts
+// after it.
 type Service struct {
 	cfg      Config
 	log      Log
@@ -57,6 +60,9 @@ type Service struct {
 	awaiting sync.WaitGroup
 	running  sync.WaitGroup
 
+	pool      *pool
+	published publisher
+
 	// ctx is the life of the service: an act outlives its callers.
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -70,7 +76,7 @@ type Service struct {
 	badReceipts atomic.Uint64
 	added       atomic.Int64 // acts that wait for their index
 
-	// mu guards inFlight, which holds exactly the acts whose done is open, enrolling,
+	// mu guards inFlight, which holds exactly the acts that have not ended, enrolling,
 	// which holds the keys that acts are enrolling, and stopErr, which is set once.
 	mu        sync.Mutex
 	inFlight  map[trial.ID]*act
@@ -99,6 +105,10 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	s.running.Go(s.commitLoop)
 	s.running.Go(s.awaitLoop)
 	s.running.Go(s.placeLoop)
+	s.running.Go(s.publishLoop)
+	for range s.pool.workers {
+		s.running.Go(s.pool.work)
+	}
 	if err := s.addPending(ctx, pending); err != nil {
 		closeCtx, cancel := context.WithCancel(ctx)
 		cancel() // nothing is worth waiting for
@@ -145,6 +155,8 @@ func newService(c Config) (*Service, error) {
 		room:       &room{measure: c.FreeSpace, reserve: c.MinFree},
 		callers:    newGate(c.MaxInFlight),
 		acts:       newGate(c.MaxInFlight),
+		pool:       newPool(runtime.GOMAXPROCS(0)),
+		published:  publisher{wake: make(chan struct{}, 1)},
 		queue:      make(chan *act, c.MaxInFlight),
 		awaits:     make(chan *batch, 64),
 		places:     make(chan []*act, 64),

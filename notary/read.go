@@ -33,7 +33,7 @@ func (s *Service) Receipt(ctx context.Context, id trial.ID) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: stored statement %s: %w", ErrDamaged, id, err)
 	}
-	return s.answer(ctx, rec, key, WholeReceipt)
+	return s.answer(ctx, rec, key)
 }
 
 // List returns logged statements in log order.

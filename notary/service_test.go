@@ -323,6 +323,8 @@ func TestTheObserverIsTold(t *testing.T) {
 		_, err = w.Submit(t.Context(), s.dataset(h, "701", "lost"), nil)
 		return errors.Is(err, notary.ErrUnavailable)
 	})
+	o.mu.Lock() // a batch may still be observed after its callers were answered
+	defer o.mu.Unlock()
 	for outcome, want := range map[notary.Outcome]int{
 		notary.OutcomeLogged: 3, notary.OutcomeRepeated: 1, notary.OutcomeRefused: 2,
 		notary.OutcomeCancelled: 1, notary.OutcomeUnavailable: 1,

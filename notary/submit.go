@@ -11,9 +11,9 @@ import (
 )
 
 // act is one statement on its way into the log. One goroutine owns it at a
-// time: the one that admits it, then the committer, the awaiter and the placer.
-// Callers that wait for it read record, key, repeated and err only after done is
-// closed.
+// time: the one that admits it, then the committer, the awaiter and the placer. It
+// outlives the submissions that wait for it, which read record, key and repeated
+// after it ended.
 type act struct {
 	id     trial.ID
 	record *Record
@@ -34,80 +34,25 @@ type act struct {
 	// traced is the context of the caller who began it, if that is traced.
 	traced context.Context
 
-	done     chan struct{}
 	repeated bool
 	err      error
-}
-
-// Submit logs one signed statement and returns its receipt, proven under a
-// published checkpoint and verified. The same statement, also with another
-// valid signature and also when its key was revoked since, always gets the
-// first envelope's receipt; any number of callers may send it at once.
-//
-// A caller whose context ends does not end the act: the error is the context's,
-// and the same bytes sent again bring the receipt.
-//
-// It fails with a *trial.Refusal, with the error of allow as it is, with
-// ErrOverloaded (nothing was stored), or with ErrUnavailable (the statement may
-// be stored: send the same bytes again), which may wrap ErrStoreFull.
-func (s *Service) Submit(ctx context.Context, env *trial.Envelope, allow Allow) (*Result, error) {
-	return s.SubmitForm(ctx, env, allow, WholeReceipt)
-}
-
-// SubmitForm is Submit for a caller who may want less than the whole receipt.
-func (s *Service) SubmitForm(ctx context.Context, env *trial.Envelope, allow Allow, form Form) (*Result, error) {
-	res, repeated, err := s.submit(ctx, env, allow, form)
-	s.observeOutcome(ctx, repeated, err)
-	return res, err
-}
-
-func (s *Service) submit(ctx context.Context, env *trial.Envelope, allow Allow, form Form) (*Result, bool, error) {
-	if err := s.callers.enter(places(env.Payload)); err != nil {
-		return nil, false, err
-	}
-	defer s.callers.leave(places(env.Payload))
-	began := time.Now()
-	st, err := trial.ParseStatement(env.Payload)
-	if err != nil {
-		return nil, false, err
-	}
-	began = s.observe(ctx, StageParse, began)
-	if allow != nil {
-		if err := allow(st); err != nil {
-			return nil, false, err
-		}
-	}
-	key, err := s.signer(ctx, env, st)
-	if err != nil {
-		return nil, false, err
-	}
-	began = s.observe(ctx, StageVerify, began)
-	a, err := s.join(ctx, env, st, key, began)
-	if err != nil {
-		return nil, false, err
-	}
-	select {
-	case <-a.done:
-	case <-ctx.Done():
-		return nil, false, context.Cause(ctx)
-	}
-	if a.err != nil {
-		return nil, false, a.err
-	}
-	res, err := s.answer(ctx, a.record, a.key, form.of(env, a.record))
-	return res, a.repeated, err
+	// waiting are the submissions that wait for it, the last one first. The
+	// service's mu guards it.
+	waiting *submission
+	// done, unless it is nil, is closed at the end, with err set.
+	done chan struct{}
 }
 
 // signer finds the key that the statement names, as far as the trial has ever
 // known it, and verifies the signature under it. Whether the key may sign now is
 // judged later and only for an act that is new, so that an act sent again
 // outlives its key's revocation.
-func (s *Service) signer(ctx context.Context, env *trial.Envelope, st *trial.Statement) (*trial.PublicKey, error) {
-	key, err := s.findKey(ctx, st)
-	if err != nil {
+func (s *Service) signer(w *submission, st *trial.Statement) (key *trial.PublicKey, err error) {
+	defer recovered(&err)
+	if key, err = s.findKey(s.ctx, st); err != nil {
 		return nil, err
 	}
-	if err := s.signatures.verify(env, st, key); err != nil {
+	if err := s.signatures.verify(w.Envelope, st, key); err != nil {
 		return nil, err
 	}
 	return key, nil
@@ -139,35 +84,35 @@ func (s *Service) findKey(ctx context.Context, st *trial.Statement) (*trial.Publ
 	return key, nil
 }
 
-// join returns the act of this id that is in flight, or starts it. Everybody in
-// the table has shown a valid signature, so nobody's bad one can refuse
-// another's act.
-func (s *Service) join(ctx context.Context, env *trial.Envelope, st *trial.Statement, key *trial.PublicKey, now time.Time) (*act, error) {
+// join makes a submission wait for the act of its id. It returns the act if that
+// is new: whoever called carries it on. Everybody in the table has shown a valid
+// signature, so nobody's bad one can refuse another's act.
+func (s *Service) join(w *submission, st *trial.Statement, key *trial.PublicKey) (begun *act, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a, ok := s.inFlight[st.ID]; ok {
-		return a, nil
+	a, ok := s.inFlight[st.ID]
+	if !ok {
+		if err := s.acts.enter(places(st.Payload)); err != nil {
+			return nil, err
+		}
+		a = &act{id: st.ID, st: st, key: key, begun: w.since}
+		if s.cfg.Observer != nil && s.cfg.Observer.Traced(w.ctx) {
+			a.traced = w.ctx
+		}
+		s.inFlight[st.ID] = a
+		begun = a
 	}
-	if err := s.acts.enter(places(st.Payload)); err != nil {
-		return nil, err
-	}
-	a := &act{id: st.ID, st: st, key: key, begun: now, done: make(chan struct{})}
-	if s.cfg.Observer != nil && s.cfg.Observer.Traced(ctx) {
-		a.traced = ctx
-	}
-	s.inFlight[st.ID] = a
-	// In a goroutine of its own, because the act outlives its first caller.
-	go s.carry(a, env)
-	return a, nil
+	w.act, w.next, a.waiting = a, a.waiting, w
+	return begun, nil
 }
 
 // carry brings an act to the committer, or ends it. It does not look first
 // whether the statement is stored: the store tells when it is to keep it, and
 // nearly every statement is new.
 func (s *Service) carry(a *act, env *trial.Envelope) {
-	err := s.begin(a, env)
-	if err != nil {
-		s.settle(a, err)
+	if err := s.begin(a, env); err != nil {
+		// In a goroutine of its own, because it asks the store, and maybe waits.
+		s.running.Go(func() { s.settle(a, err) })
 		return
 	}
 	s.enqueue(a)
@@ -253,8 +198,20 @@ func (s *Service) resume(a *act, rec *Record) error {
 	return nil
 }
 
-// finish ends an act, with err or without, and wakes everybody who waits.
+// finish ends an act, with err or without, and lets those who wait for it go on.
 func (s *Service) finish(a *act, err error) {
+	waiting := s.close(a, err)
+	if err == nil {
+		s.publish(waiting)
+		return
+	}
+	for _, w := range waiting {
+		s.end(w, nil, false, err)
+	}
+}
+
+// close ends an act and returns who waits for it.
+func (s *Service) close(a *act, err error) []*submission {
 	a.err = err
 	if a.trial != nil {
 		s.trials.unlock(a.trial)
@@ -264,9 +221,18 @@ func (s *Service) finish(a *act, err error) {
 	s.mu.Lock()
 	delete(s.inFlight, a.id)
 	s.releaseKey(a)
+	first := a.waiting
+	a.waiting = nil
 	s.mu.Unlock()
 	s.acts.leave(places(a.st.Payload)) // first: who is answered may send the next one
-	close(a.done)
+	if a.done != nil {
+		close(a.done)
+	}
+	var waiting []*submission
+	for w := first; w != nil; w = w.next {
+		waiting = append(waiting, w)
+	}
+	return waiting
 }
 
 // newRecord makes what the store keeps of a statement, and its log entry.

@@ -164,6 +164,16 @@ func (t *trials) get(ctx context.Context, charter trial.ID) (*trialState, *snaps
 	return st, now, err
 }
 
+// held returns a trial if it is loaded, so that get would not wait, else nil.
+func (t *trials) held(charter trial.ID) *trialState {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if st, ok := t.byID[charter]; ok && st.now.Load() != nil {
+		return st
+	}
+	return nil
+}
+
 func (t *trials) authority(ctx context.Context, charter trial.ID) (*trial.Authority, error) {
 	_, now, err := t.get(ctx, charter)
 	if err != nil {

@@ -50,6 +50,10 @@ func (s *Server) refuse(ctx context.Context, err error) *status.Status {
 	}
 	switch st.Code() {
 	case codes.Internal, codes.Unknown, codes.DataLoss:
+		if p, ok := errors.AsType[*notary.PanicError](err); ok {
+			s.log.Error("panic", zap.String("request_id", c.id), zap.String("method", c.method),
+				zap.String("type", p.Type), zap.ByteString("stack", p.Stack))
+		}
 		s.log.Error("internal error", zap.String("request_id", c.id), zap.String("method", c.method), zap.Error(err))
 	case codes.ResourceExhausted:
 		// What is above a limit is logged with its call, and not kept.

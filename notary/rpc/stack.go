@@ -1,7 +1,8 @@
 package rpc
 
-// stackRoom is about what a call needs of its stack, in bytes.
-const stackRoom = 10 << 10
+// stackRoom is about what a call needs of its stack, in bytes: reading, writing and
+// what grpc does around that. What is deeper is done by the service's workers.
+const stackRoom = 5 << 10
 
 // growStack makes the stack of a new goroutine as large as a call is going to
 // need. Go grows a stack by copying it, frame by frame, and a call would have it

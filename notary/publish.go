@@ -1,0 +1,253 @@
+package notary
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// publisher holds the submissions whose statements have their index and wait for a
+// checkpoint that covers it.
+type publisher struct {
+	wake chan struct{} // holds a value where something below changed
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	waiting []*submission
+	closed  bool
+}
+
+func (p *publisher) add(waiting []*submission) {
+	p.mu.Lock()
+	p.waiting = append(p.waiting, waiting...)
+	p.mu.Unlock()
+	p.tell()
+}
+
+// close tells that nothing more comes.
+func (p *publisher) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.tell()
+}
+
+func (p *publisher) tell() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *publisher) take() (waiting []*submission, closed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	waiting, p.waiting = p.waiting, nil
+	return waiting, p.closed
+}
+
+// publish has submissions answered whose acts ended well.
+func (s *Service) publish(waiting []*submission) {
+	if len(waiting) == 0 {
+		return
+	}
+	now := time.Now()
+	for _, w := range waiting {
+		w.since = now
+	}
+	covered, rest := s.covered(waiting)
+	s.hand(covered)
+	if len(rest) > 0 {
+		s.published.add(rest)
+	}
+}
+
+// covered tells submissions apart by whether the newest checkpoint covers them.
+func (s *Service) covered(waiting []*submission) (covered, rest []*submission) {
+	size := s.log.Checkpoint().Size
+	for _, w := range waiting {
+		if w.act.record.Index < size {
+			covered = append(covered, w)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	return covered, rest
+}
+
+// publishLoop is the publisher: it waits for each checkpoint once, for everybody.
+func (s *Service) publishLoop() {
+	defer s.pool.close()
+	var waiting []*submission
+	for {
+		more, closed := s.published.take()
+		waiting = append(waiting, more...)
+		if len(waiting) == 0 {
+			if closed {
+				return
+			}
+			<-s.published.wake
+			continue
+		}
+		next := waiting[0].act.record.Index
+		for _, w := range waiting {
+			next = min(next, w.act.record.Index)
+		}
+		err := s.log.Await(s.ctx, next)
+		var covered []*submission
+		covered, waiting = s.covered(waiting)
+		s.hand(covered)
+		if err != nil {
+			waiting = s.unpublished(waiting, next, err)
+		}
+	}
+}
+
+// unpublished ends the submissions whose index no checkpoint will cover, and
+// returns the others.
+func (s *Service) unpublished(waiting []*submission, index uint64, err error) (others []*submission) {
+	all := s.ctx.Err() != nil || errors.Is(err, ErrLogStopped)
+	for _, w := range waiting {
+		if all || w.act.record.Index == index {
+			s.end(w, nil, false, s.unproven(s.ctx, w.act.record, err))
+		} else {
+			others = append(others, w)
+		}
+	}
+	return others
+}
+
+// answersAtOnce is how many answers a worker makes in one go: enough to share
+// what they have in common, and few enough for all workers to have some.
+const answersAtOnce = 16
+
+// hand has workers answer submissions that a checkpoint covers.
+func (s *Service) hand(covered []*submission) {
+	for len(covered) > 0 {
+		some := covered[:min(answersAtOnce, len(covered))]
+		covered = covered[len(some):]
+		if !s.pool.answer(func() { s.answerAll(some) }) {
+			for _, w := range some {
+				s.end(w, nil, false, unavailable(errClosing))
+			}
+		}
+	}
+}
+
+// proven is a submission with its answer but for the evidence.
+type proven struct {
+	*submission
+
+	res *Result
+}
+
+// answerAll makes receipts and answers. What has no evidence file yet waits for it
+// elsewhere: making the first one may mean waiting for a checkpoint.
+func (s *Service) answerAll(covered []*submission) {
+	covered = slices.DeleteFunc(covered, func(w *submission) bool { return w.ended.Load() })
+	indexes := make([]uint64, len(covered))
+	for i, w := range covered {
+		s.observe(w.ctx, StagePublish, w.since)
+		indexes[i] = w.act.record.Index
+	}
+	proofs, err := s.log.ProveAll(s.ctx, indexes)
+	if err != nil {
+		proofs = nil // each is told why
+	}
+	var without []proven
+	for i, w := range covered {
+		var inc *receipt.Inclusion
+		if proofs != nil {
+			inc = &proofs[i]
+		}
+		res, err := s.receipt(w, inc)
+		if err != nil {
+			s.end(w, nil, false, err)
+		} else if evidence := s.heldEvidence(w.act.record); evidence != nil {
+			s.give(proven{w, res}, evidence)
+		} else {
+			without = append(without, proven{w, res})
+		}
+	}
+	if len(without) > 0 {
+		s.running.Go(func() { s.makeEvidence(without) })
+	}
+}
+
+// receipt makes a submission's receipt, or as much of it as is wanted. inc is nil
+// where the entry could not be proven with others.
+func (s *Service) receipt(w *submission, inc *receipt.Inclusion) (res *Result, err error) {
+	defer recovered(&err)
+	a := w.act
+	began := time.Now()
+	if inc == nil {
+		one, err := s.log.Prove(s.ctx, a.record.Index)
+		if err != nil {
+			return nil, s.unproven(s.ctx, a.record, err)
+		}
+		inc = &one
+	}
+	res = &Result{Record: a.record}
+	if w.Form.of(w.Envelope, a.record) == ProofOnly {
+		res.Inclusion, err = s.checked(w.ctx, a.record, a.key, *inc, began)
+	} else {
+		res.Bundle, err = s.build(w.ctx, a.record, a.key, *inc, began)
+	}
+	w.since = time.Now()
+	return res, err
+}
+
+func (s *Service) give(w proven, evidence *evidenceFile) {
+	s.observe(w.ctx, StageEvidence, w.since)
+	w.res.Evidence, w.res.EvidenceSHA256 = evidence.text, evidence.sha256
+	s.end(w.submission, w.res, w.act.repeated, nil)
+}
+
+func (s *Service) makeEvidence(without []proven) {
+	for _, w := range without {
+		if w.ended.Load() {
+			continue
+		}
+		evidence, err := s.evidenceOf(w.act.record)
+		if err != nil {
+			if errors.Is(err, context.Canceled) { // the service's context, not the caller's
+				err = unavailable(errClosing)
+			}
+			s.end(w.submission, nil, false, err)
+			continue
+		}
+		s.give(w, evidence)
+	}
+}
+
+func (s *Service) evidenceOf(rec *Record) (file *evidenceFile, err error) {
+	defer recovered(&err)
+	return s.evidence(s.ctx, rec)
+}
+
+// heldEvidence returns the evidence file of a logged statement where there is
+// nothing to be made, looked up or waited for, else nil.
+func (s *Service) heldEvidence(rec *Record) *evidenceFile {
+	if rec.Authority || rec.Charter.IsZero() {
+		return nil
+	}
+	mark := s.markProofs.held(rec.Index)
+	t := s.trials.held(rec.Charter)
+	if mark == nil || t == nil || !t.evidence.mu.TryLock() {
+		return nil
+	}
+	defer t.evidence.mu.Unlock()
+	return t.evidence.find(rec.KeyID, t.now.Load(), mark)
+}
+
+func (c *evidenceCache) find(key trial.KeyID, now *snapshot, mark *markProof) *evidenceFile {
+	if f, ok := c.byKey[key]; ok && f.now == now && f.mark == mark.at() {
+		return f.file
+	}
+	return nil
+}
