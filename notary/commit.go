@@ -112,6 +112,9 @@ func (s *Service) commit(acts []*act) {
 	b := &batch{acts: acts, futures: make([]Future, len(acts)), added: time.Now()}
 	for i, a := range acts {
 		b.futures[i] = s.log.Add(s.ctx, a.entry)
+		if a.trial != nil {
+			s.log.Hurry() // the trial's next one waits until this one takes effect
+		}
 	}
 	s.awaiting.Add(1)
 	s.added.Add(int64(len(acts)))
@@ -155,11 +158,14 @@ func (s *Service) without(acts []*act, held []trial.ID) []*act {
 // and none is added after it until it has its own. So the order in which a log
 // hands out indexes inside its queue never decides what a mark governs.
 func (s *Service) addMark(m *timeMark) error {
+	s.log.Hurry()
 	s.awaiting.Wait()
 	if err := s.Err(); err != nil {
 		return err
 	}
-	index, err := s.log.Add(s.ctx, m.entry)(s.ctx)
+	added := s.log.Add(s.ctx, m.entry)
+	s.log.Hurry()
+	index, err := added(s.ctx)
 	if errors.Is(err, ErrOverloaded) {
 		s.dropMark(m)
 	}

@@ -49,6 +49,9 @@ type Log interface {
 	// the second was added. Once the future returns an index, the entry is
 	// durable in the log's folder and a later checkpoint will cover it.
 	Add(ctx context.Context, entry []byte) Future
+	// Hurry has what was added written soon. A Log may hold entries back until a
+	// checkpoint is nearly due; their indexes come as late. It returns at once.
+	Hurry()
 	// Await waits until a published checkpoint covers index. It fails with
 	// ErrLogStopped if that will not happen any more.
 	Await(ctx context.Context, index uint64) error

@@ -43,6 +43,7 @@ func Run(t *testing.T, fresh func(tb testing.TB) *Subject) {
 		"prove":           tryProve,
 		"prove all":       tryProveAll,
 		"order":           tryOrder,
+		"hurry":           tryHurry,
 		"concurrent":      tryConcurrent,
 		"many checkpoint": tryManyCheckpoints,
 		"scan":            tryScan,
@@ -195,6 +196,23 @@ func tryOrder(t *testing.T, s *Subject) {
 			t.Fatalf("got index %d after %d", index, last)
 		}
 		last = int(index)
+	}
+}
+
+// tryHurry: in a hurry or not, each entry has its index and its proof.
+func tryHurry(t *testing.T, s *Subject) {
+	t.Helper()
+	s.Log.Hurry()
+	for i, e := range numbered(0, 10) {
+		wait := s.Log.Add(s.ctx, e)
+		s.Log.Hurry()
+		index, err := wait(s.ctx)
+		if index != uint64(i) || err != nil {
+			t.Fatalf("entry %d: got index %d, %v", i, index, err)
+		}
+		if i%5 == 0 {
+			prove(t, s, index, e)
+		}
 	}
 }
 

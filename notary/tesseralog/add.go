@@ -12,10 +12,12 @@ import (
 	"github.com/trialnotary/trialnotary/notary/receipt"
 )
 
-// pending is an entry whose index is not known yet. done is closed once index and
-// err are set.
+// pending is an entry whose index is not known yet. It has an entry until that is
+// handed over to Tessera, and a future since. done is closed once index and err are
+// set.
 type pending struct {
 	leaf   receipt.Hash
+	entry  *tessera.Entry
 	future tessera.IndexFuture
 	done   chan struct{}
 	index  uint64
@@ -33,17 +35,18 @@ func (p *pending) wait(ctx context.Context) (uint64, error) {
 
 // Add implements notary.Log.
 func (l *Log) Add(_ context.Context, entry []byte) notary.Future {
+	e := tessera.NewEntry(entry)
+	p := &pending{leaf: receipt.Hash(e.LeafHash()), entry: e, done: make(chan struct{})}
 	l.addMu.Lock()
 	defer l.addMu.Unlock()
 	if err := l.mayAdd(entry); err != nil {
 		return func(context.Context) (uint64, error) { return 0, err }
 	}
-	e := tessera.NewEntry(entry)
-	p := &pending{leaf: receipt.Hash(e.LeafHash()), done: make(chan struct{})}
-	// Tessera uses the context for its metrics only.
-	p.future = l.appender.Add(context.Background(), e)
 	l.added.Add(1)
-	l.pending <- p
+	l.held = append(l.held, p)
+	if len(l.held) == 1 {
+		l.tellPace()
+	}
 	return p.wait
 }
 

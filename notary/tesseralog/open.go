@@ -100,6 +100,7 @@ func start(ctx context.Context, c Config, files folder) (*Log, error) {
 	size := found.tree.Size()
 	l := &Log{
 		cfg: c, origin: c.Signer.Name(), files: files, tree: found.tree, mark: found.mark, read: size,
+		changed:  make(chan struct{}, 1),
 		pending:  make(chan *pending, c.MaxInFlight),
 		signings: make(chan struct{}, 1),
 		resolved: make(chan struct{}),
@@ -150,6 +151,7 @@ func (l *Log) run(ctx context.Context) error {
 		return fmt.Errorf("starting the log: %w", err)
 	}
 	l.cancel = cancel
+	go l.pace()
 	go l.resolve()
 	go l.watch(running)
 	return nil
@@ -176,7 +178,7 @@ func (l *Log) Close(ctx context.Context) error {
 	first := !l.closing
 	if first {
 		l.closing = true
-		close(l.pending)
+		l.tellPace()
 	}
 	l.addMu.Unlock()
 	if !first {

@@ -121,11 +121,12 @@ func (t *tree) prove(s *snapshot, indexes []uint64) ([]receipt.Inclusion, error)
 	proofs := make([]receipt.Inclusion, len(indexes))
 	p := t.prover(s.border)
 	for i, index := range indexes {
-		begin, err := len(paths), error(nil)
-		if paths, err = p.appendPath(paths, index); err != nil {
+		longer, err := p.appendPath(paths, index)
+		if err != nil {
 			return nil, fmt.Errorf("proving entry %d: %w", index, err)
 		}
-		proofs[i] = receipt.Inclusion{Index: index, Checkpoint: s.checkpoint, Path: paths[begin:len(paths):len(paths)]}
+		proofs[i] = receipt.Inclusion{Index: index, Checkpoint: s.checkpoint, Path: longer[len(paths):len(longer):len(longer)]}
+		paths = longer
 	}
 	return proofs, nil
 }

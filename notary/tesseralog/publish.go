@@ -31,6 +31,7 @@ type snapshot struct {
 	border     *border
 	next       chan struct{} // closed when there is a newer one
 	at         time.Time     // when it was seen
+	due        time.Time     // when to hand over what the next one is to cover
 }
 
 // watch takes a snapshot of every checkpoint that it sees published.
@@ -102,7 +103,18 @@ func (l *Log) snapshotOf(checkpoint receipt.Checkpoint) (*snapshot, error) {
 	if own := b.root(); own != checkpoint.Root {
 		return nil, &ConflictError{Size: checkpoint.Size, Held: own, Signed: checkpoint.Root, Source: "the published checkpoint"}
 	}
-	return &snapshot{checkpoint, b, make(chan struct{}), time.Now()}, nil
+	now := time.Now()
+	return &snapshot{checkpoint, b, make(chan struct{}), now, now.Add(l.cfg.CheckpointInterval - l.cfg.BatchAge - l.files.age(checkpointFile, now))}, nil
+}
+
+// age returns how old a file is, from which Tessera counts the interval; 0 where
+// that is not known. Its time may lie in the future, see resetFutureTime.
+func (f folder) age(name string, now time.Time) time.Duration {
+	info, err := os.Stat(f.path(name))
+	if err != nil {
+		return 0
+	}
+	return max(now.Sub(info.ModTime()), 0)
 }
 
 // resetFutureTime sets a file's time to now if it lies in the future, as after the

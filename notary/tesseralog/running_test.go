@@ -176,7 +176,9 @@ func TestCloseGivesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Add(t.Context(), entry(0))(t.Context()); err != nil {
+	wait := l.Add(t.Context(), entry(0))
+	l.Hurry()
+	if _, err := wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -120,7 +120,9 @@ func TestGuardComparesRoots(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closeLog(t, l)
-	if _, err := l.Add(t.Context(), entry(0))(t.Context()); err != nil {
+	wait := l.Add(t.Context(), entry(0))
+	l.Hurry()
+	if _, err := wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	signature, err := guard{l}.Sign(body(origin, 1, receipt.Hash{1}))
