@@ -42,16 +42,7 @@ const (
 func (s *Service) Health(ctx context.Context) []Condition {
 	conditions := []Condition{s.logCondition(), s.storeCondition(ctx)}
 	conditions = append(conditions, s.markConditions()...)
-	receipts := Condition{Name: ConditionReceipts, OK: true, Detail: "every receipt verified before it was handed out"}
-	if n := s.badReceipts.Load(); n > 0 {
-		receipts.OK = false
-		receipts.Detail = fmt.Sprintf("%d receipts did not verify and were held back: run a full check", n)
-	}
-	if s.signatures.distrusts() {
-		// OK all the same: nothing wrong was taken or refused, and nothing will be.
-		receipts.Detail += "; a faster check of signatures disagreed with crypto/ecdsa and is off: test this machine's memory"
-	}
-	conditions = append(conditions, receipts, s.checkCondition())
+	conditions = append(conditions, s.receiptsCondition(), s.checkCondition())
 	if s.cfg.FreeSpace != nil {
 		conditions = append(conditions, s.spaceCondition())
 	}
@@ -116,6 +107,19 @@ func (s *Service) markConditions() []Condition {
 		mark.Detail = fmt.Sprintf("making one failed: %v", err)
 	}
 	return []Condition{mark, clock}
+}
+
+func (s *Service) receiptsCondition() Condition {
+	c := Condition{Name: ConditionReceipts, OK: true, Detail: "every receipt verified before it was handed out"}
+	if n := s.badReceipts.Load(); n > 0 {
+		c.OK = false
+		c.Detail = fmt.Sprintf("%d receipts did not verify and were held back: run a full check", n)
+	}
+	if s.signatures.distrusts() {
+		// OK all the same: nothing wrong was taken or refused, and nothing will be.
+		c.Detail += "; the faster check of signatures disagreed with crypto/ecdsa and is off: test this machine's memory"
+	}
+	return c
 }
 
 func (s *Service) spaceCondition() Condition {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -160,6 +161,17 @@ func TestAWrongTableLosesNothing(t *testing.T) {
 		if m.tables != nil || m.counted != nil {
 			t.Errorf("%s: tables are made again", name)
 		}
+	}
+}
+
+func TestHealthTellsOfAWrongTable(t *testing.T) {
+	var s Service
+	if c := s.receiptsCondition(); !c.OK || strings.Contains(c.Detail, "crypto/ecdsa") {
+		t.Errorf("nothing is wrong: got %+v", c)
+	}
+	s.signatures.distrust()
+	if c := s.receiptsCondition(); !c.OK || !strings.Contains(c.Detail, "crypto/ecdsa") {
+		t.Errorf("a table was wrong: got %+v", c)
 	}
 }
 
