@@ -134,7 +134,7 @@ func TestWrongAnswers(t *testing.T) {
 	t.Run("notaryd", func(t *testing.T) {
 		n, _ := serve(t, b, p, unary).(*notaryd)
 		var got *notaryv1.Receipt
-		n.keep = func(r *notaryv1.Receipt) { got = r }
+		n.keep = func(r *notaryv1.Receipt, _ []byte) { got = r }
 		if err := n.submit(ctx, 0, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -145,6 +145,17 @@ func TestWrongAnswers(t *testing.T) {
 		if err := n.verify(signers, &other, "", got); err == nil {
 			t.Error("took the receipt of another statement")
 		}
+		got.GetProof().GetHashes()[0][0] ^= 1
+		if err := n.verify(0, &env, "", got); err == nil {
+			t.Error("took an altered proof")
+		}
+		got.GetProof().GetHashes()[0][0] ^= 1
+		proof := got.GetProof()
+		got.Proof = nil
+		if err := n.verify(0, &env, "", got); err == nil {
+			t.Error("took an answer without a proof")
+		}
+		got.Proof = proof
 		got.Evidence += " "
 		if err := n.verify(0, &env, "", got); err == nil {
 			t.Error("took other evidence")

@@ -44,7 +44,7 @@ type notaryd struct {
 	conns    []*grpc.ClientConn
 	apis     []notaryv1.NotaryServiceClient
 	held     held
-	keep     func(*notaryv1.Receipt) // is shown every receipt; may be nil
+	keep     func(r *notaryv1.Receipt, text []byte) // is shown every receipt; may be nil
 }
 
 const userName = "bench"
@@ -196,18 +196,22 @@ func envelopeMessage(e *trial.Envelope) *notaryv1.Envelope {
 	}
 }
 
-// verify is what the generator does with every receipt: its form, the entry
-// rebuilt from our own envelope, indexes, size, root, inclusion, the
-// checkpoint's signature once a checkpoint, and the evidence's hash.
+// verify is what the generator does with every answer: it makes the receipt of our
+// own envelope and the proof as the client library does, which verifies the entry
+// rebuilt, its inclusion under the checkpoint's size and root, and the
+// checkpoint's signature once a checkpoint; and it checks the evidence's hash.
 func (n *notaryd) verify(i int, env *trial.Envelope, named string, r *notaryv1.Receipt) error {
 	if err := n.held.check(i, named, r); err != nil {
 		return err
 	}
-	if n.keep != nil {
-		n.keep(r)
-	}
-	if err := n.verifier.SelfCheck([]byte(r.GetBundle()), env, n.p.key(i)); err != nil {
+	made, err := n.verifier.Assemble(env, n.p.key(i), receipt.Proof{
+		Index: r.GetLogIndex(), Hashes: r.GetProof().GetHashes(), Checkpoint: r.GetProof().GetCheckpoint(),
+	})
+	if err != nil {
 		return fmt.Errorf("receipt of statement %d: %w", i, err)
+	}
+	if n.keep != nil {
+		n.keep(r, made.Bytes())
 	}
 	return nil
 }
@@ -215,7 +219,9 @@ func (n *notaryd) verify(i int, env *trial.Envelope, named string, r *notaryv1.R
 func (n *notaryd) submit(ctx context.Context, conn, i int) error {
 	env := n.p.envelope(i)
 	named := n.held.name(i)
-	resp, err := n.apis[conn].Submit(n.authorised(ctx), &notaryv1.SubmitRequest{Envelope: envelopeMessage(&env), HeldEvidence: named})
+	resp, err := n.apis[conn].Submit(n.authorised(ctx), &notaryv1.SubmitRequest{
+		Envelope: envelopeMessage(&env), HeldEvidence: named, ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF,
+	})
 	if err != nil {
 		return err
 	}
@@ -264,7 +270,9 @@ func (s *submissions) send(ctx context.Context, next func() (int, bool)) {
 		s.mu.Lock()
 		s.named[i] = named
 		s.mu.Unlock()
-		if s.stream.Send(&notaryv1.SubmitStreamRequest{Id: strconv.Itoa(i), Envelope: envelopeMessage(&env), HeldEvidence: named}) != nil {
+		if s.stream.Send(&notaryv1.SubmitStreamRequest{
+			Id: strconv.Itoa(i), Envelope: envelopeMessage(&env), HeldEvidence: named, ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF,
+		}) != nil {
 			return
 		}
 	}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -85,10 +84,10 @@ func (b *bench) collect(ctx context.Context, count int) (*archive, error) {
 		s, err := unary.start(ctx, b, dir)
 		if n, ok := s.(*notaryd); ok && err == nil {
 			a.trust = n.trust
-			n.keep = func(r *notaryv1.Receipt) {
+			n.keep = func(r *notaryv1.Receipt, text []byte) {
 				mu.Lock()
 				defer mu.Unlock()
-				a.receipts = append(a.receipts, archived{r.GetStatementId(), []byte(r.GetBundle()), []byte(r.GetEvidence())})
+				a.receipts = append(a.receipts, archived{r.GetStatementId(), text, []byte(r.GetEvidence())})
 			}
 		}
 		return s, err
