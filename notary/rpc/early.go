@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/tap"
 )
@@ -46,12 +47,48 @@ func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	r.Server.RegisterService(early(desc), impl)
 }
 
-// bound gives a call its time before anything of it is read. It is set here and
+// arrival is a call of gRPC from its first header on. It is the call's context as
+// well, so that what is known of a call is found where it is asked for without a
+// context for each piece.
+type arrival struct {
+	context.Context
+	call   call
+	header metadata.MD        // as it came: nobody alters it
+	cancel context.CancelFunc // ends the call's time; nil for long calls
+}
+
+// Value implements context.Context.
+func (a *arrival) Value(key any) any {
+	switch key.(type) {
+	case callKey:
+		return &a.call
+	case arrivalKey:
+		return a
+	}
+	return a.Context.Value(key)
+}
+
+type arrivalKey struct{}
+
+func arrivalOf(ctx context.Context) *arrival {
+	a, _ := ctx.Value(arrivalKey{}).(*arrival)
+	return a
+}
+
+// end ends the timer of arrive.
+func (a *arrival) end() {
+	if a.cancel != nil {
+		a.cancel()
+	}
+}
+
+// arrive gives a call its time before anything of it is read. It is set here and
 // not in an interceptor because only the stream's own context ends a read from a
 // caller that sends slowly.
-func (s *Server) bound(ctx context.Context, info *tap.Info) (context.Context, error) {
+func (s *Server) arrive(ctx context.Context, info *tap.Info) (context.Context, error) {
+	a := &arrival{Context: ctx, header: info.Header}
 	if policy[info.FullMethodName].long {
-		return ctx, nil
+		return a, nil
 	}
 	limit := s.cfg.Limits.CallTimeout
 	if nameless(ctx, info) {
@@ -59,8 +96,8 @@ func (s *Server) bound(ctx context.Context, info *tap.Info) (context.Context, er
 	}
 	// The transport cancels the parent when the call ends, which releases the
 	// timer also where no handler comes to know of the call.
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	return context.WithValue(ctx, cancelKey{}, cancel), nil
+	a.Context, a.cancel = context.WithTimeout(ctx, limit)
+	return a, nil
 }
 
 // strangerTimeout bounds a call without a caller: what such calls may ask for is
@@ -70,7 +107,7 @@ const strangerTimeout = 10 * time.Second
 // nameless tells that a call comes with no credential at all. Whether one is
 // right is found out later.
 func nameless(ctx context.Context, info *tap.Info) bool {
-	if len(info.Header.Get(authorizationKey)) > 0 || len(info.Header.Get(handoverKey)) > 0 {
+	if len(info.Header[authorizationKey]) > 0 || len(info.Header[handoverKey]) > 0 {
 		return false
 	}
 	p, ok := peer.FromContext(ctx)
@@ -79,13 +116,4 @@ func nameless(ctx context.Context, info *tap.Info) bool {
 	}
 	t, ok := p.AuthInfo.(credentials.TLSInfo)
 	return !ok || len(t.State.VerifiedChains) == 0
-}
-
-type cancelKey struct{}
-
-// release ends the timer of bound.
-func release(ctx context.Context) {
-	if cancel, ok := ctx.Value(cancelKey{}).(context.CancelFunc); ok {
-		cancel()
-	}
 }

@@ -65,11 +65,6 @@ func readHandover(ctx context.Context, secret []byte) (*handover, error) {
 	return &h, nil
 }
 
-// forgesHandover tells whether metadata from outside carries the reserved key.
-func forgesHandover(ctx context.Context) bool {
-	return len(metadata.ValueFromIncomingContext(ctx, handoverKey)) > 0
-}
-
 // headerForgesHandover tells whether an HTTP request carries the reserved key in
 // any header that a gateway could turn into it.
 func headerForgesHandover(h http.Header) bool {

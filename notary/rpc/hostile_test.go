@@ -218,7 +218,7 @@ func TestHugeMessages(t *testing.T) {
 	}
 	for method, reason := range map[string]string{notaryv1.NotaryService_Verify_FullMethodName: "BAD_REQUEST", "/notary.v1.NotaryService/GetCheckpoint": "BAD_REQUEST"} {
 		garbage := &rawMessage{bytes.Repeat([]byte{0xff}, 100)}
-		err := w.dial().Invoke(w.asCtx("sponsor"), method, garbage, new(notaryv1.VerifyResponse), grpc.ForceCodecV2(rawCodec{newCodec()}))
+		err := w.dial().Invoke(w.asCtx("sponsor"), method, garbage, new(notaryv1.VerifyResponse), grpc.ForceCodecV2(rawCodec{newCodec(1<<20, new(buffers))}))
 		if got := reasonIn(status.Convert(err)); got != reason {
 			t.Errorf("bytes that are no message: got %v, want %s", err, reason)
 		}

@@ -37,7 +37,8 @@ const (
 
 // peerOf finds out the caller's address and certificate name, from the connection
 // or, on the in-process listener, from the HTTP front.
-func (s *Server) peerOf(ctx context.Context, c *call, inProcess bool) error {
+func (s *Server) peerOf(ctx context.Context, a *arrival, inProcess bool) error {
+	c := &a.call
 	if inProcess {
 		h, err := readHandover(ctx, s.secret)
 		if err != nil {
@@ -46,7 +47,10 @@ func (s *Server) peerOf(ctx context.Context, c *call, inProcess bool) error {
 		c.address, c.cert, c.http, c.began, c.traceparent = h.Address, h.Cert, true, h.Began, h.Traceparent
 		return nil
 	}
-	c.traceparent = traceparentOf(ctx)
+	// Names are in lower case: anything else is no HTTP/2.
+	if values := a.header[traceparentKey]; len(values) == 1 {
+		c.traceparent = values[0]
+	}
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return errors.New("a call without a peer")
@@ -54,7 +58,7 @@ func (s *Server) peerOf(ctx context.Context, c *call, inProcess bool) error {
 	if p.Addr != nil {
 		c.address = p.Addr.String()
 	}
-	if forgesHandover(ctx) {
+	if len(a.header[handoverKey]) > 0 {
 		return &trial.Refusal{Reason: reasonReservedMetadata, Path: handoverKey, Detail: detailReserved}
 	}
 	var err error
@@ -120,7 +124,13 @@ func (s *Server) authenticate(ctx context.Context, cert string) (*User, error) {
 // gets no further look-up, but for a credential that was good a moment ago:
 // whoever shares the address with a guesser goes on.
 func (s *Server) lookUp(ctx context.Context, address string, by credential) (*User, error) {
-	if cache, ok := s.cfg.Users.(*userCache); !ok || !cache.met(by) {
+	cache, ok := s.cfg.Users.(*userCache)
+	if ok {
+		if u, _ := cache.fresh(by); u != nil {
+			return known(u, nil)
+		}
+	}
+	if !ok || !cache.met(by) {
 		if err := s.limiter.mayGuess(address); err != nil {
 			return nil, err
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -16,119 +18,176 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-// around surrounds a call. Every call is a stream here: see early.
-type around func(ctx context.Context, method string, next func(context.Context) error) error
-
-// interceptors returns the options of a gRPC server. From the outside in: the
-// call gets its id and is logged; errors become statuses; a panic becomes an
-// error; the caller is authenticated and the method permitted; the call is
-// counted against the caller's limits; the message is read and looked at.
-func (s *Server) interceptors(inProcess bool) []grpc.ServerOption {
-	chain := []around{s.observe, s.mapErrors, s.recoverPanic, s.admit(inProcess)}
-	if !inProcess { // there the HTTP front has counted the request
-		chain = append(chain, s.limited)
-	}
-	var stream []grpc.StreamServerInterceptor
-	for _, a := range chain {
-		stream = append(stream, a.stream())
-	}
-	return []grpc.ServerOption{grpc.ChainStreamInterceptor(append(stream, s.strict)...), grpc.InTapHandle(s.bound)}
-}
-
-func (a around) stream() grpc.StreamServerInterceptor {
+// intercept returns what surrounds every call; every call is a stream here, see
+// early. From the outside in: the call has its id and is logged; errors become
+// statuses; a panic becomes an error; the caller is authenticated and the method
+// permitted; the call is counted against the caller's limits; the message is read
+// and looked at. It is one function, because a chain of them costs a dozen
+// allocations a call.
+func (s *Server) intercept(inProcess bool) grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		return a(stream.Context(), info.FullMethod, func(ctx context.Context) error {
-			return handler(srv, &contextStream{ServerStream: stream, ctx: ctx})
-		})
+		growStack()
+		a := arrivalOf(stream.Context())
+		if a == nil {
+			return status.Error(codes.Internal, "a call that did not arrive") // arrive is asked of each
+		}
+		c := &a.call
+		c.id, c.method, c.began = requestID(a.header[requestIDKey]), info.FullMethod, time.Now()
+		st := &callStream{ServerStream: stream, ctx: stream.Context(), limit: s.cfg.Limits.MaxMessage, id: [1]string{c.id}}
+		began := c.began
+
+		err := s.serve(srv, st, a, inProcess, handler)
+		if err != nil {
+			err = s.refuse(st.ctx, err).Err()
+		}
+		a.end()
+		st.finish()
+		s.ended(st.ctx, c, err, time.Since(began))
+		return err
 	}
 }
 
-// contextStream is a stream with another context.
-type contextStream struct {
-	grpc.ServerStream
-	ctx context.Context
+// serve is what happens to a call inside of its log line and its status.
+func (s *Server) serve(srv any, st *callStream, a *arrival, inProcess bool, handler grpc.StreamHandler) (err error) {
+	c := &a.call
+	defer s.catchPanic(c.id, c.method, &err)
+	if err := s.admit(st, a, inProcess); err != nil {
+		return err
+	}
+	if !inProcess { // there the HTTP front has counted the request
+		leave, err := s.limiter.enter(c, classOf(c.method))
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	return handler(srv, st)
 }
 
-func (s *contextStream) Context() context.Context { return s.ctx }
-
-// strict refuses messages that are too large and fields that are not known.
-func (s *Server) strict(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	return handler(srv, &strictStream{stream, s.cfg.Limits.MaxMessage})
-}
-
-// strictStream refuses by name what is above the limit. grpc's own limit is twice
-// that: above it grpc answers in its own words, before anything else is asked.
-type strictStream struct {
+// callStream is the stream of one call as its handler sees it. It refuses messages
+// that are too large and fields that are not known, and sends the call's id before
+// the first message.
+//
+// It refuses by name what is above the limit. grpc's own limit is twice that: above
+// it grpc answers in its own words, before anything else is asked.
+type callStream struct {
 	grpc.ServerStream
+	ctx   context.Context
 	limit int
+	id    [1]string
+	begun atomic.Bool // the headers are sent
 }
 
-func (s *strictStream) RecvMsg(m any) error {
+func (s *callStream) Context() context.Context { return s.ctx }
+
+// SendHeader implements grpc.ServerStream.
+func (s *callStream) SendHeader(md metadata.MD) error {
+	if s.begun.Swap(true) {
+		return s.ServerStream.SendHeader(md) // which refuses it
+	}
+	if len(md) > 0 {
+		if err := s.SetHeader(md); err != nil {
+			return err
+		}
+	}
+	return s.ServerStream.SendHeader(metadata.MD{requestIDKey: s.id[:]})
+}
+
+// SendMsg implements grpc.ServerStream.
+func (s *callStream) SendMsg(m any) error {
+	if !s.begun.Load() {
+		// Together with the message: set in advance, the headers are copied. It
+		// fails only if the connection is gone, and then so does the message.
+		_ = s.SendHeader(nil)
+	}
+	return s.ServerStream.SendMsg(m)
+}
+
+// finish has the id sent with the status of a call that was not answered.
+func (s *callStream) finish() {
+	if !s.begun.Swap(true) {
+		_ = s.SetHeader(metadata.MD{requestIDKey: s.id[:]}) // fails only if the connection is gone
+	}
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (s *callStream) RecvMsg(m any) error {
 	err := s.ServerStream.RecvMsg(m)
+	if err == nil {
+		return s.refuseMarked(m)
+	}
 	if status.Code(err) == codes.Internal {
 		// grpc calls it an internal error where the caller sent no message, two, or
 		// one that is cut short, and has told the caller so. It is none of ours.
 		return badRequest("", "what was sent is not one message of this call")
 	}
-	if err != nil {
-		return err
-	}
-	if req, ok := m.(proto.Message); ok && proto.Size(req) > s.limit {
-		return &trial.Refusal{Reason: reasonMessageTooLarge, Detail: fmt.Sprintf("the message has more than %d bytes", s.limit)}
-	}
-	return refuseUnknown(m)
+	return err
 }
 
-func refuseUnknown(req any) error {
+func (s *callStream) refuseMarked(req any) error {
 	m, ok := req.(proto.Message)
 	if !ok || !hasUnknown(m.ProtoReflect()) {
 		return nil
 	}
-	if isUnreadable(m) {
+	switch {
+	case hasMark(m, tooLarge):
+		return &trial.Refusal{Reason: reasonMessageTooLarge, Detail: fmt.Sprintf("the message has more than %d bytes", s.limit)}
+	case hasMark(m, unreadable):
 		return badRequest("", "the bytes are no message of this call")
 	}
 	return &trial.Refusal{Reason: trial.ReasonUnknownField, Detail: "the message has a field that this version does not know"}
 }
 
-// observe gives the call its id, sends the id back, and logs how the call ended.
-// Neither the request nor the error's text is logged: both may hold content of a
-// trial.
-func (s *Server) observe(ctx context.Context, method string, next func(context.Context) error) error {
-	growStack()
-	began := time.Now()
-	c := &call{id: requestID(metadata.ValueFromIncomingContext(ctx, requestIDKey)), method: method, began: began}
-	ctx = withCall(ctx, c)
-	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.id)) // fails only if the connection is gone
-
-	err := next(ctx)
-	release(ctx)
-
+// ended logs how a call ended and tells the Observer. Neither the request nor the
+// error's text is logged: both may hold content of a trial.
+func (s *Server) ended(ctx context.Context, c *call, err error, took time.Duration) {
 	st, _ := status.FromError(err)
-	took := time.Since(began)
+	e := &ending{id: c.id, method: c.method, address: c.address, user: c.name(), code: st.Code(), reason: reasonIn(st), took: took}
 	s.end(ctx, c, st, time.Since(c.began))
-	fields := []zap.Field{
-		zap.String("request_id", c.id),
-		zap.String("method", method),
-		zap.String("address", c.address),
-		zap.String("user", c.name()),
-		zap.Stringer("code", st.Code()),
-		zap.String("reason", reasonIn(st)),
-		zap.Duration("took", took),
+	logged, unlogged := s.limiter.logs(trial.Reason(e.reason))
+	if !logged {
+		return
 	}
-	if c.trace != "" {
-		fields = append(fields, zap.String("trace_id", c.trace))
+	level, message := zap.InfoLevel, "answered"
+	if err != nil {
+		level, message = zap.WarnLevel, "not answered"
 	}
-	if line, unlogged := s.limiter.logs(trial.Reason(reasonIn(st))); !line {
-		return err
-	} else if unlogged > 0 {
-		fields = append(fields, zap.Uint64("refused_unlogged", unlogged))
+	line := s.log.Check(level, message)
+	switch {
+	case line == nil:
+	case c.trace == "" && unlogged == 0:
+		line.Write(zap.Inline(e))
+	default:
+		fields := []zap.Field{zap.Inline(e)}
+		if c.trace != "" {
+			fields = append(fields, zap.String("trace_id", c.trace))
+		}
+		if unlogged > 0 {
+			fields = append(fields, zap.Uint64("refused_unlogged", unlogged))
+		}
+		line.Write(fields...)
 	}
-	if err == nil {
-		s.log.Info("answered", fields...)
-	} else {
-		s.log.Warn("not answered", fields...)
-	}
-	return err
+}
+
+// ending is what the log line of each call has. One object is cheaper than a list
+// of fields.
+type ending struct {
+	id, method, address, user string
+	code                      codes.Code
+	reason                    string
+	took                      time.Duration
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (e *ending) MarshalLogObject(to zapcore.ObjectEncoder) error {
+	to.AddString("request_id", e.id)
+	to.AddString("method", e.method)
+	to.AddString("address", e.address)
+	to.AddString("user", e.user)
+	to.AddString("code", e.code.String())
+	to.AddString("reason", e.reason)
+	to.AddDuration("took", e.took)
+	return nil
 }
 
 func (c *call) name() string {
@@ -138,25 +197,20 @@ func (c *call) name() string {
 	return c.user.Name
 }
 
-// mapErrors is where errors become statuses, and where refusals are recorded.
-func (s *Server) mapErrors(ctx context.Context, _ string, next func(context.Context) error) error {
-	if err := next(ctx); err != nil {
-		return s.refuse(ctx, err).Err()
-	}
-	return nil
+// recoverPanic turns a panic into an error.
+func (s *Server) recoverPanic(ctx context.Context, method string, next func(context.Context) error) (err error) {
+	defer s.catchPanic(callOf(ctx).id, method, &err)
+	return next(ctx)
 }
 
-// recoverPanic turns a panic into an error. What panicked goes to the log with
-// its stack: a bug is worth more there than the silence of a value that might
+// catchPanic, deferred, turns a panic into an error. What panicked goes to the log
+// with its stack: a bug is worth more there than the silence of a value that might
 // hold content, and only its type is written.
-func (s *Server) recoverPanic(ctx context.Context, method string, next func(context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.logPanic(callOf(ctx).id, method, p)
-			err = fmt.Errorf("panic of type %T", p)
-		}
-	}()
-	return next(ctx)
+func (s *Server) catchPanic(id, method string, err *error) {
+	if p := recover(); p != nil {
+		s.logPanic(id, method, p)
+		*err = fmt.Errorf("panic of type %T", p)
+	}
 }
 
 func (s *Server) logPanic(id, method string, p any) {
@@ -165,20 +219,15 @@ func (s *Server) logPanic(id, method string, p any) {
 }
 
 // admit authenticates the caller and asks the policy.
-func (s *Server) admit(inProcess bool) around {
-	return func(ctx context.Context, method string, next func(context.Context) error) error {
-		c := callOf(ctx)
-		if err := s.peerOf(ctx, c, inProcess); err != nil {
-			return err
-		}
-		var err error
-		c.user, err = s.caller(ctx, c)
-		ctx = s.begin(ctx, c)
-		if err != nil {
-			return err
-		}
-		return next(ctx)
+func (s *Server) admit(st *callStream, a *arrival, inProcess bool) error {
+	c := &a.call
+	if err := s.peerOf(st.ctx, a, inProcess); err != nil {
+		return err
 	}
+	var err error
+	c.user, err = s.caller(st.ctx, c)
+	st.ctx = s.begin(st.ctx, c)
+	return err
 }
 
 // caller authenticates the caller of a call and asks the policy. A long stream

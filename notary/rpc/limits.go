@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -221,14 +220,4 @@ func classOf(method string) class {
 		return classStream
 	}
 	return classRead
-}
-
-// limited counts a gRPC call while it lasts.
-func (s *Server) limited(ctx context.Context, method string, next func(context.Context) error) error {
-	leave, err := s.limiter.enter(callOf(ctx), classOf(method))
-	if err != nil {
-		return err
-	}
-	defer leave()
-	return next(ctx)
 }

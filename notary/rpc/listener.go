@@ -84,6 +84,7 @@ type guest struct {
 	net.Conn
 	doors *doors
 	from  netip.Addr
+	addr  net.Addr // of the caller
 	once  sync.Once
 	heard atomic.Int64 // when something was last read, in nanoseconds since doorsOpened
 }
@@ -99,6 +100,17 @@ func (g *guest) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// RemoteAddr implements net.Conn.
+func (g *guest) RemoteAddr() net.Addr { return g.addr }
+
+// writtenAddr is an address that was written out once: every call asks for it.
+type writtenAddr struct {
+	net.Addr
+	text string
+}
+
+func (a writtenAddr) String() string { return a.text }
+
 // Close ends the connection and gives its place back.
 func (g *guest) Close() error {
 	g.once.Do(func() {
@@ -111,7 +123,8 @@ func (g *guest) Close() error {
 
 // let counts a connection, or returns nil where there is no room.
 func (d *doors) let(conn net.Conn) *guest {
-	g := &guest{Conn: conn, doors: d, from: addressOf(conn.RemoteAddr().String())}
+	addr := writtenAddr{conn.RemoteAddr(), conn.RemoteAddr().String()}
+	g := &guest{Conn: conn, doors: d, addr: addr, from: addressOf(addr.text)}
 	g.heard.Store(int64(time.Since(doorsOpened)))
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -82,12 +81,4 @@ func (s *Server) observed(ctx context.Context, next func(context.Context) *statu
 	ctx, _ = s.cfg.Observer.Begin(ctx, c)
 	st := next(ctx)
 	s.cfg.Observer.End(ctx, c, st.Code(), trial.Reason(reasonIn(st)), time.Since(c.Began))
-}
-
-// traceparentOf returns the caller's one traceparent from gRPC metadata, or "".
-func traceparentOf(ctx context.Context) string {
-	if values := metadata.ValueFromIncomingContext(ctx, traceparentKey); len(values) == 1 {
-		return values[0]
-	}
-	return ""
 }

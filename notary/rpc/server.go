@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -120,7 +121,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) limits() []grpc.ServerOption {
 	l := s.cfg.Limits
 	return []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(2 * l.MaxMessage), // see strictStream
+		grpc.MaxRecvMsgSize(2 * l.MaxMessage), // see callStream
 		grpc.MaxConcurrentStreams(uint32(l.MaxStreams)),
 		grpc.MaxHeaderListSize(uint32(l.MaxHeader)),
 		grpc.ConnectionTimeout(10 * time.Second),
@@ -143,8 +144,9 @@ func (s *Server) newGRPC(inProcess bool, more ...grpc.ServerOption) *grpc.Server
 		// them, and the connection must not end between two.
 		options = []grpc.ServerOption{grpc.MaxRecvMsgSize(2 * s.cfg.Limits.MaxMessage), grpc.WaitForHandlers(true)}
 	}
-	options = append(options, grpc.ForceServerCodecV2(newCodec()))
-	options = append(options, s.interceptors(inProcess)...)
+	pool := new(buffers)
+	options = append(options, grpc.ForceServerCodecV2(newCodec(s.cfg.Limits.MaxMessage, pool)), experimental.BufferPool(pool),
+		grpc.StreamInterceptor(s.intercept(inProcess)), grpc.InTapHandle(s.arrive))
 	g := grpc.NewServer(append(options, more...)...)
 	notaryv1.RegisterNotaryServiceServer(registrar{g}, &api{Server: s})
 	grpc_health_v1.RegisterHealthServer(registrar{g}, s.probe)

@@ -8,11 +8,17 @@ const stackRoom = 5 << 10
 // need. Go grows a stack by copying it, frame by frame, and a call would have it
 // copied when it is thirty frames deep: that took a twentieth of the server's
 // time. Here it has a few frames.
+func growStack() { reserve(false) }
+
+// reserve has a frame of this size, and uses none of it: what is written there
+// would be a page of memory that the call may never need.
 //
 //go:noinline
-func growStack() {
-	var room [stackRoom]byte
-	touch(&room)
+func reserve(use bool) {
+	if use {
+		var room [stackRoom]byte
+		touch(&room)
+	}
 }
 
 //go:noinline

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -213,18 +214,37 @@ func hasUnknown(m protoreflect.Message) bool {
 	if len(m.GetUnknown()) > 0 {
 		return true
 	}
-	found := false
-	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+	for _, f := range nestedIn(m.Descriptor()) {
 		switch {
-		case f.Message() == nil || f.IsMap():
+		case !m.Has(f):
 		case f.IsList():
-			for i := range v.List().Len() {
-				found = found || hasUnknown(v.List().Get(i).Message())
+			list := m.Get(f).List()
+			for i := range list.Len() {
+				if hasUnknown(list.Get(i).Message()) {
+					return true
+				}
 			}
-		default:
-			found = hasUnknown(v.Message())
+		case hasUnknown(m.Get(f).Message()):
+			return true
 		}
-		return !found
-	})
-	return found
+	}
+	return false
+}
+
+// nested remembers what nestedIn found: every call asks.
+var nested sync.Map // protoreflect.MessageDescriptor to []protoreflect.FieldDescriptor
+
+// nestedIn returns the fields that hold messages. Maps of ours hold none.
+func nestedIn(d protoreflect.MessageDescriptor) []protoreflect.FieldDescriptor {
+	if found, ok := nested.Load(d); ok {
+		return found.([]protoreflect.FieldDescriptor) //nolint:forcetypeassert // nothing else is stored
+	}
+	var fields []protoreflect.FieldDescriptor
+	for i := range d.Fields().Len() {
+		if f := d.Fields().Get(i); f.Message() != nil && !f.IsMap() {
+			fields = append(fields, f)
+		}
+	}
+	nested.Store(d, fields)
+	return fields
 }
