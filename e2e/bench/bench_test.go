@@ -316,3 +316,21 @@ func TestBadOptions(t *testing.T) {
 		}
 	}
 }
+
+func TestParseProofs(t *testing.T) {
+	good := "goos: linux\nBenchmarkProofs-2   	       1	4001771016 ns/op	    120538 entries/CPU-s	     30259 entries/s	    121493 proofs/CPU-s	     27573 proofs/s\n"
+	pairs, err := parseProofs([]byte(good + good + "PASS\n"))
+	want := pair{Ours: 27573, Other: 30259, OursCPU: 121493, OtherCPU: 120538}
+	if err != nil || len(pairs) != 2 || pairs[0] != want || pairs[1] != want {
+		t.Errorf("got %v, %v, want twice %v", pairs, err, want)
+	}
+	for name, bad := range map[string]string{
+		"nothing":     "PASS\n",
+		"one is away": strings.Replace(good, "proofs/s", "proofs", 1),
+		"no number":   strings.Replace(good, "27573", "many", 1),
+	} {
+		if pairs, err := parseProofs([]byte(bad)); err == nil {
+			t.Errorf("%s: got %v", name, pairs)
+		}
+	}
+}

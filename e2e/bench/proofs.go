@@ -4,14 +4,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
+	"strings"
 )
 
 const proofsName = "log in process, entries/s with proofs; without"
+
+// proofTurns is how often the log's benchmark runs in one round. Each time it
+// measures a second or two with proofs and as long without, in turns; what the disk
+// is slow at then may fall on either.
+const proofTurns = 5
 
 // measureProofs runs the log's own benchmark in process, with each caller
 // waiting for a checkpoint that covers its entry, and with each getting a proof
@@ -23,43 +30,68 @@ func (b *bench) measureProofs(ctx context.Context) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the log's benchmarks (-source names the module's folder): %w: %s", err, out)
 	}
-	entries := "100000x"
-	if b.quick {
-		entries = "30000x"
-	}
 	for range b.rounds {
-		without, withoutCPU, err := b.addEntries(ctx, bin, "index", entries)
+		pairs, err := b.proofRounds(ctx, bin)
 		if err != nil {
 			return err
 		}
-		with, withCPU, err := b.addEntries(ctx, bin, "proof", entries)
-		if err != nil {
-			return err
+		for _, p := range pairs {
+			b.logf("log in process: %.0f entries/s, %.0f with proofs; of CPU time %.0f and %.0f", p.Other, p.Ours, p.OtherCPU, p.OursCPU)
+			b.result.pair(proofsName, p)
 		}
-		b.logf("log in process: %.0f entries/s, %.0f with proofs", without, with)
-		b.result.pair(proofsName, pair{with, without, withCPU, withoutCPU})
 	}
 	return nil
 }
 
-var entriesPerSecond = regexp.MustCompile(`([0-9.e+]+) entries/s`)
-
-// addEntries returns entries a second by the clock, and of CPU time.
-func (b *bench) addEntries(ctx context.Context, bin, kind, entries string) (byClock, byCPU float64, err error) {
-	cmd := exec.CommandContext(ctx, bin, "-test.run=^$", "-test.bench=^BenchmarkAdd$/^"+kind+"$", "-test.benchtime="+entries)
-	cmd.Dir = filepath.Join(b.source, "notary/tesseralog")
-	out, err := cmd.CombinedOutput()
+// proofRounds returns the entries a second with proofs and without.
+func (b *bench) proofRounds(ctx context.Context, bin string) ([]pair, error) {
+	dir, remove, err := b.fresh()
 	if err != nil {
-		return 0, 0, fmt.Errorf("running BenchmarkAdd/%s: %w: %s", kind, err, out)
+		return nil, err
 	}
-	found := entriesPerSecond.FindSubmatch(out)
-	if found == nil {
-		return 0, 0, fmt.Errorf("running BenchmarkAdd/%s: got no entries/s in %s", kind, out)
+	cmd := exec.CommandContext(ctx, bin, "-test.run=^$", "-test.bench=^BenchmarkProofs$", "-test.benchtime=1x",
+		fmt.Sprintf("-test.count=%d", proofTurns))
+	cmd.Dir = filepath.Join(b.source, "notary/tesseralog")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir) // on the disk that the servers are measured on
+	out, err := cmd.CombinedOutput()
+	if err := errors.Join(err, remove()); err != nil {
+		return nil, fmt.Errorf("running BenchmarkProofs: %w: %s", err, out)
 	}
-	if byClock, err = strconv.ParseFloat(string(found[1]), 64); err != nil {
-		return 0, 0, err
+	pairs, err := parseProofs(out)
+	if err != nil {
+		return nil, fmt.Errorf("running BenchmarkProofs: %w: %s", err, out)
 	}
-	n, err := strconv.ParseFloat(entries[:len(entries)-1], 64)
-	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	return byClock, n / cpu.Seconds(), err
+	return pairs, nil
+}
+
+// parseProofs reads lines such as
+//
+//	BenchmarkProofs-2  1  4001 ns/op  120538 entries/CPU-s  30259 entries/s  121493 proofs/CPU-s  27573 proofs/s
+func parseProofs(out []byte) (pairs []pair, err error) {
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || !strings.HasPrefix(fields[0], "BenchmarkProofs") {
+			continue
+		}
+		var p pair
+		of := map[string]*float64{"proofs/s": &p.Ours, "entries/s": &p.Other, "proofs/CPU-s": &p.OursCPU, "entries/CPU-s": &p.OtherCPU}
+		for i := 2; i+1 < len(fields); i += 2 {
+			to := of[fields[i+1]]
+			if to == nil {
+				continue
+			}
+			if *to, err = strconv.ParseFloat(fields[i], 64); err != nil {
+				return nil, err
+			}
+			delete(of, fields[i+1])
+		}
+		if len(of) > 0 {
+			return nil, fmt.Errorf("missing figures in %q", line)
+		}
+		pairs = append(pairs, p)
+	}
+	if len(pairs) == 0 {
+		return nil, errors.New("no figures")
+	}
+	return pairs, nil
 }
