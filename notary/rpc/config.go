@@ -18,6 +18,7 @@ import (
 // Service is what the handlers call: *notary.Service.
 type Service interface {
 	SubmitForm(ctx context.Context, env *trial.Envelope, allow notary.Allow, form notary.Form) (*notary.Result, error)
+	Start(ctx context.Context, sub notary.Submission) (abandon func(error))
 	Receipt(ctx context.Context, id trial.ID) (*notary.Result, error)
 	Statement(ctx context.Context, id trial.ID) (*notary.Record, error)
 	List(ctx context.Context, q notary.Query) ([]*notary.Record, error)

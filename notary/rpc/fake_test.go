@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -127,6 +128,39 @@ func (f *fakeService) SubmitForm(ctx context.Context, env *trial.Envelope, allow
 		return nil, &trial.Refusal{Reason: trial.ReasonKindNotAllowed, Path: "predicate.kind", Detail: "only the notary itself logs time marks"}
 	}
 	return result(f.put(st, env)), nil
+}
+
+// Start keeps the promises of notary.Service.
+func (f *fakeService) Start(ctx context.Context, sub notary.Submission) func(error) {
+	var once sync.Once
+	var asking sync.Mutex
+	ended := false
+	end := func(res *notary.Result, err error) {
+		asking.Lock()
+		ended = true
+		asking.Unlock()
+		once.Do(func() { sub.Done(res, err) })
+	}
+	allow := func(st *trial.Statement) error {
+		asking.Lock()
+		defer asking.Unlock()
+		if ended {
+			return context.Canceled
+		}
+		return sub.Allow(st)
+	}
+	go func() {
+		var res *notary.Result
+		var err error
+		defer func() {
+			if p := recover(); p != nil {
+				err = &notary.PanicError{Type: fmt.Sprintf("%T", p), Stack: debug.Stack()}
+			}
+			end(res, err)
+		}()
+		res, err = f.SubmitForm(ctx, sub.Envelope, allow, sub.Form)
+	}()
+	return func(cause error) { end(nil, cause) }
 }
 
 func result(r *notary.Record) *notary.Result {

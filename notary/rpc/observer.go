@@ -71,14 +71,19 @@ func (s *Server) end(ctx context.Context, c *call, st *status.Status, took time.
 	s.cfg.Observer.End(ctx, Call{Method: c.method, HTTP: c.http, Began: c.began}, st.Code(), trial.Reason(reasonIn(st)), took)
 }
 
-// observed surrounds one statement of a stream.
-func (s *Server) observed(ctx context.Context, next func(context.Context) *status.Status) {
+// beginStatement tells the Observer of one statement of a stream.
+func (s *Server) beginStatement(ctx context.Context, method string, http bool) (context.Context, Call) {
 	if s.cfg.Observer == nil {
-		next(ctx)
-		return
+		return ctx, Call{}
 	}
-	c := Call{Method: callOf(ctx).method, HTTP: callOf(ctx).http, Statement: true, Began: time.Now()}
-	ctx, _ = s.cfg.Observer.Begin(ctx, c)
-	st := next(ctx)
-	s.cfg.Observer.End(ctx, c, st.Code(), trial.Reason(reasonIn(st)), time.Since(c.Began))
+	seen := Call{Method: method, HTTP: http, Statement: true, Began: time.Now()}
+	ctx, _ = s.cfg.Observer.Begin(ctx, seen)
+	return ctx, seen
+}
+
+// endStatement tells the Observer how it ended.
+func (s *Server) endStatement(ctx context.Context, seen Call, st *status.Status) {
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.End(ctx, seen, st.Code(), trial.Reason(reasonIn(st)), time.Since(seen.Began))
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/trialnotary/trialnotary/notary"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 )
 
@@ -17,21 +18,43 @@ import (
 // the age of what is remembered.
 const reauthenticate = 10 * time.Second
 
-// submitStream is one SubmitStream call. Its loop alone reads caller, asked and
-// takes places in the window; many goroutines submit and answer.
+// submitStream is one SubmitStream call. One goroutine reads its requests and has
+// the service begin them, and alone uses caller, ctx and asked and takes places in
+// the window; another one answers those that ended. The handler waits for both.
 type submitStream struct {
 	*api
 	stream notaryv1.NotaryService_SubmitStreamServer
 	caller *call
+	ctx    context.Context // of the stream, with caller
 	asked  time.Time
 	window chan struct{}
+	wake   chan struct{} // holds a value where ended or over changed
 
-	// mu guards the fields below and orders the answers on the stream, which
-	// takes one Send at a time.
+	// mu guards the fields below.
 	mu       sync.Mutex
-	inFlight map[string]bool
-	created  bool  // a trial was created: the caller has a new grant
-	sendErr  error // the first failure to answer
+	inFlight map[string]*item
+	ended    []*item // to be answered
+	open     int     // requests that were not answered yet
+	over     bool    // no more are taken
+	created  bool    // a trial was created: the caller has a new grant
+	sendErr  error   // the first failure to answer
+}
+
+// item is one request of a stream.
+type item struct {
+	attempt
+
+	id      string
+	ctx     context.Context
+	seen    Call
+	places  int
+	leave   func()      // its place among the caller's statements
+	abandon func(error) // the stream's mu guards it
+
+	// What came of it.
+	res  *notary.Result
+	err  error
+	resp *notaryv1.SubmitStreamResponse
 }
 
 // SubmitStream submits many statements. It answers each under its id, and ends
@@ -41,67 +64,66 @@ func (a *api) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServer) err
 	if err := stream.SendHeader(metadata.MD{}); err != nil {
 		return err
 	}
+	ctx := stream.Context()
 	s := &submitStream{
-		api: a, stream: stream, caller: callOf(stream.Context()), asked: time.Now(),
-		window: make(chan struct{}, a.cfg.Limits.StreamWindow), inFlight: make(map[string]bool),
+		api: a, stream: stream, caller: callOf(ctx), ctx: ctx, asked: time.Now(),
+		window: make(chan struct{}, a.cfg.Limits.StreamWindow), wake: make(chan struct{}, 1),
+		inFlight: make(map[string]*item),
 	}
-	err := s.run(stream.Context())
-	for range cap(s.window) { // until the last one has left
-		s.window <- struct{}{}
-	}
+	stop := context.AfterFunc(ctx, s.abandon)
+	defer stop()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		s.answerLoop()
+	}()
+	err := s.run(ctx)
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.tell()
+	<-answered
 	if err != nil {
 		return err
 	}
 	return s.sendErr
 }
 
-// incoming is a received request or what ended the requests.
-type incoming struct {
-	req *notaryv1.SubmitStreamRequest
-	err error
-}
-
 // run takes requests until the caller ends them, one of them ends the stream, or
 // the server shuts down.
 func (s *submitStream) run(ctx context.Context) error {
-	requests := make(chan incoming)
-	go func() {
-		for {
-			req, err := s.stream.Recv()
-			select {
-			case requests <- incoming{req, err}:
-			case <-ctx.Done(): // grpc ends it when the handler has returned
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
+	end := make(chan error, 1)
+	go func() { // grpc ends it when the handler has returned
+		end <- s.recoverPanic(ctx, s.caller.method, s.receive)
 	}()
+	select {
+	case err := <-end:
+		return err
+	case <-s.draining:
+		return errDraining
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *submitStream) receive(ctx context.Context) error {
 	for {
-		select {
-		case in := <-requests:
-			if errors.Is(in.err, io.EOF) {
-				return nil
-			}
-			if in.err != nil {
-				return in.err
-			}
-			if err := s.take(ctx, in.req); err != nil {
-				return err
-			}
-		case <-s.draining:
-			return errDraining
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		req, err := s.stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = s.take(ctx, req)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
 // take starts one request once there is room for it.
 func (s *submitStream) take(ctx context.Context, req *notaryv1.SubmitStreamRequest) error {
-	id := req.GetId()
-	if err := checkStreamID(id); err != nil {
+	if err := checkStreamID(req.GetId()); err != nil {
 		return err
 	}
 	if err := s.refresh(ctx); err != nil {
@@ -111,16 +133,73 @@ func (s *submitStream) take(ctx context.Context, req *notaryv1.SubmitStreamReque
 	if err := s.enter(ctx, places); err != nil {
 		return err
 	}
-	if err := s.begin(id); err != nil {
+	it := &item{attempt: attempt{api: s.api, call: s.caller, req: req}, id: req.GetId(), places: places}
+	if err := s.begin(it); err != nil {
 		s.leave(places)
 		return err
 	}
-	go func(ctx context.Context) {
-		defer s.leave(places)
-		growStack()
-		s.answer(ctx, req)
-	}(withCall(ctx, s.caller))
+	it.ctx, it.seen = s.beginStatement(s.ctx, s.caller.method, s.caller.http)
+	if abandon := s.start(it); abandon != nil {
+		s.mu.Lock()
+		it.abandon = abandon
+		s.mu.Unlock()
+		if ctx.Err() != nil { // it may have ended before the item could be abandoned
+			abandon(context.Cause(ctx))
+		}
+	}
 	return nil
+}
+
+// start hands an item to the service. It returns nil where the item ended at once.
+func (s *submitStream) start(it *item) (abandon func(error)) {
+	var err error
+	if it.leave, err = s.limiter.enter(it.call, classSubmit); err != nil {
+		s.done(it, nil, err)
+		return nil
+	}
+	sub, err := it.begin()
+	if err != nil {
+		s.done(it, nil, err)
+		return nil
+	}
+	sub.Done = func(res *notary.Result, err error) { s.done(it, res, err) }
+	return s.cfg.Service.Start(it.ctx, sub)
+}
+
+// done has an item answered.
+func (s *submitStream) done(it *item, res *notary.Result, err error) {
+	it.res, it.err = res, err
+	s.queue(it)
+}
+
+func (s *submitStream) queue(it *item) {
+	s.mu.Lock()
+	s.ended = append(s.ended, it)
+	s.mu.Unlock()
+	s.tell()
+}
+
+func (s *submitStream) tell() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// abandon ends what is in flight of a caller that is gone.
+func (s *submitStream) abandon() {
+	cause := context.Cause(s.stream.Context())
+	s.mu.Lock()
+	var all []func(error)
+	for _, it := range s.inFlight {
+		if it.abandon != nil {
+			all = append(all, it.abandon)
+		}
+	}
+	s.mu.Unlock()
+	for _, abandon := range all {
+		abandon(cause)
+	}
 }
 
 // placeSize is how many bytes of a statement one place of the window holds, so
@@ -133,7 +212,7 @@ func (s *submitStream) places(req *notaryv1.SubmitStreamRequest) int {
 	return min(cap(s.window), max(1, (size+placeSize-1)/placeSize))
 }
 
-// enter takes places in the window. Only the loop does, so that two requests
+// enter takes places in the window. Only one goroutine does, so that two requests
 // never wait for each other's places.
 func (s *submitStream) enter(ctx context.Context, places int) error {
 	for taken := range places {
@@ -172,61 +251,97 @@ func (s *submitStream) refresh(ctx context.Context) error {
 	if _, err := s.Server.caller(ctx, &next); err != nil {
 		return err
 	}
-	s.caller, s.asked = &next, time.Now()
+	s.caller, s.ctx, s.asked = &next, withCall(ctx, &next), time.Now()
 	return nil
 }
 
-// begin marks an id as in flight.
-func (s *submitStream) begin(id string) error {
+// begin marks an item's id as in flight.
+func (s *submitStream) begin(it *item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.sendErr != nil:
 		return s.sendErr
-	case s.inFlight[id]:
+	case s.over:
+		return errDraining
+	case s.inFlight[it.id] != nil:
 		return badRequest("id", "an id that is in flight was used again")
 	}
-	s.inFlight[id] = true
+	s.inFlight[it.id] = it
+	s.open++
 	return nil
 }
 
-// answer submits one statement and sends what Submit would have answered.
-func (s *submitStream) answer(ctx context.Context, req *notaryv1.SubmitStreamRequest) {
-	resp := &notaryv1.SubmitStreamResponse{Id: req.GetId()}
-	var done *submitted
-	s.observed(ctx, func(ctx context.Context) *status.Status {
-		var err error
-		if done, err = s.guarded(ctx, req); err != nil {
-			st := s.refuse(ctx, err)
-			resp.Result = &notaryv1.SubmitStreamResponse_Error{Error: st.Proto()}
-			return st
+// answerLoop answers what ended until nothing is left and nothing more is taken.
+func (s *submitStream) answerLoop() {
+	for {
+		s.mu.Lock()
+		items, over := s.ended, s.over && s.open == 0
+		s.ended = nil
+		s.mu.Unlock()
+		if over {
+			return
 		}
-		resp.Result = &notaryv1.SubmitStreamResponse_Receipt{Receipt: done.receipt}
-		return nil
-	})
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.inFlight, req.GetId())
-	s.created = s.created || done != nil && done.created
-	if s.sendErr == nil {
-		s.sendErr = s.stream.Send(resp)
+		for _, it := range items {
+			switch {
+			case it.resp != nil:
+				s.send(it)
+			case it.asks(it.err):
+				go func() { // others are not to wait for the database
+					s.conclude(it)
+					s.queue(it)
+				}()
+			default:
+				s.conclude(it)
+				s.send(it)
+			}
+		}
+		if len(items) == 0 {
+			<-s.wake
+		}
 	}
 }
 
-// guarded is submit with a panic turned into an error: the interceptor's
-// recovery does not reach other goroutines.
-func (s *submitStream) guarded(ctx context.Context, req *notaryv1.SubmitStreamRequest) (done *submitted, err error) {
-	err = s.recoverPanic(ctx, callOf(ctx).method, func(ctx context.Context) error {
-		leave, err := s.limiter.enter(callOf(ctx), classSubmit)
-		if err != nil {
-			return err
+// conclude makes an item's answer: what Submit would have answered.
+func (s *submitStream) conclude(it *item) {
+	it.resp = &notaryv1.SubmitStreamResponse{Id: it.id}
+	var done *submitted
+	// The interceptor's recovery does not reach other goroutines.
+	err := s.recoverPanic(it.ctx, it.call.method, func(ctx context.Context) (err error) {
+		if it.leave == nil {
+			return it.err // above a limit
 		}
-		defer leave()
-		done, err = s.submit(ctx, req)
+		defer it.leave()
+		done, err = it.end(ctx, it.res, it.err)
 		return err
 	})
-	return done, err
+	var st *status.Status
+	if err != nil {
+		st = s.refuse(it.ctx, err)
+		it.resp.Result = &notaryv1.SubmitStreamResponse_Error{Error: st.Proto()}
+	} else {
+		it.resp.Result = &notaryv1.SubmitStreamResponse_Receipt{Receipt: done.receipt}
+	}
+	s.endStatement(it.ctx, it.seen, st)
+	s.mu.Lock()
+	delete(s.inFlight, it.id)
+	s.created = s.created || done != nil && done.created
+	s.mu.Unlock()
+}
+
+// send answers an item, unless no answer goes through any more. It alone sends.
+func (s *submitStream) send(it *item) {
+	if s.sendErr == nil {
+		if err := s.stream.Send(it.resp); err != nil {
+			s.mu.Lock()
+			s.sendErr = err
+			s.mu.Unlock()
+		}
+	}
+	s.mu.Lock()
+	s.open--
+	s.mu.Unlock()
+	s.leave(it.places)
 }
 
 // checkStreamID accepts 1 to 128 printable ASCII characters.

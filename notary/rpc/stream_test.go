@@ -223,14 +223,18 @@ func TestStreamWindow(t *testing.T) {
 
 // TestStreamID refuses an id only while it is in flight.
 func TestStreamID(t *testing.T) {
-	s := &submitStream{inFlight: make(map[string]bool)}
-	must(t, s.begin("a"))
-	must(t, s.begin("b"))
-	if err := s.begin("a"); trial.ReasonOf(err) != reasonBadRequest {
+	s := &submitStream{inFlight: make(map[string]*item)}
+	must(t, s.begin(&item{id: "a"}))
+	must(t, s.begin(&item{id: "b"}))
+	if err := s.begin(&item{id: "a"}); trial.ReasonOf(err) != reasonBadRequest {
 		t.Errorf("got %v, want BAD_REQUEST", err)
 	}
 	delete(s.inFlight, "a") // answered
-	must(t, s.begin("a"))
+	must(t, s.begin(&item{id: "a"}))
+	s.over = true
+	if err := s.begin(&item{id: "c"}); !errors.Is(err, errDraining) {
+		t.Errorf("got %v, want that nothing more is taken", err)
+	}
 }
 
 // TestStreamEnds names what ends a stream.

@@ -57,71 +57,107 @@ var forms = map[notaryv1.ReceiptForm]notary.Form{
 	notaryv1.ReceiptForm_RECEIPT_FORM_PROOF:       notary.ProofOnly,
 }
 
-// submit is what Submit and SubmitStream share.
+// attempt is one submission on its way. Who asks for it begins and ends it, and the
+// service asks allow in between.
+type attempt struct {
+	*api
+	call *call
+	req  submission
+
+	// What is known of the statement once it is parsed.
+	id, charter trial.ID
+	key         trial.KeyID
+	creates     bool // a trial
+	warnings    []string
+	turn        func() // gives up the place among the statements of authority, or nil
+}
+
+// submit is what Submit does, and SubmitStream in two halves.
 func (a *api) submit(ctx context.Context, req submission) (*submitted, error) {
-	env, err := envelopeOf(req.GetEnvelope())
-	if err == nil {
-		err = checkHeld(req.GetHeldEvidence())
-	}
-	form, ok := forms[req.GetReceiptForm()]
-	if err == nil && !ok {
-		err = badRequest("receiptForm", "want RECEIPT_FORM_PROOF, or none for the whole receipt")
-	}
+	t := &attempt{api: a, call: callOf(ctx), req: req}
+	s, err := t.begin()
 	if err != nil {
 		return nil, err
 	}
-	user := callOf(ctx).user
-	var id trial.ID
-	var charter bool
-	var signed trial.Predicate
-	var warnings []string
-	leave := func() {}
-	defer func() { leave() }()
-	res, err := a.cfg.Service.SubmitForm(ctx, env, func(st *trial.Statement) error {
-		id, charter, signed = st.ID, st.Predicate.Kind == trial.KindCharter, st.Predicate
-		if err := maySubmit(user, st); err != nil {
+	res, err := a.cfg.Service.SubmitForm(ctx, s.Envelope, s.Allow, s.Form)
+	return t.end(ctx, res, err)
+}
+
+// begin reads the request.
+func (t *attempt) begin() (s notary.Submission, err error) {
+	if s.Envelope, err = envelopeOf(t.req.GetEnvelope()); err != nil {
+		return s, err
+	}
+	if err := checkHeld(t.req.GetHeldEvidence()); err != nil {
+		return s, err
+	}
+	var ok bool
+	if s.Form, ok = forms[t.req.GetReceiptForm()]; !ok {
+		return s, badRequest("receiptForm", "want RECEIPT_FORM_PROOF, or none for the whole receipt")
+	}
+	s.Allow = t.allow
+	return s, nil
+}
+
+// allow decides whether the caller may hand in the statement.
+func (t *attempt) allow(st *trial.Statement) error {
+	p := &st.Predicate
+	t.id, t.charter, t.key, t.creates = st.ID, p.Charter, p.Signer.KeyID, p.Kind == trial.KindCharter
+	if err := maySubmit(t.call.user, st); err != nil {
+		return err
+	}
+	if p.Kind.Authority() {
+		var err error
+		if t.turn, err = t.limiter.waits(t.call); err != nil {
 			return err
 		}
-		if st.Predicate.Kind.Authority() {
-			var err error
-			if leave, err = a.limiter.waits(callOf(ctx)); err != nil {
-				return err
-			}
-		}
-		warnings = st.ParticipantWarnings()
-		return nil
-	}, form)
-	if err != nil {
-		return nil, &statementError{id: id, err: a.otherTrials(ctx, err, signed)}
 	}
-	done := &submitted{receipt: receiptMessage(res, req.GetHeldEvidence()), created: charter && !user.sponsors(res.Record.ID)}
-	if done.receipt.Warnings = warnings; len(warnings) > 0 {
+	t.warnings = st.ParticipantWarnings()
+	return nil
+}
+
+// end makes an answer of what the service answered.
+func (t *attempt) end(ctx context.Context, res *notary.Result, err error) (*submitted, error) {
+	if t.turn != nil {
+		defer t.turn()
+	}
+	if err != nil {
+		return nil, &statementError{id: t.id, err: t.otherTrials(ctx, err)}
+	}
+	user := t.call.user
+	done := &submitted{receipt: receiptMessage(res, t.req.GetHeldEvidence()), created: t.creates && !user.sponsors(res.Record.ID)}
+	if done.receipt.Warnings = t.warnings; len(t.warnings) > 0 {
 		// Where, and never what: the text itself may be the id.
-		a.log.Warn("a statement may name a participant", zap.String("request_id", callOf(ctx).id),
-			zap.Stringer("statement", id), zap.Strings("places", warnings))
+		t.log.Warn("a statement may name a participant", zap.String("request_id", t.call.id),
+			zap.Stringer("statement", t.id), zap.Strings("places", t.warnings))
 	}
 	if done.created {
 		// The charter is logged and its creator not yet granted: a crash here is
 		// mended by sending the same bytes again, which is what a caller without
 		// an answer does.
-		if err := a.cfg.Users.GrantTrial(ctx, user.Name, res.Record.ID); err != nil {
-			return nil, &statementError{id: id, err: fmt.Errorf("%w: granting the new trial: %w", notary.ErrUnavailable, err)}
+		if err := t.cfg.Users.GrantTrial(ctx, user.Name, res.Record.ID); err != nil {
+			return nil, &statementError{id: t.id, err: fmt.Errorf("%w: granting the new trial: %w", notary.ErrUnavailable, err)}
 		}
 	}
 	return done, nil
 }
 
+// asks tells whether end is going to ask the database.
+func (t *attempt) asks(err error) bool {
+	return err == nil && t.creates || trial.ReasonOf(err) == trial.ReasonUnknownKey
+}
+
 // otherTrials says of a key that this trial does not know that it is another's,
 // if the caller may see that trial. To everybody else it is unknown.
-func (a *api) otherTrials(ctx context.Context, err error, signed trial.Predicate) error {
+func (t *attempt) otherTrials(ctx context.Context, err error) error {
 	refusal := new(trial.Refusal)
 	if !errors.As(err, &refusal) || refusal.Reason != trial.ReasonUnknownKey {
 		return err
 	}
-	found, findErr := a.cfg.Service.FindSubject(ctx, notary.Query{
-		Digest: signed.Signer.KeyID.String(), Kind: trial.KindKeyEnrolment, Visible: callOf(ctx).user.visible(), After: -1, Limit: 16,
+	found, findErr := t.cfg.Service.FindSubject(ctx, notary.Query{
+		Digest: t.key.String(), Kind: trial.KindKeyEnrolment, Visible: t.call.user.visible(), After: -1, Limit: 16,
 	})
-	other := slices.IndexFunc(found, func(r *notary.Record) bool { return r.Charter != signed.Charter })
+	other := slices.IndexFunc(found, func(r *notary.Record) bool { return r.Charter != t.charter })
 	if findErr != nil || other < 0 {
 		return err
 	}
