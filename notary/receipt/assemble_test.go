@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -104,7 +105,7 @@ func TestAssembleRefuses(t *testing.T) {
 		"64 hashes":          {func(_ *logged, p *Proof) { p.Hashes = make([][]byte, 64) }, "got 64 hashes"},
 		"older checkpoint":   {func(_ *logged, p *Proof) { p.Checkpoint = string(s.checkpoint(size - 1).Note) }, "does not lead"},
 		"another log's":      {func(_ *logged, p *Proof) { p.Checkpoint = string(stolen.Note) }, "no signature of the log's key"},
-		"altered size":       {swap("\n"+decimal(size)+"\n", "\n"+decimal(size+1)+"\n"), "signature of notary"},
+		"altered size":       {swap("\n"+strconv.FormatUint(size, 10)+"\n", "\n"+strconv.FormatUint(size+1, 10)+"\n"), "signature of notary"},
 		"altered root":       {func(_ *logged, p *Proof) { p.Checkpoint = changeRoot(p.Checkpoint) }, "signature of notary"},
 		"unsigned":           {func(_ *logged, p *Proof) { p.Checkpoint, _, _ = strings.Cut(p.Checkpoint, "—") }, "invalid checkpoint"},
 		"empty checkpoint":   {func(_ *logged, p *Proof) { p.Checkpoint = "" }, "invalid checkpoint"},

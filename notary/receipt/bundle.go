@@ -1,7 +1,6 @@
 package receipt
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -191,7 +190,7 @@ func (l *LogVerifier) rebuildEntry(r *Receipt) (*trial.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(Entry(r.Envelope, key), r.Entry) {
+	if !isEntry(r.Entry, r.Envelope, key) {
 		return nil, errEntryDiffers
 	}
 	if !hintIs(r.KeyHint, key) {

@@ -34,11 +34,14 @@ const (
 func Entry(e *trial.Envelope, key *trial.PublicKey) []byte {
 	// Written by hand: the digest is what admission hashed anyway, and the
 	// protobuf and canonicalisation detour costs a hundred times as much.
-	digest := e.Digest()
 	enc := base64.StdEncoding
 	size := len(entryHead) + len(entrySignature) + len(entryKey) + len(entryTail) +
-		enc.EncodedLen(len(digest)) + enc.EncodedLen(len(e.Sig)) + enc.EncodedLen(len(key.DER))
-	b := make([]byte, 0, size)
+		enc.EncodedLen(32) + enc.EncodedLen(len(e.Sig)) + enc.EncodedLen(len(key.DER))
+	return appendEntry(make([]byte, 0, size), e, key)
+}
+
+func appendEntry(b []byte, e *trial.Envelope, key *trial.PublicKey) []byte {
+	digest, enc := e.Digest(), base64.StdEncoding
 	b = append(b, entryHead...)
 	b = enc.AppendEncode(b, digest[:])
 	b = append(b, entrySignature...)
@@ -46,6 +49,13 @@ func Entry(e *trial.Envelope, key *trial.PublicKey) []byte {
 	b = append(b, entryKey...)
 	b = enc.AppendEncode(b, key.DER)
 	return append(b, entryTail...)
+}
+
+// isEntry tells whether entry is Entry(e, key). It is written again on the stack,
+// where it fits.
+func isEntry(entry []byte, e *trial.Envelope, key *trial.PublicKey) bool {
+	var buf [1024]byte
+	return bytes.Equal(entry, appendEntry(buf[:0], e, key))
 }
 
 // LeafHash returns the RFC 6962 leaf hash of an entry.
@@ -56,10 +66,10 @@ func LeafHash(entry []byte) Hash {
 	return sha256.Sum256(append(b, entry...))
 }
 
-// entryKeyDER cuts the key's DER out of an entry of the form that Entry writes. It
-// looks at the pieces before it no closer than it needs: whoever uses the key
-// rebuilds the entry with it and compares.
-func entryKeyDER(entry []byte) ([]byte, error) {
+// entryKeyText cuts the key's DER, in base64, out of an entry of the form that
+// Entry writes. It looks at the pieces before it no closer than it needs: whoever
+// uses the key rebuilds the entry with it and compares.
+func entryKeyText(entry []byte) ([]byte, error) {
 	rest, ok := bytes.CutPrefix(entry, []byte(entryHead))
 	for _, piece := range []string{entrySignature, entryKey} {
 		var found bool
@@ -70,17 +80,17 @@ func entryKeyDER(entry []byte) ([]byte, error) {
 	if !ok || !ok2 {
 		return nil, errors.New("invalid entry: not a hashedrekord 0.0.2 in canonical JSON")
 	}
-	der, err := decodeBase64(der64)
-	if err != nil {
-		return nil, fmt.Errorf("invalid entry: reading its public key: %w", err)
-	}
-	return der, nil
+	return der64, nil
 }
 
 func entryPublicKey(entry []byte) (*trial.PublicKey, error) {
-	der, err := entryKeyDER(entry)
+	der64, err := entryKeyText(entry)
 	if err != nil {
 		return nil, err
+	}
+	der, err := decodeBase64(der64)
+	if err != nil {
+		return nil, fmt.Errorf("invalid entry: reading its public key: %w", err)
 	}
 	key, err := trial.ParsePublicKeyDER(der)
 	if err != nil {

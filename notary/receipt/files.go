@@ -10,7 +10,11 @@ import (
 // files compares the given files with what the statement is about.
 func (j *judgement) files(files []File) {
 	subjects := j.st.Subjects
-	held := make([]bool, len(subjects))
+	var few [16]bool
+	held := few[:min(len(subjects), len(few))]
+	if len(subjects) > len(few) {
+		held = make([]bool, len(subjects))
+	}
 	bad := 0
 	for _, f := range files {
 		res := j.file(f, held)
@@ -30,7 +34,7 @@ func (j *judgement) files(files []File) {
 	case len(files) == 0:
 		j.skipf(CheckFileDigest, "not checked: no file was given")
 	case bad == 0 && len(files) == 1:
-		j.pass(CheckFileDigest, files[0].Name+": identical to what was notarized")
+		j.pass(CheckFileDigest, j.words.join(files[0].Name, ": identical to what was notarized"))
 	case bad == 0:
 		j.pass(CheckFileDigest, strconv.Itoa(len(files))+" files: identical to what was notarized")
 	}

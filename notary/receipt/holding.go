@@ -19,15 +19,23 @@ const (
 // the same hour have one evidence file, and reading it takes twice as long as
 // verifying a receipt. What it returns must not be changed.
 func (v *Verifier) Evidence(text []byte) (*Evidence, error) {
+	h, err := v.holding(text)
+	if err != nil {
+		return nil, err
+	}
+	return h.evidence, nil
+}
+
+func (v *Verifier) holding(text []byte) (*held, error) {
 	sum := maphash.Bytes(heldSeed, text)
 	if h := v.held.byText(sum, text); h != nil {
-		return h.evidence, nil
+		return h, nil
 	}
 	ev, err := ParseEvidence(text)
 	if err != nil {
 		return nil, err
 	}
-	return v.held.put(sum, text, ev).evidence, nil
+	return v.held.put(sum, text, ev), nil
 }
 
 // VerifyText parses a receipt and its evidence file, which may be nil, and
@@ -37,18 +45,18 @@ func (v *Verifier) VerifyText(text, evidence []byte, files []File) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	var ev *Evidence
-	if evidence != nil {
-		if ev, err = v.Evidence(evidence); err != nil {
-			return nil, err
-		}
+	if evidence == nil {
+		return v.Verify(r, nil, files), nil
 	}
-	return v.Verify(r, ev, files), nil
+	h, err := v.holding(evidence)
+	if err != nil {
+		return nil, err
+	}
+	return v.judge(r, h.evidence, h, files), nil
 }
 
 // gathered is gather, once for each evidence that the verifier holds.
-func (v *Verifier) gathered(ev *Evidence) *gathered {
-	h := v.held.of(ev)
+func (v *Verifier) gathered(ev *Evidence, h *held) *gathered {
 	if h == nil {
 		return v.gather(ev)
 	}

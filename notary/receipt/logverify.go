@@ -22,13 +22,14 @@ const maxChains = 256
 // concurrent use.
 type LogVerifier struct {
 	keys   []LogKey
+	id     [32]byte // of the first key
 	policy *Policy
 
 	// opened remembers notes by the SHA-256 of their bytes, good and bad: a note
 	// verifies or not once and for all.
 	opened memory[[32]byte, *openedNote]
-	// signers remembers the keys of entries by their DER: checking that a point
-	// is on the curve takes longer than proving an entry.
+	// signers remembers the keys of entries by their DER in base64: checking that
+	// a point is on the curve takes longer than proving an entry.
 	signers memory[string, *trial.PublicKey]
 	// last is the checkpoint that was read last: very many receipts in a row have
 	// the same one.
@@ -59,8 +60,12 @@ func NewLogVerifier(keys ...LogKey) (*LogVerifier, error) {
 }
 
 func newLogVerifier(keys []LogKey, p *Policy) *LogVerifier {
+	var id [32]byte
+	if len(keys) > 0 {
+		id = keys[0].ID()
+	}
 	return &LogVerifier{
-		keys: keys, policy: p,
+		keys: keys, id: id, policy: p,
 		opened:  memory[[32]byte, *openedNote]{limit: maxRemembered},
 		signers: memory[string, *trial.PublicKey]{limit: maxRemembered},
 	}
@@ -90,18 +95,18 @@ func (l *LogVerifier) open(c Checkpoint) *openedNote {
 
 // entryKey returns the key that stands in an entry.
 func (l *LogVerifier) entryKey(entry []byte) (*trial.PublicKey, error) {
-	der, err := entryKeyDER(entry)
+	text, err := entryKeyText(entry)
 	if err != nil {
 		return nil, err
 	}
-	if key, ok := l.signers.get(string(der)); ok {
+	if key, ok := getText(&l.signers, text); ok {
 		return key, nil
 	}
 	key, err := entryPublicKey(entry)
 	if err != nil {
 		return nil, err
 	}
-	l.signers.put(string(der), key)
+	l.signers.put(string(text), key)
 	return key, nil
 }
 
@@ -132,10 +137,9 @@ var errQuorum = errors.New("too few witnesses of the policy cosigned the checkpo
 
 // check reads like RFC 6962: rebuild the entry, hash it, prove it under the
 // checkpoint's root and size, verify the checkpoint.
-func (l *LogVerifier) check(r *Receipt) *logChecks {
-	c := &logChecks{}
+func (l *LogVerifier) check(r *Receipt) (c logChecks) {
 	c.key, c.entry = l.rebuildEntry(r)
-	l.checkPlace(r, c, l.open(r.Checkpoint))
+	l.checkPlace(r, &c, l.open(r.Checkpoint))
 	return c
 }
 
@@ -147,8 +151,8 @@ func (l *LogVerifier) checkPlace(r *Receipt, c *logChecks, o *openedNote) {
 	c.sizeRoot = r.checkpointFields()
 	c.inclusion = verifyInclusion(r.Entry, Inclusion{Index: r.Index, Checkpoint: r.Checkpoint, Path: r.Path})
 	c.checkpoint = o.err
-	if id := l.keys[0].ID(); c.checkpoint == nil && r.LogID != id {
-		c.checkpoint = fmt.Errorf("the receipt names the log key %x, want %x", r.LogID, id)
+	if c.checkpoint == nil && r.LogID != l.id {
+		c.checkpoint = fmt.Errorf("the receipt names the log key %x, want %x", r.LogID, l.id)
 	}
 	if c.witnessed, c.witness = o.witnessed, o.witnessErr; o.err == nil && c.witness == nil && !c.witnessed.met {
 		c.witness = errQuorum
@@ -181,7 +185,7 @@ func (l *LogVerifier) SelfCheck(text []byte, e *trial.Envelope, key *trial.Publi
 		return fmt.Errorf("invalid receipt: %w", s.err)
 	}
 	c := &logChecks{key: key}
-	if !bytes.Equal(Entry(e, key), r.Entry) {
+	if !isEntry(r.Entry, e, key) {
 		c.entry = errEntryDiffers
 	}
 	if !hintIs(r.KeyHint, key) {

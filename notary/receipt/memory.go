@@ -19,6 +19,14 @@ func (m *memory[K, V]) get(k K) (V, bool) {
 	return v, ok
 }
 
+// getText is get without a copy of the key.
+func getText[V any](m *memory[string, V], k []byte) (V, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	v, ok := m.m[string(k)]
+	return v, ok
+}
+
 func (m *memory[K, V]) put(k K, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -78,15 +78,17 @@ func (j *judgement) refused(err error) {
 
 // enrolled reports who signed.
 func (j *judgement) enrolled(s trial.Standing) {
-	j.verdict.Signer = &Signer{
+	*j.signerRoom = Signer{
 		KeyID: j.st.Predicate.Signer.KeyID, HolderID: s.HolderID, Name: s.Name, Organisation: s.Organisation,
 		OrganisationType: s.OrganisationType, Roles: s.Roles, Since: s.Since,
 	}
+	j.verdict.Signer = j.signerRoom
 	where := "trial-wide"
 	if j.st.Predicate.Site != "" {
-		where = "site " + j.st.Predicate.Site
+		where = "site "
 	}
-	j.pass(CheckKeyEnrolled, s.Name+", "+j.verdict.Signer.Of()+", may sign "+string(j.st.Predicate.Kind)+" ("+where+") since index "+decimal(s.Since))
+	j.pass(CheckKeyEnrolled, j.words.join(s.Name, ", ", j.verdict.Signer.Of(), ", may sign ", string(j.st.Predicate.Kind),
+		" (", where, j.st.Predicate.Site, ") since index ", j.words.decimal(s.Since)))
 }
 
 // revocations reports up to where revocations are known. Without the notary's
@@ -100,7 +102,7 @@ func (j *judgement) revocations(c *chain) {
 		j.skipf(CheckKeyNotRevoked, "no revocation known up to index %d, which is before this entry", c.upTo)
 	default:
 		j.verdict.AuthorityUpTo = c.upTo
-		j.pass(CheckKeyNotRevoked, "not revoked; revocations are known up to index "+decimal(c.upTo))
+		j.pass(CheckKeyNotRevoked, j.words.join("not revoked; revocations are known up to index ", j.words.decimal(c.upTo)))
 	}
 }
 

@@ -29,7 +29,7 @@ const (
 	CheckLogTime          CheckName = "log-time"
 )
 
-var checkOrder = []CheckName{
+var checkOrder = [...]CheckName{
 	CheckFileDigest, CheckStatementForm, CheckKind, CheckSignature, CheckCharter, CheckKeyEnrolled, CheckKeyNotRevoked,
 	CheckValidityPeriod, CheckEntry, CheckIndexes, CheckSizeAndRoot, CheckInclusion, CheckCheckpointSigned,
 	CheckWitnessPolicy, CheckLogTime,

@@ -3,7 +3,6 @@ package receipt
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/trialnotary/trialnotary/trial"
@@ -43,7 +42,14 @@ func Verify(r *Receipt, ev *Evidence, t *Trust, files []File) *Verdict {
 // any check failed; a receipt without proof of its signer's enrolment fails
 // key-enrolled as "signer unproven".
 func (v *Verifier) Verify(r *Receipt, ev *Evidence, files []File) *Verdict {
-	j := &judgement{v: v, r: r, verdict: &Verdict{Index: r.Index, Checks: make([]Check, len(checkOrder))}}
+	return v.judge(r, ev, v.held.of(ev), files)
+}
+
+// judge is Verify where h, if not nil, holds the evidence.
+func (v *Verifier) judge(r *Receipt, ev *Evidence, h *held, files []File) *Verdict {
+	room := new(verdictRoom)
+	j := &judgement{v: v, r: r, verdict: &room.verdict, signerRoom: &room.signer}
+	j.verdict.Index, j.verdict.Checks = r.Index, room.checks[:]
 	j.log = v.log.check(r)
 	j.reportLog()
 	st, err := r.Statement()
@@ -52,10 +58,10 @@ func (v *Verifier) Verify(r *Receipt, ev *Evidence, files []File) *Verdict {
 		return j.conclude()
 	}
 	j.st, j.verdict.Statement = st, st
-	j.pass(CheckStatementForm, "a well-formed statement, id "+st.ID.String())
+	j.pass(CheckStatementForm, j.words.join("a well-formed statement, id ", j.words.hex(st.ID)))
 	j.files(files)
 	j.kind()
-	g := v.gathered(ev)
+	g := v.gathered(ev, h)
 	j.time(g, ev)
 	j.forks(g)
 	switch st.Predicate.Kind {
@@ -74,13 +80,24 @@ type judgement struct {
 	v       *Verifier
 	r       *Receipt
 	st      *trial.Statement
-	log     *logChecks
+	log     logChecks
 	at      *time.Time // log time, nil where it is not known
 	verdict *Verdict   // its checks in their order; those without a name are not judged yet
+	words   words      // of the verdict
+
+	signerRoom *Signer // for the verdict's
+}
+
+// verdictRoom is a verdict and what nearly every one holds, in one piece of
+// memory.
+type verdictRoom struct {
+	verdict Verdict
+	checks  [len(checkOrder)]Check
+	signer  Signer
 }
 
 func (j *judgement) set(name CheckName, o Outcome, detail string) {
-	c := &j.verdict.Checks[slices.Index(checkOrder, name)]
+	c := &j.verdict.Checks[slices.Index(checkOrder[:], name)]
 	if c.Outcome == Failed {
 		return // the first failure is the one to tell
 	}
@@ -108,16 +125,15 @@ func (j *judgement) result(name CheckName, err error, detail string) {
 	j.pass(name, detail)
 }
 
-func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
-
 // reportLog reports what the log's keys say.
 func (j *judgement) reportLog() {
-	r, c := j.r, j.log
+	r, c, w := j.r, &j.log, &j.words
+	index, size := w.decimal(r.Index), w.decimal(r.Size)
 	j.result(CheckEntry, c.entry, "the log entry is that of this statement, signature and key")
-	j.result(CheckIndexes, c.indexes, "both say index "+decimal(r.Index))
-	j.result(CheckSizeAndRoot, c.sizeRoot, "tree size "+decimal(r.Size)+" and root are the checkpoint's")
-	j.result(CheckInclusion, c.inclusion, "entry "+decimal(r.Index)+" is in the log's tree of "+decimal(r.Checkpoint.Size)+" entries")
-	j.result(CheckCheckpointSigned, c.checkpoint, "the log "+r.Checkpoint.Origin+" signed the checkpoint")
+	j.result(CheckIndexes, c.indexes, w.join("both say index ", index))
+	j.result(CheckSizeAndRoot, c.sizeRoot, w.join("tree size ", size, " and root are the checkpoint's"))
+	j.result(CheckInclusion, c.inclusion, w.join("entry ", index, " is in the log's tree of ", w.decimal(r.Checkpoint.Size), " entries"))
+	j.result(CheckCheckpointSigned, c.checkpoint, w.join("the log ", r.Checkpoint.Origin, " signed the checkpoint"))
 	switch {
 	case c.checkpoint != nil:
 		j.skipf(CheckWitnessPolicy, "not checked: the checkpoint's own signature does not stand")
@@ -126,7 +142,7 @@ func (j *judgement) reportLog() {
 	case !j.v.trust.Policy.HasQuorum():
 		j.pass(CheckWitnessPolicy, "quorum none: the policy asks for no witness")
 	default:
-		j.pass(CheckWitnessPolicy, "the quorum of witnesses had seen the checkpoint by "+formatTime(c.witnessed.by))
+		j.pass(CheckWitnessPolicy, w.join("the quorum of witnesses had seen the checkpoint by ", w.time(c.witnessed.by)))
 		j.verdict.WitnessTime = c.witnessed.by
 	}
 }
@@ -152,9 +168,10 @@ func (j *judgement) time(g *gathered, ev *Evidence) {
 		j.skipf(CheckLogTime, "not checked: the evidence has no time mark from before the entry")
 		return
 	}
-	t := m.mark.Time
-	j.at, j.verdict.LogTime = &t, t
-	j.pass(CheckLogTime, "logged at or after "+formatTime(t)+", by the time mark at index "+decimal(m.receipt.Index))
+	j.verdict.LogTime = m.mark.Time
+	j.at = &j.verdict.LogTime
+	w := &j.words
+	j.pass(CheckLogTime, w.join("logged at or after ", w.time(*j.at), ", by the time mark at index ", w.decimal(m.receipt.Index)))
 }
 
 func (j *judgement) forks(g *gathered) {
@@ -176,7 +193,7 @@ func (j *judgement) signature(key *trial.PublicKey) {
 		j.failf(CheckSignature, "the receipt's hint is not the id of the signer's key %s", key.ID)
 		return
 	}
-	j.result(CheckSignature, verifySignature(j.r, j.st, key), "signed with the key "+j.r.KeyHint)
+	j.result(CheckSignature, verifySignature(j.r, j.st, key), j.words.join("signed with the key ", j.r.KeyHint))
 }
 
 // timeMark judges the notary's own statements, which belong to no trial.
@@ -227,20 +244,18 @@ func (j *judgement) conclude() *Verdict {
 }
 
 func (j *judgement) verifiedSummary() string {
-	signer, when := "", ""
+	w := &j.words
+	signer, when, later := "", "", ""
 	if who := j.verdict.Signer; who != nil && who.Name != "" {
-		signer = ", signed by " + who.Name + ", " + who.Of()
+		signer = w.join(", signed by ", who.Name, ", ", who.Of())
 	}
 	if j.at != nil {
-		when = ", logged at or after " + formatTime(*j.at)
+		when = w.join(", logged at or after ", w.time(*j.at))
 	} else if j.st.Predicate.Kind != trial.KindTimeMark {
 		when = "; validity period not checked"
 	}
-	s := "Verified: " + string(j.st.Predicate.Kind) + ", entry " + decimal(j.r.Index) + " of " + j.r.Checkpoint.Origin + signer + when
 	if c := j.verdict.Check(CheckKeyNotRevoked); c.Outcome == NotChecked && j.st.Predicate.Kind != trial.KindCharter && j.st.Predicate.Kind != trial.KindTimeMark {
-		s += "; later revocations not known"
+		later = "; later revocations not known"
 	}
-	return s
+	return w.join("Verified: ", string(j.st.Predicate.Kind), ", entry ", w.decimal(j.r.Index), " of ", j.r.Checkpoint.Origin, signer, when, later)
 }
-
-func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z") }
