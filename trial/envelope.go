@@ -82,11 +82,11 @@ type Envelope struct {
 // NewEnvelope returns the envelope of a statement whose parts came one by one.
 // It keeps payload and sig, verifies nothing, and computes its digest once.
 func NewEnvelope(payload []byte, keyID string, sig []byte) *Envelope {
-	e := &Envelope{PayloadType: PayloadType, Payload: payload, KeyID: keyID, Sig: sig}
-	if len(payload) > 0 {
-		e.remember()
+	e := Envelope{PayloadType: PayloadType, Payload: payload, KeyID: keyID, Sig: sig}
+	if len(payload) == 0 {
+		return &e
 	}
-	return e
+	return remembered(e)
 }
 
 // ParseEnvelope reads a DSSE envelope of a statement: JSON in any spelling, of
@@ -126,8 +126,7 @@ func parseEnvelope(b []byte, payloadType string) (*Envelope, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	e.remember()
-	return e, nil
+	return remembered(*e), nil
 }
 
 func (e *Envelope) read(r *reader, payloadType string) {

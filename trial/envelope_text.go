@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"slices"
 	"strconv"
+
+	"github.com/trialnotary/trialnotary/trial/b64"
 )
 
 // The one spelling of an envelope, in pieces between what varies.
@@ -32,7 +34,7 @@ func (e *Envelope) size() int {
 func (e *Envelope) AppendText(b []byte) []byte {
 	b = slices.Grow(b, e.size())
 	b = append(b, envelopeHead...)
-	b = appendBase64(b, e.Payload)
+	b = b64.Append(b, e.Payload)
 	b = append(b, envelopeType...)
 	b = append(b, e.PayloadType...)
 	b = append(b, envelopeSigs...)
@@ -42,7 +44,7 @@ func (e *Envelope) AppendText(b []byte) []byte {
 		b = append(b, `",`...)
 	}
 	b = append(b, envelopeSig...)
-	b = appendBase64(b, e.Sig)
+	b = b64.Append(b, e.Sig)
 	return append(b, envelopeTail...)
 }
 
@@ -57,7 +59,7 @@ func (e *Envelope) IsText(text []byte) bool {
 	}
 	coded := func(src []byte) {
 		n := base64.StdEncoding.EncodedLen(len(src))
-		if ok = ok && len(text) >= n && isBase64(text[:n], src); ok {
+		if ok = ok && len(text) >= n && b64.Is(text[:n], src); ok {
 			text = text[n:]
 		}
 	}
@@ -100,13 +102,12 @@ func ParseEnvelopeText(text []byte) (*Envelope, error) {
 	if string(rest) != envelopeTail[1:] {
 		return fail(envelopeTail)
 	}
-	e := &Envelope{PayloadType: PayloadType}
-	if e.Payload, ok = decodeBase64(payload); !ok || len(e.Payload) == 0 || len(e.Payload) > MaxPayload {
+	e := Envelope{PayloadType: PayloadType}
+	if e.Payload, ok = b64.Decode(payload); !ok || len(e.Payload) == 0 || len(e.Payload) > MaxPayload {
 		return fail("1 to " + strconv.Itoa(MaxPayload) + " bytes in base64")
 	}
-	if e.Sig, ok = decodeBase64(sig); !ok || len(e.Sig) < minSig || len(e.Sig) > maxSig {
+	if e.Sig, ok = b64.Decode(sig); !ok || len(e.Sig) < minSig || len(e.Sig) > maxSig {
 		return fail(strconv.Itoa(minSig) + " to " + strconv.Itoa(maxSig) + " bytes in base64")
 	}
-	e.remember()
-	return e, nil
+	return remembered(e), nil
 }

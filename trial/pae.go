@@ -58,5 +58,14 @@ func (e *Envelope) Digest() [32]byte {
 	return m.sum
 }
 
-// remember lets the envelope compute its digest once. Its payload is not empty.
-func (e *Envelope) remember() { e.digest = &paeMemo{payloadType: e.PayloadType, payload: e.Payload} }
+// remembered returns an envelope that computes its digest once. Its payload is not
+// empty.
+func remembered(e Envelope) *Envelope {
+	both := &struct {
+		envelope Envelope
+		digest   paeMemo
+	}{envelope: e}
+	both.digest.payloadType, both.digest.payload = e.PayloadType, e.Payload
+	both.envelope.digest = &both.digest
+	return &both.envelope
+}

@@ -1,11 +1,12 @@
 package trial
 
 import (
-	"bytes"
 	"encoding/base64"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/trialnotary/trialnotary/trial/b64"
 )
 
 // bytes reads a string of at most limit bytes and returns its content, valid
@@ -176,7 +177,7 @@ func (r *reader) base64(limit int) []byte {
 	if r.refusal != nil {
 		return nil
 	}
-	out, ok := decodeBase64(b)
+	out, ok := b64.Decode(b)
 	if !ok {
 		r.failf(r.malformed, "want standard base64 with padding, without line breaks")
 		return nil
@@ -190,16 +191,10 @@ func (r *reader) base64x32() (d [32]byte) {
 	if r.refusal != nil {
 		return d
 	}
-	var out [33]byte
-	if len(b) != 44 || bytes.IndexByte(b, '\n') >= 0 || bytes.IndexByte(b, '\r') >= 0 {
+	d, ok := b64.Decode32(b)
+	if !ok {
 		r.failf(ReasonBadValue, "want the base64 of 32 bytes, 44 characters")
-		return d
 	}
-	if n, err := strictBase64.Decode(out[:], b); err != nil || n != 32 {
-		r.failf(ReasonBadValue, "want the base64 of 32 bytes, 44 characters")
-		return d
-	}
-	copy(d[:], out[:])
 	return d
 }
 

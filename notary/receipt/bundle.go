@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/b64"
 )
 
 // MaxReceipt is the size limit of a receipt, in bytes: an envelope at its own
@@ -117,11 +118,11 @@ func (r *Receipt) marshal() []byte {
 	b = append(b, bundleOuterIndex...)
 	b = strconv.AppendUint(b, r.OuterIndex, 10)
 	b = append(b, bundleLogID...)
-	b = enc.AppendEncode(b, r.LogID[:])
+	b = b64.Append(b, r.LogID[:])
 	b = append(b, bundleProofIndex...)
 	b = strconv.AppendUint(b, r.Index, 10)
 	b = append(b, bundleRoot...)
-	b = enc.AppendEncode(b, r.Root[:])
+	b = b64.Append(b, r.Root[:])
 	b = append(b, bundleSize...)
 	b = strconv.AppendUint(b, r.Size, 10)
 	b = append(b, bundleHashes...)
@@ -130,7 +131,7 @@ func (r *Receipt) marshal() []byte {
 			b = append(b, ',')
 		}
 		b = append(b, '"')
-		b = enc.AppendEncode(b, h[:])
+		b = b64.Append(b, h[:])
 		b = append(b, '"')
 	}
 	b = append(b, bundleCheckpoint...)
@@ -138,7 +139,7 @@ func (r *Receipt) marshal() []byte {
 	b = appendJSONString(b, string(r.Checkpoint.Note))
 	b = append(b, '"')
 	b = append(b, bundleBody...)
-	b = enc.AppendEncode(b, r.Entry)
+	b = b64.Append(b, r.Entry)
 	b = append(b, bundleEnvelope...)
 	b = r.Envelope.AppendText(b)
 	return append(b, bundleTail...)

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/trialnotary/trialnotary/trial/b64"
 )
 
 // Limits of a checkpoint. Sixteen signatures must be accepted (C2SP
@@ -218,30 +220,27 @@ func parseDecimal(s string) (uint64, error) {
 	return n, nil
 }
 
-var strictBase64 = base64.StdEncoding.Strict()
-
 // decodeBase64 reads padded standard base64 in its one spelling: the decoder
 // alone would skip newlines and stray bits of the last character.
 func decodeBase64[T string | []byte](s T) ([]byte, error) {
-	raw := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
-	n, err := strictBase64.Decode(raw, []byte(s))
-	if err != nil || base64.StdEncoding.EncodedLen(n) != len(s) {
+	raw, ok := b64.Decode([]byte(s))
+	if !ok {
 		return nil, errors.New("not canonical base64")
 	}
-	return raw[:n], nil
+	return raw, nil
 }
 
 func decodeHash[T string | []byte](s T) (Hash, error) {
-	var buf [48]byte
-	if len(s) > base64.StdEncoding.EncodedLen(len(buf)) {
+	if h, ok := b64.Decode32([]byte(s)); ok {
+		return h, nil
+	}
+	// Say what is wrong.
+	if len(s) > 64 {
 		return Hash{}, fmt.Errorf("got %d characters of base64, want the %d of a hash", len(s), base64.StdEncoding.EncodedLen(len(Hash{})))
 	}
-	n, err := strictBase64.Decode(buf[:], []byte(s))
-	if err != nil || base64.StdEncoding.EncodedLen(n) != len(s) {
-		return Hash{}, errors.New("not canonical base64")
+	raw, err := decodeBase64(s)
+	if err == nil {
+		err = fmt.Errorf("got %d bytes, want %d", len(raw), len(Hash{}))
 	}
-	if n != len(Hash{}) {
-		return Hash{}, fmt.Errorf("got %d bytes, want %d", n, len(Hash{}))
-	}
-	return Hash(buf[:n]), nil
+	return Hash{}, err
 }

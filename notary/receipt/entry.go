@@ -10,6 +10,7 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/b64"
 )
 
 // MaxEntry is the size limit of a log entry in C2SP tiles, in bytes.
@@ -41,13 +42,13 @@ func Entry(e *trial.Envelope, key *trial.PublicKey) []byte {
 }
 
 func appendEntry(b []byte, e *trial.Envelope, key *trial.PublicKey) []byte {
-	digest, enc := e.Digest(), base64.StdEncoding
+	digest := e.Digest()
 	b = append(b, entryHead...)
-	b = enc.AppendEncode(b, digest[:])
+	b = b64.Append(b, digest[:])
 	b = append(b, entrySignature...)
-	b = enc.AppendEncode(b, e.Sig)
+	b = b64.Append(b, e.Sig)
 	b = append(b, entryKey...)
-	b = enc.AppendEncode(b, key.DER)
+	b = b64.Append(b, key.DER)
 	return append(b, entryTail...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/trialnotary/trialnotary/trial"
 )
@@ -27,6 +28,9 @@ func (v *Verifier) Evidence(text []byte) (*Evidence, error) {
 }
 
 func (v *Verifier) holding(text []byte) (*held, error) {
+	if h := v.held.recently(text); h != nil {
+		return h, nil
+	}
 	sum := maphash.Bytes(heldSeed, text)
 	if h := v.held.byText(sum, text); h != nil {
 		return h, nil
@@ -74,6 +78,11 @@ type holding struct {
 	parsed map[*Evidence]*held
 	none   *held
 	size   int
+
+	// recent are a few of texts: comparing an evidence file costs less than
+	// hashing it, and needs no lock. Set while mu is held, turn by turn.
+	recent [4]atomic.Pointer[held]
+	turn   atomic.Uint32
 }
 
 // held is one evidence file. Only gathered changes, once.
@@ -92,11 +101,28 @@ type held struct {
 // compared.
 var heldSeed = maphash.MakeSeed()
 
+// recently returns the evidence of a text that was asked for of late.
+func (h *holding) recently(text []byte) *held {
+	for i := range h.recent {
+		if e := h.recent[i].Load(); e != nil && bytes.Equal(e.text, text) && e.unchanged() {
+			return e
+		}
+	}
+	return nil
+}
+
+// remember makes an evidence a recent one. mu is held, so that none outlives the
+// emptying of what is held.
+func (h *holding) remember(e *held) {
+	h.recent[(h.turn.Add(1)-1)%uint32(len(h.recent))].Store(e)
+}
+
 func (h *holding) byText(sum uint64, text []byte) *held {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	for _, e := range h.texts[sum] {
 		if bytes.Equal(e.text, text) && e.unchanged() {
+			h.remember(e)
 			return e
 		}
 	}
@@ -139,10 +165,14 @@ func (h *holding) put(sum uint64, text []byte, ev *Evidence) *held {
 	}
 	if h.texts == nil || len(h.parsed) == maxHeld || h.size+len(text) > maxHeldText {
 		h.texts, h.parsed, h.size = map[uint64][]*held{}, map[*Evidence]*held{}, 0
+		for i := range h.recent {
+			h.recent[i].Store(nil)
+		}
 	}
 	h.texts[sum] = append(h.texts[sum], e)
 	h.parsed[ev] = e
 	h.size += len(text)
+	h.remember(e)
 	return e
 }
 

@@ -162,3 +162,21 @@ func TestReformatted(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestRecentIsHeld: what was asked for of late goes when all else that is held
+// goes, or the bound of what is held would be none.
+func TestRecentIsHeld(t *testing.T) {
+	h := new(holding)
+	for i := range 3*maxHeld + 7 {
+		text := fmt.Append(nil, "evidence ", i)
+		e := h.put(uint64(i), text, new(Evidence))
+		if got := h.recently(text); got != e {
+			t.Fatalf("evidence %d: got %p, want %p", i, got, e)
+		}
+		for place := range h.recent {
+			if r := h.recent[place].Load(); r != nil && h.parsed[r.evidence] != r {
+				t.Fatalf("evidence %d: %q is recent and not held", i, r.text)
+			}
+		}
+	}
+}

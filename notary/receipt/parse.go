@@ -63,7 +63,11 @@ func parse(l *LogVerifier, text []byte) (*Receipt, error) {
 		return nil, fmt.Errorf("got %d bytes, want at most %d", len(text), MaxReceipt)
 	}
 	s := scanner{text: text}
-	r := new(Receipt)
+	both := new(struct {
+		receipt   Receipt
+		statement statementMemo
+	})
+	r := &both.receipt
 	s.head(r)
 	if l == nil {
 		s.signedNote(r)
@@ -75,7 +79,8 @@ func parse(l *LogVerifier, text []byte) (*Receipt, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	r.raw, r.statement = text, &statementMemo{payload: r.Envelope.Payload}
+	both.statement.payload = r.Envelope.Payload
+	r.raw, r.statement = text, &both.statement
 	return r, nil
 }
 
