@@ -86,7 +86,11 @@ func (s *story) submitMany(t *testing.T, n int, dir string) {
 	c, who := s.clients["site-"+siteNorth], s.people["coordinator-"+siteNorth]
 	var wait sync.WaitGroup
 	for i := range n {
-		env := s.signDataset(t, who, fmt.Sprint(dir, "/", n, "/", i))
+		files := 1
+		if i == 1 {
+			files = manyFiles
+		}
+		env := s.signFiles(t, who, fmt.Sprint(dir, "/", n, "/", i), files)
 		wait.Go(func() {
 			r, err := c.Submit(t.Context(), s.trust, env)
 			if err != nil {

@@ -131,8 +131,8 @@ func (s *server) snapshot(ctx context.Context) telemetry.Snapshot {
 			now.Free[volume] = free
 		}
 	}
-	for file, path := range map[string]string{"database": p.store.Path(), "wal": p.store.Path() + "-wal"} {
-		if info, err := os.Stat(path); err == nil {
+	for file, suffix := range map[string]string{"database": "", "wal": "-wal", "payloads": "-payloads"} {
+		if info, err := os.Stat(p.store.Path() + suffix); err == nil {
 			now.Bytes[file] = uint64(info.Size())
 		}
 	}

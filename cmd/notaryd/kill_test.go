@@ -165,12 +165,25 @@ func (p *process) kill(t *testing.T) {
 // signDataset signs a statement about a dataset that nobody has.
 func (s *story) signDataset(tb testing.TB, who *person, name string) *trial.Envelope {
 	tb.Helper()
+	return s.signFiles(tb, who, name, 1)
+}
+
+// manyFiles make a statement too large for a row of the database.
+const manyFiles = 200
+
+// signFiles signs a statement about so many files that nobody has.
+func (s *story) signFiles(tb testing.TB, who *person, name string, files int) *trial.Envelope {
+	tb.Helper()
 	d, err := s.draft(who)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	digest := client.StatementID(&trial.Envelope{Payload: []byte(name)})
 	d.Subjects = []trial.Subject{{Name: "vs.json", Digests: trial.SHA256(digest)}}
+	for i := 1; i < files; i++ {
+		digest = client.StatementID(&trial.Envelope{Payload: digest[:]})
+		d.Subjects = append(d.Subjects, trial.Subject{Name: fmt.Sprintf("vs-%d.json", i), Digests: trial.SHA256(digest)})
+	}
 	d.Predicate.Kind, d.Predicate.Site, d.Predicate.Meaning = trial.KindDataset, who.site, trial.MeaningAuthorship
 	d.Predicate.Body = &trial.DataBody{Origin: trial.OriginSite, Purpose: trial.PurposeRoutine}
 	env, err := d.Sign(who.key, time.Now(), "UTC")

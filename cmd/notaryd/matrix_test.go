@@ -32,6 +32,7 @@ const (
 	conflictSection = "Other entries than those that were signed"
 	behindSection   = "The database is older than the log"
 	databaseSection = "The database is damaged"
+	payloadsSection = "The file of large statements is missing or damaged"
 	rowSection      = "The high-water mark is damaged"
 	marksSection    = "The two high-water marks do not agree"
 	togetherSection = "Log and database were rolled back together"
@@ -145,6 +146,29 @@ func databaseHarms(size, older uint64) []harm {
 	}
 }
 
+// payloadHarms are those of the file of large payloads.
+func payloadHarms() []harm {
+	const file = "notary.db-payloads"
+	payloads := func(name, says string, starts bool, do func(*patient)) harm {
+		return harm{name: name, mark: withMark, do: do, says: []string{file + ": " + says}, starts: starts, section: payloadsSection}
+	}
+	flip := func(p *patient) { p.alter(file, flipAt(-100)) }
+	harms := []harm{
+		payloads("missing", "the file is missing", false, func(p *patient) { p.remove(file) }),
+		payloads("truncated", "the file is cut short or an older copy", false, func(p *patient) { p.alter(file, cutBy(1)) }),
+		payloads("older", "the file is cut short or an older copy", false, func(p *patient) { p.put("older", file) }),
+		payloads("another", "the file is none of payloads", false, func(p *patient) { p.alter(file, flipAt(3)) }),
+		payloads("flipped", "statement ", true, flip),
+		payloads("torn", "statement ", true, func(p *patient) { p.alter(file, torn) }),
+		payloads("flipped, and the copy is older", "statement ", true, flip),
+		payloads("missing, and the copy is older", "the file is missing", false, func(p *patient) { p.remove(file) }),
+	}
+	for i := len(harms) - 2; i < len(harms); i++ {
+		harms[i].block, harms[i].backup = 1, "older"
+	}
+	return harms
+}
+
 // flipText flips a bit of a text's last place in a file.
 func flipText(text string) func([]byte) []byte {
 	return func(b []byte) []byte {
@@ -204,6 +228,7 @@ func TestDamageIsFoundAndMended(t *testing.T) {
 	mended := map[string]bool{}
 	r := newRelic(t, 8, 6)
 	harms := append(logHarms(r.size, r.older), databaseHarms(r.size, r.older)...)
+	harms = append(harms, payloadHarms()...)
 	for _, h := range append(harms, markHarms(r.size, r.older)...) {
 		h.run(t, r, remedies, mended)
 	}

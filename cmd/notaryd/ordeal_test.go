@@ -131,7 +131,11 @@ func (o *ordeal) next(t *testing.T) *trial.Envelope {
 	}
 	o.mu.Unlock()
 	if env == nil {
-		env = o.signDataset(t, o.people["coordinator-"+siteNorth], fmt.Sprint("ordeal ", n))
+		files := 1
+		if n%5 == 2 {
+			files = manyFiles
+		}
+		env = o.signFiles(t, o.people["coordinator-"+siteNorth], fmt.Sprint("ordeal ", n), files)
 	}
 	return env
 }

@@ -91,7 +91,7 @@ func (o *rebuildOptions) run(ctx context.Context, c *Config, stdout io.Writer) (
 		if p.store != nil {
 			err = errors.Join(err, p.store.Close()) // which removes its write-ahead log
 		}
-		return errors.Join(err, lostIndexes(report), os.Remove(o.out))
+		return errors.Join(err, lostIndexes(report), store.Remove(o.out))
 	}
 	for _, problem := range src.problems() {
 		_, _ = fmt.Fprintln(stdout, "not read:", problem)

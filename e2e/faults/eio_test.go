@@ -15,6 +15,8 @@ var failures = map[string]struct {
 	// many makes statements so large that the database's write-ahead log is moved
 	// into its file.
 	many bool
+	// large makes the statements on whose way the fault comes such.
+	large bool
 	// late tells that the fault comes when everything about a statement is durable:
 	// receipts may still be given.
 	late bool
@@ -23,6 +25,8 @@ var failures = map[string]struct {
 	"to sync the database":               {paths: []string{"notary.db", "notary.db-wal"}},
 	"to write the database":              {paths: []string{"notary.db", "notary.db-wal"}, calls: writeCalls},
 	"to sync the database's file":        {paths: []string{"notary.db"}, many: true, late: true},
+	"to sync the large payloads":         {paths: []string{"notary.db-payloads"}, large: true},
+	"to write the large payloads":        {paths: []string{"notary.db-payloads"}, calls: writeCalls, large: true},
 	"to sync the log's state":            {paths: []string{"log/.state"}},
 	"to sync the log's hashes":           {paths: []string{"log/tile/0", "log/tile/0/000.p"}},
 	"to sync the log's entries":          {paths: []string{"log/tile/entries", "log/tile/entries/000.p"}},
@@ -41,7 +45,7 @@ func TestAFailingSync(t *testing.T) {
 			s := n.start(t)
 			c := n.site()
 			c.dial(t, s)
-			c.mustSubmit(t, n.signMany(t, 3)...)
+			c.mustSubmit(t, append(n.signMany(t, 3), n.signLarge(t, 1)...)...)
 
 			if f.many {
 				bulk := n.site()
@@ -57,6 +61,9 @@ func TestAFailingSync(t *testing.T) {
 			}
 			i := inject(t, s, f.calls, "error=EIO", paths...)
 			sent := n.signMany(t, 16)
+			if f.large {
+				sent = n.signLarge(t, 4)
+			}
 			errs := c.submitAll(sent)
 			for round := 0; f.many && round < 16 && len(failed(sent, errs)) == 0; round++ {
 				large := n.signLarge(t, 16)

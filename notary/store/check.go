@@ -48,7 +48,7 @@ func (d *Damage) Unwrap() error { return notary.ErrStoreDamaged }
 // that belong to no table.
 func (s *Store) Check(ctx context.Context) error {
 	var problems []string
-	checks := append(slices.Clone(rowChecks), rangeCheck{"statements", "n", 500, checkStatements})
+	checks := append(slices.Clone(rowChecks), rangeCheck{"statements", "n", 500, s.checkStatements})
 	err := s.checkStructure(ctx, &problems)
 	for i := 0; i < len(checks) && err == nil; i++ {
 		err = s.checkRows(ctx, checks[i], &problems)
@@ -229,8 +229,8 @@ func selects(query string) func(context.Context, *sql.Tx, int64, int64) ([]strin
 // checkStatements compares each statement's bytes with the hashes under which it
 // is kept. SQLite has no checksums: a bit that flips inside a text is found here
 // or never.
-func checkStatements(ctx context.Context, tx *sql.Tx, above, to int64) ([]string, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, leaf, key_id, signer, sig, payload_type, payload FROM statements
+func (s *Store) checkStatements(ctx context.Context, tx *sql.Tx, above, to int64) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT id, leaf, key_id, signer, sig, payload_type, payload, payload_at, payload_size FROM statements
 		WHERE n > ? AND n <= ? ORDER BY n`, above, to)
 	if err != nil {
 		return nil, err
@@ -241,8 +241,19 @@ func checkStatements(ctx context.Context, tx *sql.Tx, above, to int64) ([]string
 		var id, leaf, keyID []byte
 		var key trial.PublicKey
 		var env trial.Envelope
-		if err := rows.Scan(&id, &leaf, &keyID, &key.DER, &env.Sig, &env.PayloadType, &env.Payload); err != nil {
+		var at place
+		if err := rows.Scan(&id, &leaf, &keyID, &key.DER, &env.Sig, &env.PayloadType, &env.Payload, &at.at, &at.size); err != nil {
 			return problems, err
+		}
+		if env.Payload, err = s.payload(id, env.Payload, at); err != nil {
+			switch {
+			case errors.Is(err, sql.ErrNoRows): // dropped meanwhile
+			case errors.Is(err, notary.ErrStoreDamaged):
+				problems = append(problems, strings.TrimPrefix(err.Error(), notary.ErrStoreDamaged.Error()+": "))
+			default:
+				return problems, err
+			}
+			continue
 		}
 		entry := receipt.LeafHash(receipt.Entry(&env, &key))
 		for _, hash := range []struct {

@@ -17,7 +17,7 @@ func (s *Store) checkLookups(ctx context.Context, problems *[]string) error {
 		var want [lookupKinds][]pair
 		for more && len(want[byLeaf])+len(want[byDigest]) < checkedPairs {
 			ok, err := s.piece(ctx, problems, func(tx *sql.Tx) (_ []string, err error) {
-				above, more, err = expectPairs(ctx, tx, above, &want)
+				above, more, err = s.expectPairs(ctx, tx, above, &want)
 				return nil, err
 			})
 			if err != nil || !ok {
@@ -38,8 +38,8 @@ func (s *Store) checkLookups(ctx context.Context, problems *[]string) error {
 }
 
 // expectPairs adds the pairs of the next statements above a number.
-func expectPairs(ctx context.Context, tx *sql.Tx, above int64, want *[lookupKinds][]pair) (last int64, more bool, err error) {
-	read, err := eachStatement(ctx, tx, above, 2000, func(of statementPairs) {
+func (s *Store) expectPairs(ctx context.Context, tx *sql.Tx, above int64, want *[lookupKinds][]pair) (last int64, more bool, err error) {
+	read, err := s.eachStatement(ctx, tx, above, 2000, func(of statementPairs) {
 		above = of.n
 		for kind := range lookupKinds {
 			want[kind] = append(want[kind], of.pairs[kind]...)

@@ -56,6 +56,7 @@ func childProcess(t *testing.T, name, path string) *exec.Cmd {
 // each call returned for: "put ID", "place ID INDEX", "mark SIZE".
 func writeForEver(s *Store) error {
 	ctx := context.Background()
+	s.maxInRow = 2000 // of five statements the last two are in the file of payloads
 	var mu sync.Mutex // of the output and the next index
 	var index uint64
 	say := func(format string, args ...any) {
@@ -67,7 +68,7 @@ func writeForEver(s *Store) error {
 		var records []*notary.Record
 		for j := range 5 {
 			records = append(records, newRecord(fmt.Sprint(os.Getpid(), " ", worker, " ", i, " ", j), func(r *notary.Record) {
-				r.Envelope.Payload = fmt.Appendf(nil, "%d %d %d %d %s", os.Getpid(), worker, i, j, strings.Repeat("x", 3000))
+				r.Envelope.Payload = fmt.Appendf(nil, "%d %d %d %d %s", os.Getpid(), worker, i, j, strings.Repeat("x", 600*(j+1)))
 			}))
 		}
 		if _, err := s.Put(ctx, records); err != nil {
@@ -142,7 +143,14 @@ func TestKill(t *testing.T) {
 				t.Fatalf("the writer ended after %d lines", len(said))
 			}
 			// A line may have been cut by the kill.
-			verifySaid(t, openStore(t, empty.Path()), said[:len(said)-1])
+			s := openStore(t, empty.Path())
+			verifySaid(t, s, said[:len(said)-1])
+			// What the kill left behind the last payload is in nobody's way.
+			s.maxInRow = 0
+			if _, err := s.Put(t.Context(), []*notary.Record{newRecord("after the kill")}); err != nil {
+				t.Error(err)
+			}
+			verifySaid(t, s, said[:len(said)-1])
 		})
 	}
 }

@@ -37,7 +37,7 @@ func (s *Store) List(ctx context.Context, q notary.Query) ([]*notary.Record, err
 	}
 	var records []*notary.Record
 	err := s.inRead(ctx, what, func(tx *sql.Tx) error {
-		l := lister{ctx: ctx, tx: tx, read: &s.read, q: q, digest: digest}
+		l := lister{ctx: ctx, tx: tx, store: s, read: &s.read, q: q, digest: digest}
 		ok, err := l.bound()
 		if err != nil || !ok {
 			return err
@@ -63,10 +63,11 @@ func (s *Store) List(ctx context.Context, q notary.Query) ([]*notary.Record, err
 
 // lister answers one query over one moment of the store.
 type lister struct {
-	ctx  context.Context
-	tx   *sql.Tx
-	read *readStatements
-	q    notary.Query
+	ctx   context.Context
+	tx    *sql.Tx
+	store *Store
+	read  *readStatements
+	q     notary.Query
 	// numbers are, as JSON, the statements that may have the digest.
 	numbers string
 	// digest is the one of the query, if that has one.
@@ -275,7 +276,12 @@ func (l *lister) fromFound(p path, conditions ...any) error {
 // hasDigest tells whether a statement is about the file that is asked for.
 func (l *lister) hasDigest(index int64) (bool, error) {
 	var id, payload []byte
-	if err := l.stmt(l.read.payloadAt).QueryRowContext(l.ctx, index).Scan(&id, &payload); err != nil {
+	var at place
+	if err := l.stmt(l.read.payloadAt).QueryRowContext(l.ctx, index).Scan(&id, &payload, &at.at, &at.size); err != nil {
+		return false, err
+	}
+	payload, err := l.store.payload(id, payload, at)
+	if err != nil {
 		return false, err
 	}
 	subjects, err := trial.ReadSubjects(payload)
@@ -357,7 +363,7 @@ func (l *lister) fetch() ([]*notary.Record, error) {
 	if len(l.found) == 0 {
 		return nil, nil
 	}
-	records, err := readRecords(l.ctx, l.stmt(l.read.byIndexes), jsonNumbers(l.found))
+	records, err := l.store.readRecords(l.ctx, l.stmt(l.read.byIndexes), jsonNumbers(l.found))
 	if err != nil {
 		return nil, err
 	}

@@ -175,7 +175,7 @@ func (s *Store) lookupsOf(ctx context.Context, tx *sql.Tx) (*lookupState, error)
 	if state != nil && state.newest == newest && top <= state.top {
 		return state, nil
 	}
-	loaded, err := loadLookups(ctx, tx)
+	loaded, err := s.loadLookups(ctx, tx)
 	if err == nil {
 		s.lookups.begin(loaded)
 	}
@@ -183,7 +183,7 @@ func (s *Store) lookupsOf(ctx context.Context, tx *sql.Tx) (*lookupState, error)
 }
 
 // loadLookups reads the runs, and the statements that are in none.
-func loadLookups(ctx context.Context, tx *sql.Tx) (*lookupState, error) {
+func (s *Store) loadLookups(ctx context.Context, tx *sql.Tx) (*lookupState, error) {
 	state := &lookupState{}
 	rows, err := tx.QueryContext(ctx, `SELECT run, kind, level, upto, first FROM runs ORDER BY run`)
 	if err != nil {
@@ -210,11 +210,11 @@ func loadLookups(ctx context.Context, tx *sql.Tx) (*lookupState, error) {
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	return state, loadRecent(ctx, tx, state, upto)
+	return state, s.loadRecent(ctx, tx, state, upto)
 }
 
-func loadRecent(ctx context.Context, tx *sql.Tx, state *lookupState, upto [lookupKinds]int64) error {
-	_, err := eachStatement(ctx, tx, slices.Min(upto[:]), -1, func(of statementPairs) {
+func (s *Store) loadRecent(ctx context.Context, tx *sql.Tx, state *lookupState, upto [lookupKinds]int64) error {
+	_, err := s.eachStatement(ctx, tx, slices.Min(upto[:]), -1, func(of statementPairs) {
 		state.top = max(state.top, of.n)
 		for kind := range lookupKinds {
 			if of.n > upto[kind] {
@@ -236,19 +236,24 @@ type statementPairs struct {
 //
 // A payload that cannot be read is found by none of its files: that is no reason
 // to take no statement. Check tells of it.
-func eachStatement(ctx context.Context, tx *sql.Tx, above int64, limit int, add func(statementPairs)) (read int, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT n, leaf, payload FROM statements WHERE n > ? ORDER BY n LIMIT ?`, above, limit)
+func (s *Store) eachStatement(ctx context.Context, tx *sql.Tx, above int64, limit int, add func(statementPairs)) (read int, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT n, leaf, id, payload, payload_at, payload_size
+		FROM statements WHERE n > ? ORDER BY n LIMIT ?`, above, limit)
 	if err != nil {
 		return 0, err
 	}
 	defer rows.Close()
 	for ; rows.Next(); read++ {
 		var of statementPairs
-		var leaf, payload []byte
-		if err := rows.Scan(&of.n, &leaf, &payload); err != nil {
+		var leaf, id, payload []byte
+		var at place
+		if err := rows.Scan(&of.n, &leaf, &id, &payload, &at.at, &at.size); err != nil {
 			return read, err
 		}
-		subjects, _ := trial.ReadSubjects(payload)
+		var subjects []trial.Subject
+		if payload, err := s.payload(id, payload, at); err == nil {
+			subjects, _ = trial.ReadSubjects(payload)
+		}
 		pairsOf(&of.pairs, of.n, leaf, subjects)
 		add(of)
 	}
@@ -263,7 +268,7 @@ func (s *Store) byLeafHash(ctx context.Context, tx *sql.Tx, leaf []byte) (*notar
 	}
 	get := tx.StmtContext(ctx, s.read.byNumber)
 	for _, n := range numbers {
-		r, err := scanRecord(get.QueryRowContext(ctx, n))
+		r, err := s.scanRecord(get.QueryRowContext(ctx, n))
 		if err == nil && bytes.Equal(r.LeafHash[:], leaf) {
 			return r, nil
 		}

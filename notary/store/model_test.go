@@ -176,7 +176,7 @@ func (m *model) Reopen(t *rapid.T) {
 		t.Fatal(err)
 	}
 	m.s = s
-	m.s.maxRecent = 3
+	m.s.maxRecent, s.maxInRow = 3, 180 // some payloads are larger
 }
 
 func (m *model) List(t *rapid.T) {
@@ -265,7 +265,7 @@ func wipe(t *rapid.T, s *Store) {
 		}
 	}
 	s.lookups.state = nil
-	s.maxRecent = 3
+	s.maxRecent, s.maxInRow = 3, 180 // some payloads are larger
 }
 
 // TestAgainstModel runs drawn sequences of calls on a store and on the model.

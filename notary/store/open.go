@@ -30,7 +30,7 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal", payloadsSuffix} {
 		if _, err := os.Lstat(path + suffix); err == nil {
 			return fmt.Errorf("%s: %w", path+suffix, fs.ErrExist)
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -76,6 +76,15 @@ func build(ctx context.Context, path string) error {
 	return errors.Join(migrate(ctx, db, migrations), db.Close())
 }
 
+// Remove removes a store that Create made and nobody has open.
+func Remove(path string) error {
+	err := os.Remove(path + payloadsSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, os.Remove(path))
+}
+
 // Open opens a store and brings an older schema forward. It refuses a missing
 // file, one that is no store of the notary, and one of a newer schema. It does
 // what is cheap to find damage (Check does the rest): the header, the length of
@@ -96,12 +105,13 @@ func open(path string, readOnly bool) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
-	s := &Store{path: abs, readOnly: readOnly, maxRecent: maxRecent}
+	s := &Store{path: abs, readOnly: readOnly, maxRecent: maxRecent, maxInRow: maxInRow,
+		payloads: payloads{path: abs + payloadsSuffix, readOnly: readOnly}}
 	if err := s.connect(); err != nil {
 		return nil, s.failed("opening store", err)
 	}
 	if err := s.start(context.Background()); err != nil {
-		return nil, errors.Join(s.failed("opening store "+abs, err), s.r.Close(), s.w.Close())
+		return nil, errors.Join(s.failed("opening store "+abs, err), s.r.Close(), s.w.Close(), s.payloads.close())
 	}
 	return s, nil
 }
@@ -138,6 +148,9 @@ func (s *Store) start(ctx context.Context) error {
 			return fmt.Errorf("%w: table %s: %s", notary.ErrStoreDamaged, table, said)
 		}
 	}
+	if err := s.payloads.check(ctx, s.w); err != nil {
+		return err
+	}
 	return s.prepare(ctx)
 }
 
@@ -154,6 +167,9 @@ func (s *Store) startReadOnly(ctx context.Context) error {
 		return fmt.Errorf("%w: got schema %d, want %d; a start of the server brings it forward", ErrOlderSchema, version, want)
 	}
 	if err := s.checkSchema(ctx); err != nil {
+		return err
+	}
+	if err := s.payloads.check(ctx, s.r); err != nil {
 		return err
 	}
 	return s.prepare(ctx)

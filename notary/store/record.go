@@ -17,7 +17,7 @@ import (
 type scanner interface{ Scan(dest ...any) error }
 
 // scanRecord reads a row of recordColumns. The record owns all its bytes.
-func scanRecord(row scanner) (*notary.Record, error) {
+func (s *Store) scanRecord(row scanner) (*notary.Record, error) {
 	var (
 		r                         notary.Record
 		id, leaf, key             []byte
@@ -26,9 +26,11 @@ func scanRecord(row scanner) (*notary.Record, error) {
 		registry                  []byte
 		kind                      string
 		signer, sig, payloadBytes []byte
+		at                        place
 	)
 	err := row.Scan(&id, &leaf, &key, &charter, &r.Site, &kind, &r.Version, &supersedes, &r.Authority,
-		&signer, &r.Envelope.KeyID, &sig, &r.Envelope.PayloadType, &payloadBytes, &index, &logTime, &registry)
+		&signer, &r.Envelope.KeyID, &sig, &r.Envelope.PayloadType, &payloadBytes,
+		&at.at, &at.size, &index, &logTime, &registry)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +41,10 @@ func scanRecord(row scanner) (*notary.Record, error) {
 	copy(r.Charter[:], charter)
 	copy(r.Supersedes[:], supersedes)
 	r.Kind = trial.Kind(kind)
-	r.SignerDER, r.Envelope.Sig, r.Envelope.Payload = signer, sig, payloadBytes
+	if r.Envelope.Payload, err = s.payload(id, payloadBytes, at); err != nil {
+		return nil, err
+	}
+	r.SignerDER, r.Envelope.Sig = signer, sig
 	if index.Valid {
 		r.Logged, r.Index, r.LogTime = true, uint64(index.Int64), readTime(logTime)
 	}
@@ -52,6 +57,14 @@ func scanRecord(row scanner) (*notary.Record, error) {
 	return &r, nil
 }
 
+// payload returns a statement's payload, from its row or from where that says.
+func (s *Store) payload(id, inRow []byte, at place) ([]byte, error) {
+	if !at.at.Valid {
+		return inRow, nil
+	}
+	return s.payloads.load(id, at)
+}
+
 // readTime is the inverse of timeValue.
 func readTime(t sql.NullInt64) time.Time {
 	if !t.Valid {
@@ -61,7 +74,7 @@ func readTime(t sql.NullInt64) time.Time {
 }
 
 // readRecords runs a statement of recordColumns.
-func readRecords(ctx context.Context, st *sql.Stmt, args ...any) ([]*notary.Record, error) {
+func (s *Store) readRecords(ctx context.Context, st *sql.Stmt, args ...any) ([]*notary.Record, error) {
 	rows, err := st.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, err
@@ -69,7 +82,7 @@ func readRecords(ctx context.Context, st *sql.Stmt, args ...any) ([]*notary.Reco
 	defer rows.Close()
 	var records []*notary.Record
 	for rows.Next() {
-		r, err := scanRecord(rows)
+		r, err := s.scanRecord(rows)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +93,7 @@ func readRecords(ctx context.Context, st *sql.Stmt, args ...any) ([]*notary.Reco
 
 // Get implements notary.Store.
 func (s *Store) Get(ctx context.Context, id trial.ID) (*notary.Record, error) {
-	r, err := scanRecord(s.read.get.QueryRowContext(ctx, id[:]))
+	r, err := s.scanRecord(s.read.get.QueryRowContext(ctx, id[:]))
 	return r, s.failed("reading statement "+id.String(), err)
 }
 
@@ -96,7 +109,7 @@ func (s *Store) ByLeaf(ctx context.Context, leaf receipt.Hash) (*notary.Record, 
 
 // Pending implements notary.Store.
 func (s *Store) Pending(ctx context.Context) ([]*notary.Record, error) {
-	records, err := readRecords(ctx, s.read.pending)
+	records, err := s.readRecords(ctx, s.read.pending)
 	return records, s.failed("reading pending statements", err)
 }
 
@@ -109,7 +122,7 @@ func (s *Store) CountPending(ctx context.Context) (int64, error) {
 
 // MarkBefore implements notary.Store.
 func (s *Store) MarkBefore(ctx context.Context, index uint64) (*notary.Record, error) {
-	r, err := scanRecord(s.read.markBefore.QueryRowContext(ctx, int64(min(index, math.MaxInt64))))
+	r, err := s.scanRecord(s.read.markBefore.QueryRowContext(ctx, int64(min(index, math.MaxInt64))))
 	return r, s.failed(fmt.Sprintf("reading time mark before index %d", index), err)
 }
 
@@ -118,7 +131,7 @@ func (s *Store) MarkBefore(ctx context.Context, index uint64) (*notary.Record, e
 func (s *Store) Authority(ctx context.Context, charter trial.ID) ([]*notary.Record, error) {
 	var records []*notary.Record
 	err := s.inRead(ctx, "reading authority of trial "+charter.String(), func(tx *sql.Tx) error {
-		first, err := scanRecord(tx.StmtContext(ctx, s.read.get).QueryRowContext(ctx, charter[:]))
+		first, err := s.scanRecord(tx.StmtContext(ctx, s.read.get).QueryRowContext(ctx, charter[:]))
 		if err != nil {
 			return err
 		}
@@ -126,7 +139,7 @@ func (s *Store) Authority(ctx context.Context, charter trial.ID) ([]*notary.Reco
 			return notary.ErrNotFound
 		}
 		records = []*notary.Record{first}
-		rest, err := readRecords(ctx, tx.StmtContext(ctx, s.read.authority), charter[:])
+		rest, err := s.readRecords(ctx, tx.StmtContext(ctx, s.read.authority), charter[:])
 		for _, r := range rest {
 			if r.ID != charter {
 				records = append(records, r)

@@ -36,7 +36,7 @@ func (s *Store) grown(ctx context.Context, tx *sql.Tx, fresh [lookupKinds][]pair
 	old := s.lookups.get()
 	if old == nil || old.top < after {
 		// The transaction has the new statements already.
-		return loadLookups(ctx, tx)
+		return s.loadLookups(ctx, tx)
 	}
 	next := &lookupState{newest: old.newest, runs: old.runs, top: max(old.top, last)}
 	written := false
@@ -169,12 +169,12 @@ func (s *Store) without(ctx context.Context, tx *sql.Tx, state *lookupState, n i
 	}
 	if state == nil {
 		var err error
-		if state, err = loadLookups(ctx, tx); err != nil {
+		if state, err = s.loadLookups(ctx, tx); err != nil {
 			return nil, err
 		}
 	}
 	var gone [lookupKinds][]pair
-	if _, err := eachStatement(ctx, tx, n-1, 1, func(of statementPairs) { gone = of.pairs }); err != nil {
+	if _, err := s.eachStatement(ctx, tx, n-1, 1, func(of statementPairs) { gone = of.pairs }); err != nil {
 		return nil, err
 	}
 	next := &lookupState{newest: state.newest, runs: slices.Clone(state.runs), top: state.top}

@@ -17,7 +17,8 @@ import (
 // and without writing to it. What it returns of a statement are the signed bytes
 // alone; whoever takes them verifies them.
 type Salvage struct {
-	db *sql.DB
+	db       *sql.DB
+	payloads payloads
 	// leaves leads from the leaf hash that a statement's bytes give to its row.
 	leaves map[receipt.Hash]int64
 	// Problems tell what could not be read.
@@ -38,7 +39,7 @@ func OpenSalvage(ctx context.Context, path string) (*Salvage, error) {
 		return nil, fmt.Errorf("salvaging a database: %w", err)
 	}
 	db.SetMaxOpenConns(1)
-	s := &Salvage{db: db, leaves: make(map[receipt.Hash]int64)}
+	s := &Salvage{db: db, leaves: make(map[receipt.Hash]int64), payloads: payloads{path: abs + payloadsSuffix, readOnly: true}}
 	if err := s.scan(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("salvaging %s: %w", abs, err), db.Close())
 	}
@@ -46,19 +47,42 @@ func OpenSalvage(ctx context.Context, path string) (*Salvage, error) {
 }
 
 // Close closes the file.
-func (s *Salvage) Close() error { return s.db.Close() }
+func (s *Salvage) Close() error { return errors.Join(s.db.Close(), s.payloads.close()) }
 
 // Statements returns how many were read.
 func (s *Salvage) Statements() int { return len(s.leaves) }
 
-const sqlSalvage = `SELECT n, signer, key_hint, sig, payload_type, payload FROM statements NOT INDEXED WHERE `
+const sqlSalvage = `SELECT n, signer, key_hint, sig, payload_type, payload, id, payload_at, payload_size FROM statements NOT INDEXED WHERE `
 
-func scanSalvaged(row scanner) (n int64, found *notary.Salvaged, err error) {
-	found = &notary.Salvaged{}
-	e := &found.Envelope
-	err = row.Scan(&n, &found.SignerDER, &e.KeyID, &e.Sig, &e.PayloadType, &e.Payload)
-	return n, found, err
+// salvagedRow is what a row has of a statement.
+type salvagedRow struct {
+	n     int64
+	found notary.Salvaged
+	id    []byte
+	at    place
 }
+
+func scanSalvaged(row scanner) (*salvagedRow, error) {
+	r := &salvagedRow{}
+	e := &r.found.Envelope
+	err := row.Scan(&r.n, &r.found.SignerDER, &e.KeyID, &e.Sig, &e.PayloadType, &e.Payload, &r.id, &r.at.at, &r.at.size)
+	return r, err
+}
+
+// whole reads what the row has elsewhere.
+func (s *Salvage) whole(r *salvagedRow) (*notary.Salvaged, error) {
+	if r.at.at.Valid {
+		payload, err := s.payloads.load(r.id, r.at)
+		if err != nil {
+			return nil, err
+		}
+		r.found.Envelope.Payload = payload
+	}
+	return &r.found, nil
+}
+
+// maxSalvageProblems bounds what is said of single statements.
+const maxSalvageProblems = 100
 
 // farthest bounds the row numbers that a scan looks for behind a damaged page.
 const farthest = int64(1) << 40
@@ -96,7 +120,7 @@ func (s *Salvage) scan(ctx context.Context) error {
 
 // readable tells whether the first row above after can be read.
 func (s *Salvage) readable(ctx context.Context, after int64) bool {
-	_, _, err := scanSalvaged(s.db.QueryRowContext(ctx, sqlSalvage+`n > ? ORDER BY n LIMIT 1`, after))
+	_, err := scanSalvaged(s.db.QueryRowContext(ctx, sqlSalvage+`n > ? ORDER BY n LIMIT 1`, after))
 	return err == nil || errors.Is(err, sql.ErrNoRows)
 }
 
@@ -109,16 +133,28 @@ func (s *Salvage) rows(ctx context.Context, after int64) (last int64, err error)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		n, found, err := scanSalvaged(rows)
+		r, err := scanSalvaged(rows)
 		if err != nil {
 			return last, err
 		}
-		last = n
+		last = r.n
+		found, err := s.whole(r)
+		if err != nil {
+			s.problem(fmt.Sprintf("row %d of table statements: %v", r.n, err))
+			continue
+		}
 		// A key that cannot be parsed gives a leaf that no log has.
 		leaf := receipt.LeafHash(receipt.Entry(&found.Envelope, &trial.PublicKey{DER: found.SignerDER}))
-		s.leaves[leaf] = n
+		s.leaves[leaf] = r.n
 	}
 	return last, rows.Err()
+}
+
+// problem notes one of many alike.
+func (s *Salvage) problem(text string) {
+	if len(s.Problems) < maxSalvageProblems {
+		s.Problems = append(s.Problems, text)
+	}
 }
 
 // Find returns the statement that gives a leaf hash, or notary.ErrNotFound.
@@ -127,7 +163,11 @@ func (s *Salvage) Find(ctx context.Context, leaf receipt.Hash) (*notary.Salvaged
 	if !ok {
 		return nil, notary.ErrNotFound
 	}
-	_, found, err := scanSalvaged(s.db.QueryRowContext(ctx, sqlSalvage+`n = ?`, n))
+	r, err := scanSalvaged(s.db.QueryRowContext(ctx, sqlSalvage+`n = ?`, n))
+	var found *notary.Salvaged
+	if err == nil {
+		found, err = s.whole(r)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading row %d of table statements again: %w", n, err)
 	}
@@ -145,10 +185,15 @@ func (s *Salvage) Pending(ctx context.Context) []*notary.Salvaged {
 	defer rows.Close()
 	var pending []*notary.Salvaged
 	for rows.Next() {
-		_, found, err := scanSalvaged(rows)
+		r, err := scanSalvaged(rows)
 		if err != nil {
 			s.Problems = append(s.Problems, fmt.Sprintf("table pending: %v", err))
 			return pending
+		}
+		found, err := s.whole(r)
+		if err != nil {
+			s.problem(fmt.Sprintf("row %d of table pending: %v", r.n, err))
+			continue
 		}
 		pending = append(pending, found)
 	}

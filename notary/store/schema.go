@@ -23,7 +23,9 @@ var migrations = []string{schema1}
 //   - statements has the signed bytes and never changes, so that placing does
 //     not rewrite a row of kilobytes. What its subjects are is read from the
 //     payload: to have them beside it as well made a statement about a folder
-//     twice as large;
+//     twice as large. A large payload is in a file beside the database, and the row
+//     says where: see payloads. Of those that were dropped, dropped says which parts
+//     of that file are still to be overwritten;
 //   - pending has the statements that are not placed;
 //   - entries has the placed ones in log order, with copies of the columns that
 //     lists select by. The index in the log is the row's number, so each index
@@ -56,7 +58,15 @@ CREATE TABLE statements (
 	key_hint     TEXT NOT NULL,
 	sig          BLOB NOT NULL,
 	payload_type TEXT NOT NULL,
+	payload_at   INTEGER CHECK (payload_at > 0),
+	payload_size INTEGER CHECK ((payload_size IS NULL) = (payload_at IS NULL)),
 	payload      BLOB NOT NULL
+) STRICT;
+CREATE INDEX statements_payload_at ON statements (payload_at) WHERE payload_at IS NOT NULL;
+
+CREATE TABLE dropped (
+	at   INTEGER PRIMARY KEY,
+	size INTEGER NOT NULL CHECK (size > 0)
 ) STRICT;
 
 CREATE TABLE registry (

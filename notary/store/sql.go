@@ -11,7 +11,7 @@ type writeStatements struct {
 	lastNumber, putStatement, putRegistry, putPending *sql.Stmt
 	whereIs, putEntry, putNewEntry, setTime           *sql.Stmt
 	putPiece, putRun, pieces, dropPieces, dropRun     *sql.Stmt
-	dropPending, dropEntry, dropStatement             *sql.Stmt
+	dropPending, dropEntry, dropStatement, putDropped *sql.Stmt
 	getMark, setMark, setMeta                         *sql.Stmt
 	putRefusal, pruneRefusals                         *sql.Stmt
 }
@@ -19,8 +19,8 @@ type writeStatements struct {
 const (
 	sqlLastNumber   = `SELECT coalesce(max(n), 0) FROM statements`
 	sqlPutStatement = `INSERT INTO statements (id, leaf, key_id, charter, site, kind, version, supersedes,
-		authority, signer, key_hint, sig, payload_type, payload)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+		authority, signer, key_hint, sig, payload_type, payload_at, payload_size, payload)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 	sqlPutRegistry = `INSERT INTO registry (n, pos, number) VALUES (?, ?, ?)`
 	sqlPutPending  = `INSERT INTO pending (n) SELECT n FROM statements WHERE n > ?`
 
@@ -65,7 +65,7 @@ type readStatements struct {
 // recordColumns are what scanRecord reads. Numbers come as JSON, so that a record
 // is one row and one moment.
 const recordColumns = `SELECT s.id, s.leaf, s.key_id, s.charter, s.site, s.kind, s.version, s.supersedes, s.authority,
-	s.signer, s.key_hint, s.sig, s.payload_type, s.payload, e.idx, e.log_time,
+	s.signer, s.key_hint, s.sig, s.payload_type, s.payload, s.payload_at, s.payload_size, e.idx, e.log_time,
 	(SELECT json_group_array(r.number ORDER BY r.pos) FROM registry r WHERE r.n = s.n)`
 
 const (
@@ -82,7 +82,7 @@ const (
 		WHERE e.charter = x'' AND e.kind = 'time-mark' AND e.idx < ? ORDER BY e.idx DESC LIMIT 1`
 	sqlByIndexes = recordColumns + ` FROM json_each(?) j CROSS JOIN entries e ON e.idx = j.value
 		CROSS JOIN statements s ON s.n = e.n`
-	sqlPayloadAt = `SELECT s.id, s.payload FROM entries e CROSS JOIN statements s ON s.n = e.n WHERE e.idx = ?`
+	sqlPayloadAt = `SELECT s.id, s.payload, s.payload_at, s.payload_size FROM entries e CROSS JOIN statements s ON s.n = e.n WHERE e.idx = ?`
 	sqlTrials    = `SELECT e.charter FROM registry r CROSS JOIN entries e ON e.n = r.n
 		WHERE r.number = ? AND e.charter <> x'' GROUP BY e.charter ORDER BY min(e.idx)`
 
@@ -123,7 +123,7 @@ func (w *writeStatements) items() []item {
 		{&w.putPiece, sqlPutPiece}, {&w.putRun, sqlPutRun}, {&w.pieces, sqlPieces},
 		{&w.dropPieces, sqlDropPieces}, {&w.dropRun, sqlDropRun},
 		{&w.dropPending, sqlDropPending}, {&w.setTime, sqlSetTime},
-		{&w.dropEntry, sqlDropEntry}, {&w.dropStatement, sqlDropStatement},
+		{&w.dropEntry, sqlDropEntry}, {&w.dropStatement, sqlDropStatement}, {&w.putDropped, sqlPutDropped},
 		{&w.getMark, sqlGetMark}, {&w.setMark, sqlSetMark}, {&w.setMeta, sqlSetMeta},
 		{&w.putRefusal, sqlPutRefusal}, {&w.pruneRefusals, sqlPruneRefusals},
 	}

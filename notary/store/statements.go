@@ -28,55 +28,114 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) (held []trial
 		return nil, nil
 	}
 	what := fmt.Sprintf("storing %d statements", len(records))
-	var fresh []unplaced
-	var next *lookupState
-	err = s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
-		var last int64
-		if err := tx.StmtContext(ctx, s.write.lastNumber).QueryRowContext(ctx).Scan(&last); err != nil {
-			return err
-		}
-		p := putter{
-			statement: tx.StmtContext(ctx, s.write.putStatement),
-			registry:  tx.StmtContext(ctx, s.write.putRegistry),
-		}
-		var pairs [lookupKinds][]pair
-		for _, r := range records {
-			n, err := p.put(ctx, r)
-			switch {
-			case err != nil:
-				return fmt.Errorf("statement %s: %w", r.ID, err)
-			case n == 0:
-				held = append(held, r.ID)
-			default:
-				fresh = append(fresh, newUnplaced(r, n))
-				pairsOf(&pairs, n, r.LeafHash[:], r.Subjects)
-			}
-		}
-		s.unplaced.add(fresh)
-		var err error
-		if len(fresh) > 0 {
-			if next, err = s.grown(ctx, tx, pairs, last, fresh[len(fresh)-1].n); err != nil {
-				return err
-			}
-		}
-		_, err = tx.StmtContext(ctx, s.write.putPending).ExecContext(ctx, last)
-		return err
-	}, func() { s.lookups.set(next) })
+	b := batch{s: s, records: records}
+	err = s.inWrite(ctx, what, b.put, func() {
+		s.lookups.set(b.next)
+		s.payloads.committed()
+	})
 	if err != nil {
-		s.unplaced.remove(fresh)
+		s.unplaced.remove(b.fresh)
 		return nil, err
 	}
-	return held, nil
+	if b.toErase {
+		// What is to be overwritten stays in the database until it is.
+		_ = s.eraseDropped(context.WithoutCancel(ctx))
+	}
+	return b.held, nil
+}
+
+// batch is what one Put stores.
+type batch struct {
+	s       *Store
+	records []*notary.Record
+
+	held    []trial.ID
+	fresh   []unplaced
+	next    *lookupState
+	toErase bool // something in the file of payloads
+}
+
+func (b *batch) put(ctx context.Context, tx *sql.Tx) (err error) {
+	s := b.s
+	if b.toErase, err = s.payloads.begin(ctx, tx); err != nil {
+		return err
+	}
+	var last int64
+	if err := tx.StmtContext(ctx, s.write.lastNumber).QueryRowContext(ctx).Scan(&last); err != nil {
+		return err
+	}
+	p := putter{
+		payloads: &s.payloads, maxInRow: s.maxInRow,
+		whereIs:   tx.StmtContext(ctx, s.write.whereIs),
+		statement: tx.StmtContext(ctx, s.write.putStatement),
+		registry:  tx.StmtContext(ctx, s.write.putRegistry),
+	}
+	var pairs [lookupKinds][]pair
+	for _, r := range b.records {
+		n, err := p.put(ctx, r)
+		switch {
+		case err != nil:
+			return fmt.Errorf("statement %s: %w", r.ID, err)
+		case n == 0:
+			b.held = append(b.held, r.ID)
+		default:
+			b.fresh = append(b.fresh, newUnplaced(r, n))
+			pairsOf(&pairs, n, r.LeafHash[:], r.Subjects)
+		}
+	}
+	if p.large {
+		// Before the rows that name them.
+		if err := s.payloads.sync(); err != nil {
+			return err
+		}
+	}
+	s.unplaced.add(b.fresh)
+	if len(b.fresh) > 0 {
+		if b.next, err = s.grown(ctx, tx, pairs, last, b.fresh[len(b.fresh)-1].n); err != nil {
+			return err
+		}
+	}
+	_, err = tx.StmtContext(ctx, s.write.putPending).ExecContext(ctx, last)
+	return err
 }
 
 // putter holds the statements of one transaction.
-type putter struct{ statement, registry *sql.Stmt }
+type putter struct {
+	payloads                     *payloads
+	maxInRow                     int
+	whereIs, statement, registry *sql.Stmt
+
+	large bool // a payload was written to the file
+}
+
+// place writes a large payload to its file, if the statement is new.
+func (p *putter) place(ctx context.Context, r *notary.Record) (at place, isNew bool, err error) {
+	var n int64
+	var index sql.NullInt64
+	err = p.whereIs.QueryRowContext(ctx, r.ID[:]).Scan(&n, &index)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return at, false, err
+	}
+	p.large = true
+	at, err = p.payloads.append(r.Envelope.Payload)
+	return at, true, err
+}
 
 // put returns the statement's number, or 0 where it is held already.
 func (p *putter) put(ctx context.Context, r *notary.Record) (int64, error) {
+	var at place
+	inRow := r.Envelope.Payload
+	if len(inRow) > p.maxInRow {
+		var isNew bool
+		var err error
+		if at, isNew, err = p.place(ctx, r); err != nil || !isNew {
+			return 0, err
+		}
+		inRow = nil
+	}
 	res, err := p.statement.ExecContext(ctx, r.ID[:], r.LeafHash[:], r.KeyID[:], blob(r.Charter), r.Site, string(r.Kind),
 		r.Version, blob(r.Supersedes), r.Authority, present(r.SignerDER), r.Envelope.KeyID, present(r.Envelope.Sig),
-		r.Envelope.PayloadType, present(r.Envelope.Payload))
+		r.Envelope.PayloadType, at.at, at.size, present(inRow))
 	if err != nil {
 		return 0, err
 	}
@@ -160,6 +219,9 @@ func (s *Store) Drop(ctx context.Context, ids []trial.ID) error {
 			if next, err = s.without(ctx, tx, next, n); err != nil {
 				return err
 			}
+			if _, err := tx.StmtContext(ctx, s.write.putDropped).ExecContext(ctx, n); err != nil {
+				return err
+			}
 			if _, err := drop.ExecContext(ctx, n); err != nil {
 				return err
 			}
@@ -167,6 +229,9 @@ func (s *Store) Drop(ctx context.Context, ids []trial.ID) error {
 		return nil
 	}, func() { s.lookups.set(next) })
 	if err != nil {
+		return err
+	}
+	if err := s.eraseDropped(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	return s.TruncateLog(context.WithoutCancel(ctx))

@@ -182,6 +182,7 @@ func TestPutFailsWhole(t *testing.T) {
 
 func TestPutFull(t *testing.T) {
 	s := newStore(t)
+	s.maxInRow = 1 << 20
 	held := newRecord("held")
 	if _, err := s.Put(t.Context(), []*notary.Record{held}); err != nil {
 		t.Fatal(err)

@@ -1,11 +1,11 @@
-// Package store keeps the notary's statements in one SQLite file: the signed
-// bytes, the index that lists select by, the high-water mark of the log, the
+// Package store keeps the notary's statements in one SQLite file, and large
+// payloads in a second one beside it: the signed bytes, the index that lists select by, the high-water mark of the log, the
 // users of the API and what they were refused.
 //
-// It owns that file, and it owns the second copy of the high-water mark. It
+// It owns those files, and it owns the second copy of the high-water mark. It
 // promises that what a write returned for survives a crash of the process and of
 // the machine, that a write which failed left nothing behind, and that a
-// statement which was dropped leaves no bytes in the file. It judges nothing: it
+// statement which was dropped leaves no bytes in the files. It judges nothing: it
 // stores what it is given, and a role or a grant means what its reader makes of
 // it. It must never import a transport, a log driver or the server.
 package store
@@ -61,6 +61,10 @@ type Store struct {
 
 	unplaced unplacedSet
 	lookups  lookups
+	payloads payloads
+	// maxInRow is how many bytes a payload has at most that stands in its row.
+	maxInRow int
+
 	// maxRecent is how many pairs of a lookup are held in memory before they
 	// become a run.
 	maxRecent int
@@ -147,9 +151,11 @@ func (s *Store) inWrite(ctx context.Context, what string, fn func(context.Contex
 		// A rollback that fails too has nothing to add: SQLite has rolled back
 		// by itself, as it does on a full disk.
 		_ = tx.Rollback()
+		s.payloads.rolledBack()
 		return s.lose(s.failed(what, err))
 	}
 	if err := tx.Commit(); err != nil {
+		s.payloads.commitFailed()
 		return s.lose(s.failed(what, err))
 	}
 	for _, f := range committed {
@@ -221,7 +227,7 @@ func (s *Store) TruncateLog(ctx context.Context) error {
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		// What was prepared goes with its connections.
-		s.closed = s.r.Close()
+		s.closed = errors.Join(s.r.Close(), s.payloads.close())
 		if s.Err() == nil {
 			s.closed = errors.Join(s.closed, s.w.Close())
 		}
