@@ -116,7 +116,7 @@ func (s *Service) receiptsCondition() Condition {
 		c.Detail = fmt.Sprintf("%d receipts did not verify and were held back: run a full check", n)
 	}
 	if s.signatures.distrusts() {
-		// OK all the same: nothing wrong was taken or refused, and nothing will be.
+		// OK all the same: nothing good was refused, and no table is asked any more.
 		c.Detail += "; the faster check of signatures disagreed with crypto/ecdsa and is off: test this machine's memory"
 	}
 	return c
