@@ -25,7 +25,7 @@ func (s *Store) checkLookups(ctx context.Context, problems *[]string) error {
 			}
 		}
 		for kind := range lookupKinds {
-			slices.SortFunc(want[kind], comparePairs)
+			want[kind] = sortedPairs(want[kind])
 			ok, err := s.piece(ctx, problems, func(tx *sql.Tx) ([]string, error) {
 				return s.checkLookup(ctx, tx, kind, want[kind])
 			})

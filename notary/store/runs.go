@@ -15,11 +15,12 @@ const (
 	// maxRecent is Store.maxRecent: what a start reads again, at most.
 	maxRecent = 1 << 14
 	// fanout runs of one level become one of the next. Runs of the last level
-	// stay as they are, so that no write waits for a merge of more than a million
-	// pairs, or of some more where statements about whole folders came together:
-	// see levelOf.
-	fanout    = 8
-	lastLevel = 2
+	// stay as they are, so that no write waits for a merge of more than half a
+	// million pairs, or of some more where statements about whole folders came
+	// together: see levelOf. Each pair is thus written twice; with more levels of
+	// fewer runs a lookup would read less, and every statement would cost more.
+	fanout    = 32
+	lastLevel = 1
 	// piecePairs is how many pairs a piece has: a page of the file.
 	piecePairs = 500
 	// pieceBits are the low bits of a piece's number: its place in the run.
@@ -28,7 +29,12 @@ const (
 
 func (r *run) pieceID(at int) int64 { return r.id<<pieceBits | int64(at) }
 
-func comparePairs(a, b pair) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.n, b.n)) }
+func comparePairs(a, b pair) int {
+	if a.key != b.key {
+		return cmp.Compare(a.key, b.key)
+	}
+	return cmp.Compare(a.n, b.n)
+}
 
 // grown is a state with the pairs of new statements, whose numbers are above after
 // and end with last. Where enough came together they are written as runs.
@@ -49,9 +55,8 @@ func (s *Store) grown(ctx context.Context, tx *sql.Tx, fresh [lookupKinds][]pair
 			continue
 		}
 		written = true
-		pairs := slices.Clone(next.recent[kind])
-		slices.SortFunc(pairs, comparePairs)
-		next.recent[kind] = nil
+		pairs := sortedPairs(next.recent[kind])
+		next.recent[kind] = make([]pair, 0, len(pairs))
 		if err := s.addRun(ctx, tx, next, run{kind: kind, level: s.levelOf(len(pairs)), upto: last}, pairs); err != nil {
 			return nil, fmt.Errorf("writing a run: %w", err)
 		}
@@ -94,7 +99,7 @@ func (s *Store) addRun(ctx context.Context, tx *sql.Tx, state *lookupState, r ru
 		pairs = append(pairs, of...)
 		merged.upto = max(merged.upto, one.upto)
 	}
-	slices.SortFunc(pairs, comparePairs)
+	pairs = sortedPairs(pairs)
 	merged.level = max(r.level+1, s.levelOf(len(pairs)))
 	// The new one first: a run's number is never used again.
 	if err := s.addRun(ctx, tx, state, merged, pairs); err != nil {
@@ -136,9 +141,9 @@ func (s *Store) readRun(ctx context.Context, tx *sql.Tx, r *run) ([]pair, error)
 		return nil, err
 	}
 	defer rows.Close()
-	var pairs []pair
+	pairs := make([]pair, 0, len(r.first)*piecePairs)
 	for rows.Next() {
-		var piece []byte
+		var piece sql.RawBytes
 		if err := rows.Scan(&piece); err != nil {
 			return nil, err
 		}

@@ -71,6 +71,11 @@ func (b *batch) put(ctx context.Context, tx *sql.Tx) (err error) {
 		registry:  tx.StmtContext(ctx, s.write.putRegistry),
 	}
 	var pairs [lookupKinds][]pair
+	subjects := 0
+	for _, r := range b.records {
+		subjects += len(r.Subjects)
+	}
+	pairs[byLeaf], pairs[byDigest] = make([]pair, 0, len(b.records)), make([]pair, 0, subjects)
 	for _, r := range b.records {
 		n, err := p.put(ctx, r)
 		switch {
