@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -40,25 +41,35 @@ func (b *bench) measureLarge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for range b.rounds {
+	for round := range b.rounds {
 		if err := p.renew(); err != nil { // the large log has seen the last ones
 			return err
 		}
-		empty, err := own.once(ctx, variant{name: emptyRow, start: unary.start}, p, largeInFlight)
-		if err != nil {
-			return err
+		turns := []func() error{
+			func() error {
+				f, err := own.once(ctx, variant{name: emptyRow, start: unary.start}, p, largeInFlight)
+				b.result.add(emptyRow, largeInFlight, f)
+				return err
+			},
+			func() error {
+				f, err := own.onLarge(ctx, dir, p)
+				b.result.add(largeRow, largeInFlight, f)
+				return err
+			},
 		}
-		full, err := own.onLarge(ctx, dir, p)
-		if err != nil {
-			return err
+		if round%2 == 1 { // neither is always the second
+			slices.Reverse(turns)
 		}
-		b.result.add(emptyRow, largeInFlight, empty)
-		b.result.add(largeRow, largeInFlight, full)
+		for _, turn := range turns {
+			if err := turn(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-// onMillion starts the large log, which is timed, and drives it.
+// onLarge starts the large log, which is timed, and drives it.
 func (b *bench) onLarge(ctx context.Context, dir string, p *pool) (f figures, err error) {
 	began := time.Now()
 	n, err := startNotaryd(b.notaryd, dir, false)
