@@ -44,7 +44,7 @@ func (l *Log) Add(_ context.Context, entry []byte) notary.Future {
 	}
 	l.added.Add(1)
 	l.held = append(l.held, p)
-	if len(l.held) == 1 {
+	if n := len(l.held); n == 1 || n == int(l.cfg.BatchSize) {
 		l.tellPace()
 	}
 	return p.wait

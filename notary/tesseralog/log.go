@@ -110,7 +110,7 @@ type Log struct {
 	closing bool
 	hurry   bool
 	held    []*pending
-	changed chan struct{} // tells pace of the first entry held, hurry and closing
+	changed chan struct{} // tells pace of the first entry held, a full batch, hurry and closing
 	pending chan *pending // handed over, for resolve
 	// added is the number of entries that the log would have if every Add
 	// succeeded: no index is known at or above it.

@@ -14,7 +14,8 @@ import (
 // entries in it. And it publishes when a batch is integrated after the interval
 // since the last checkpoint; one that comes earlier gains nothing and makes it
 // wait for a whole interval more. So entries are held back until Tessera's queue,
-// which waits for BatchAge, gives them out just when the next checkpoint is due.
+// which waits for BatchAge, gives them out just when the next checkpoint is due; or
+// until there are as many as Tessera takes at once.
 //
 // It ends, and closes pending, when the log is closing and nothing is held back.
 func (l *Log) pace() {
@@ -44,7 +45,7 @@ func (l *Log) awaitHeld() bool {
 // awaitDue returns when entries should be handed over, which was done last at this
 // time.
 func (l *Log) awaitDue(last time.Time) {
-	for !l.hurried() {
+	for l.mayHold() {
 		newest := l.newest.Load()
 		due := newest.due
 		if !last.Before(due) {
@@ -69,11 +70,11 @@ func (l *Log) awaitDue(last time.Time) {
 	}
 }
 
-// hurried tells whether nothing should be held back any longer.
-func (l *Log) hurried() bool {
+// mayHold tells whether there is no reason yet to hand over what is held back.
+func (l *Log) mayHold() bool {
 	l.addMu.Lock()
 	defer l.addMu.Unlock()
-	return l.hurry || l.closing
+	return !l.hurry && !l.closing && len(l.held) < int(l.cfg.BatchSize)
 }
 
 // Hurry implements notary.Log.

@@ -10,11 +10,11 @@ import (
 )
 
 // idleLog is a log whose next checkpoint is due in an hour.
-func idleLog(t *testing.T) *Log {
+func idleLog(t *testing.T, batch uint) *Log {
 	t.Helper()
 	f := newFixture(t)
 	c := f.config()
-	c.CheckpointInterval = time.Hour
+	c.CheckpointInterval, c.BatchSize = time.Hour, batch
 	l, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func idleLog(t *testing.T) *Log {
 	return l
 }
 
-// held returns how many entries are held back.
+// heldBack returns how many entries are held back.
 func (l *Log) heldBack() int {
 	l.addMu.Lock()
 	defer l.addMu.Unlock()
@@ -48,7 +48,7 @@ func addThree(t *testing.T, l *Log) []notary.Future {
 // TestHurry: what is held back for the next checkpoint is written at once when
 // asked for, and what comes later is held back again.
 func TestHurry(t *testing.T) {
-	l := idleLog(t)
+	l := idleLog(t, 4)
 	l.Hurry() // nothing is held
 	for round := range 3 {
 		futures := addThree(t, l)
@@ -61,9 +61,22 @@ func TestHurry(t *testing.T) {
 	}
 }
 
+// TestFullBatchIsNotHeld: what is as much as Tessera takes at once is written.
+func TestFullBatchIsNotHeld(t *testing.T) {
+	l := idleLog(t, 4)
+	for round := range 3 {
+		futures := append(addThree(t, l), l.Add(t.Context(), entry(3)))
+		for i, wait := range futures {
+			if index, err := wait(t.Context()); index != uint64(4*round+i) || err != nil {
+				t.Errorf("entry %d: got index %d, %v", i, index, err)
+			}
+		}
+	}
+}
+
 // TestStopFailsWhatIsHeld: nothing that was held back goes into a stopped log.
 func TestStopFailsWhatIsHeld(t *testing.T) {
-	l := idleLog(t)
+	l := idleLog(t, 4)
 	futures := addThree(t, l)
 	cause := errors.New("the disk broke")
 	l.stop(cause)
@@ -80,7 +93,7 @@ func TestStopFailsWhatIsHeld(t *testing.T) {
 // TestCloseWritesWhatIsHeld: Close gives up on a checkpoint that is due in an
 // hour, but what was added has its index.
 func TestCloseWritesWhatIsHeld(t *testing.T) {
-	l := idleLog(t)
+	l := idleLog(t, 4)
 	futures := addThree(t, l)
 	ctx, cancel := context.WithCancel(t.Context())
 	closed := make(chan error, 1)
@@ -96,14 +109,14 @@ func TestCloseWritesWhatIsHeld(t *testing.T) {
 	}
 }
 
-// TestOnceForEachCheckpoint: entries that come one by one are written together.
-func TestOnceForEachCheckpoint(t *testing.T) {
+// TestDue: each checkpoint tells when the next one is due.
+func TestDue(t *testing.T) {
 	f := newFixture(t)
 	l := f.open()
 	f.add(l, 1)
 	first := l.newest.Load()
-	if age := time.Until(first.due); age > l.cfg.CheckpointInterval {
-		t.Errorf("the next checkpoint is due in %v", age)
+	if wait := time.Until(first.due); wait > l.cfg.CheckpointInterval {
+		t.Errorf("the next checkpoint is due in %v", wait)
 	}
 	f.add(l, 300)
 	if next := l.newest.Load(); !next.due.After(first.due) {
