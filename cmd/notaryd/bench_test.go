@@ -165,6 +165,7 @@ func (s *story) fill(b *testing.B, l *load) {
 		b.Fatal(err)
 	}
 	l.Address, l.CA, l.Token = s.config.Listen.GRPC, s.path("tls/ca.crt"), strings.TrimSpace(string(token))
+	l.LogKey = s.trust.LogKeys[0].VKey()
 	l.Template = s.signDataset(b, who, b.Name()).Payload
 }
 

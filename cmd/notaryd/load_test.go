@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/trialnotary/trialnotary/notary/receipt"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 	"github.com/trialnotary/trialnotary/trial"
 )
@@ -37,11 +38,15 @@ type load struct {
 	CA       string `json:"ca"`
 	Token    string `json:"token"`
 	Key      []byte `json:"key"`      // PEM
+	LogKey   string `json:"logKey"`   // vkey
 	Template []byte `json:"template"` // a payload: each statement gets other digests and another salt
 	Count    int    `json:"count"`
 	InFlight int    `json:"inFlight"`
 	Subjects int    `json:"subjects"` // in each statement, at least one
 	Stream   bool   `json:"stream"`   // SubmitStream, one on each connection
+
+	signer   *trial.PublicKey
+	verifier *receipt.LogVerifier
 }
 
 // loadResult is what a load generator prints at the end.
@@ -72,8 +77,9 @@ func (e *evidence) take(r *notaryv1.Receipt) {
 }
 
 // runLoad is the load generator. It signs, says that it is ready, and sends when
-// it is told to. It dials without the client library, whose checks are a site's
-// work and not the server's.
+// it is told to. It dials without the client library, whose files and verdicts are
+// a site's work and not the server's, but asks as that does and makes and verifies
+// every receipt.
 func runLoad(order string, in io.Reader, out io.Writer) error {
 	var l load
 	if err := json.Unmarshal([]byte(order), &l); err != nil {
@@ -85,6 +91,13 @@ func runLoad(order string, in io.Reader, out io.Writer) error {
 	}
 	apis, err := l.dial()
 	if err != nil {
+		return err
+	}
+	logKey, err := receipt.ParseLogKey(l.LogKey)
+	if err != nil {
+		return err
+	}
+	if l.verifier, err = receipt.NewLogVerifier(logKey); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(out, loadReady); err != nil {
@@ -119,6 +132,9 @@ func runLoad(order string, in io.Reader, out io.Writer) error {
 func (l *load) sign() ([]*notaryv1.Envelope, error) {
 	key, err := trial.ParsePrivateKeyPEM(l.Key)
 	if err != nil {
+		return nil, err
+	}
+	if l.signer, err = trial.NewPublicKey(key.Public()); err != nil {
 		return nil, err
 	}
 	envs := make([]*notaryv1.Envelope, l.Count)
@@ -162,6 +178,15 @@ func (l *load) signOne(key *ecdsa.PrivateKey) (*notaryv1.Envelope, error) {
 	}, nil
 }
 
+// verify makes the receipt of what was sent and the proof.
+func (l *load) verify(sent *notaryv1.Envelope, r *notaryv1.Receipt) error {
+	sig := sent.GetSignatures()[0]
+	_, err := l.verifier.Assemble(trial.NewEnvelope(sent.GetPayload(), sig.GetKeyid(), sig.GetSig()), l.signer, receipt.Proof{
+		Index: r.GetLogIndex(), Hashes: r.GetProof().GetHashes(), Checkpoint: r.GetProof().GetCheckpoint(),
+	})
+	return err
+}
+
 // dial returns enough connections for the load, the same number for each kind.
 func (l *load) dial() ([]notaryv1.NotaryServiceClient, error) {
 	ca, err := os.ReadFile(l.CA)
@@ -197,8 +222,13 @@ func (l *load) unary(ctx context.Context, apis []notaryv1.NotaryServiceClient, e
 				}
 				began := time.Now()
 				var resp *notaryv1.SubmitResponse
-				resp, errs[worker] = api.Submit(ctx, &notaryv1.SubmitRequest{Envelope: envs[i], HeldEvidence: ev.held()})
-				ev.take(resp.GetReceipt())
+				resp, errs[worker] = api.Submit(ctx, &notaryv1.SubmitRequest{
+					Envelope: envs[i], HeldEvidence: ev.held(), ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF,
+				})
+				if errs[worker] == nil {
+					ev.take(resp.GetReceipt())
+					errs[worker] = l.verify(envs[i], resp.GetReceipt())
+				}
 				took[i] = time.Since(began)
 			}
 		})
@@ -212,13 +242,13 @@ func (l *load) stream(ctx context.Context, apis []notaryv1.NotaryServiceClient, 
 	errs := make([]error, len(apis))
 	for n, api := range apis {
 		from, to := n*len(envs)/len(apis), (n+1)*len(envs)/len(apis)
-		wait.Go(func() { errs[n] = oneStream(ctx, api, envs[from:to], took[from:to], l.InFlight/len(apis)) })
+		wait.Go(func() { errs[n] = l.oneStream(ctx, api, envs[from:to], took[from:to], l.InFlight/len(apis)) })
 	}
 	wait.Wait()
 	return errors.Join(errs...)
 }
 
-func oneStream(ctx context.Context, api notaryv1.NotaryServiceClient, envs []*notaryv1.Envelope, took []time.Duration, inFlight int) error {
+func (l *load) oneStream(ctx context.Context, api notaryv1.NotaryServiceClient, envs []*notaryv1.Envelope, took []time.Duration, inFlight int) error {
 	st, err := api.SubmitStream(ctx)
 	if err != nil {
 		return err
@@ -230,7 +260,9 @@ func oneStream(ctx context.Context, api notaryv1.NotaryServiceClient, envs []*no
 		for i, env := range envs {
 			places <- struct{}{}
 			began[i] = time.Now()
-			if st.Send(&notaryv1.SubmitStreamRequest{Id: strconv.Itoa(i), Envelope: env, HeldEvidence: ev.held()}) != nil {
+			if st.Send(&notaryv1.SubmitStreamRequest{
+				Id: strconv.Itoa(i), Envelope: env, HeldEvidence: ev.held(), ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF,
+			}) != nil {
 				return // Recv says why
 			}
 		}
@@ -247,6 +279,9 @@ func oneStream(ctx context.Context, api notaryv1.NotaryServiceClient, envs []*no
 		ev.take(answer.GetReceipt())
 		i, err := strconv.Atoi(answer.GetId())
 		if err != nil {
+			return err
+		}
+		if err := l.verify(envs[i], answer.GetReceipt()); err != nil {
 			return err
 		}
 		took[i] = time.Since(began[i])

@@ -135,7 +135,7 @@ func TestWrongAnswers(t *testing.T) {
 		n, _ := serve(t, b, p, unary).(*notaryd)
 		var got *notaryv1.Receipt
 		n.keep = func(r *notaryv1.Receipt, _ []byte) { got = r }
-		if err := n.submit(ctx, 0, 0); err != nil {
+		if err := n.submit(n.authorised(ctx), 0, 0); err != nil {
 			t.Fatal(err)
 		}
 		env, other := p.envelope(0), p.envelope(signers)

@@ -17,6 +17,8 @@ import (
 
 // target takes statements of a pool and has them verified.
 type target interface {
+	// authorised makes the context of a run that of calls which the server takes.
+	authorised(ctx context.Context) context.Context
 	// submit hands in the i-th statement over one of the connections, waits for
 	// the answer and verifies it.
 	submit(ctx context.Context, conn, i int) error
@@ -95,7 +97,7 @@ func (l *load) done(began time.Time) {
 
 // start sets the callers off; the function that it returns waits for their end.
 func (l *load) start(ctx context.Context) func() error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(l.target.authorised(ctx))
 	var wait sync.WaitGroup
 	fail := func(err error) {
 		if err != nil {

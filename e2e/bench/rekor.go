@@ -147,7 +147,7 @@ func (r *rekor) await(ctx context.Context) error {
 func (r *rekor) dial(conns int, p *pool) error {
 	r.p = p
 	for range conns {
-		conn, err := grpc.NewClient(r.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		conn, err := dialed(r.addr, insecure.NewCredentials())
 		if err != nil {
 			return err
 		}
@@ -167,6 +167,9 @@ func (r *rekor) close() error {
 
 // submit logs the digest of the envelope's PAE with its signature: the entry is
 // the one that notaryd writes for it.
+// authorised asks for nothing: Rekor takes entries from anyone.
+func (r *rekor) authorised(ctx context.Context) context.Context { return ctx }
+
 func (r *rekor) submit(ctx context.Context, conn, i int) error {
 	entry, err := r.create(ctx, conn, i)
 	if err != nil {
