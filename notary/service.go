@@ -160,9 +160,9 @@ func Outcomes() []Outcome {
 	}
 }
 
-// Result is a logged statement with its receipt.
+// Result is a logged statement with its receipt. It is shared, and nothing that it
+// points to may be changed.
 type Result struct {
-	// Record is shared: it must not be changed.
 	Record *Record
 	// Bundle is the receipt: a Sigstore bundle v0.3 as JSON text. It is nil where
 	// Inclusion is set.

@@ -221,6 +221,31 @@ func TestStreamWindow(t *testing.T) {
 	}
 }
 
+// TestStreamCallerGoesAway gives the places of a caller that hung up back at once,
+// though the service is still at its statements.
+func TestStreamCallerGoesAway(t *testing.T) {
+	w := newWorld(t)
+	block := make(chan struct{})
+	defer close(block)
+	var begun atomic.Int64
+	w.service.before = func(context.Context, []byte) error { begun.Add(1); <-block; return nil }
+	ctx, cancel := context.WithCancel(w.asCtx("site"))
+	stream, err := w.grpc().SubmitStream(ctx)
+	must(t, err)
+	for _, id := range []string{"0", "1", "2"} {
+		p := fakePayload{Charter: w.trialA.String(), Kind: "dataset", Site: "DE-01", Nonce: id}
+		must(t, stream.Send(&notaryv1.SubmitStreamRequest{Id: id, Envelope: envelopeMessage(p.envelope())}))
+	}
+	inFlight := func(k class) int {
+		w.srv.limiter.mu.Lock()
+		defer w.srv.limiter.mu.Unlock()
+		return find(w.srv.limiter.users, "site").inFlight[k]
+	}
+	eventually(t, "three statements are in flight", func() bool { return begun.Load() == 3 && inFlight(classSubmit) == 3 })
+	cancel()
+	eventually(t, "the stream ends", func() bool { return inFlight(classSubmit) == 0 && inFlight(classStream) == 0 })
+}
+
 // TestStreamID refuses an id only while it is in flight.
 func TestStreamID(t *testing.T) {
 	s := &submitStream{inFlight: make(map[string]*item)}
