@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,15 @@ import (
 	"github.com/trialnotary/trialnotary/trial"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if order := os.Getenv(asWireLoad); order != "" {
+		if err := runWireLoad(order); err != nil {
+			panic(err)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fileDigest is the digest that every statement of the fake service is about.
 var fileDigest = strings.Repeat("ab", 32)
