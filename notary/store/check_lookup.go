@@ -101,7 +101,8 @@ func (k lookupKind) String() string {
 func checkRun(ctx context.Context, tx *sql.Tx, r *run, mark func(pair)) ([]string, error) {
 	var problems []string
 	at := 0
-	rows, err := tx.QueryContext(ctx, `SELECT piece, pairs FROM pieces WHERE piece BETWEEN ? AND ? ORDER BY piece`, r.pieceID(0), r.pieceID(1<<pieceBits-1))
+	low, high := r.pieceRange()
+	rows, err := tx.QueryContext(ctx, `SELECT piece, pairs FROM pieces WHERE piece BETWEEN ? AND ? ORDER BY piece`, low, high)
 	if err != nil {
 		return nil, err
 	}

@@ -125,9 +125,7 @@ func (s *Store) find(ctx context.Context, tx *sql.Tx, kind lookupKind, hash []by
 		if r.kind != kind {
 			continue
 		}
-		// Equal keys may begin in the piece before the first that starts with them.
-		at, _ := slices.BinarySearch(r.first, key)
-		for at = max(at-1, 0); at < len(r.first) && r.first[at] <= key; at++ {
+		for at := range r.mayHold(key) {
 			var pairs []byte
 			if err := piece.QueryRowContext(ctx, r.pieceID(at)).Scan(&pairs); err != nil {
 				return nil, fmt.Errorf("%w: piece %d of run %d: %w", notary.ErrStoreDamaged, at, r.id, err)

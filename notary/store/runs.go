@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 )
@@ -28,6 +29,31 @@ const (
 )
 
 func (r *run) pieceID(at int) int64 { return r.id<<pieceBits | int64(at) }
+
+// pieceRange returns the lowest and the highest number that a piece of the run has.
+func (r *run) pieceRange() (low, high int64) { return r.pieceID(0), r.pieceID(1<<pieceBits - 1) }
+
+// mayHold yields the pieces that may hold a key: equal keys may begin in the piece
+// before the first that starts with them.
+func (r *run) mayHold(key uint64) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		at, _ := slices.BinarySearch(r.first, key)
+		for at = max(at-1, 0); at < len(r.first) && r.first[at] <= key; at++ {
+			if !yield(at) {
+				return
+			}
+		}
+	}
+}
+
+// encodeKeys writes keys as the column first has them.
+func encodeKeys(keys []uint64) []byte {
+	text := make([]byte, 0, 8*len(keys))
+	for _, key := range keys {
+		text = binary.BigEndian.AppendUint64(text, key)
+	}
+	return text
+}
 
 func comparePairs(a, b pair) int {
 	if a.key != b.key {
@@ -116,7 +142,7 @@ func (s *Store) addRun(ctx context.Context, tx *sql.Tx, state *lookupState, r ru
 func (s *Store) writeRun(ctx context.Context, tx *sql.Tx, state *lookupState, r run, pairs []pair) error {
 	r.id = state.newest + 1
 	put := tx.StmtContext(ctx, s.write.putPiece)
-	var first, piece []byte
+	var piece []byte
 	for of := range slices.Chunk(pairs, piecePairs) {
 		piece = piece[:0]
 		for _, p := range of {
@@ -126,9 +152,8 @@ func (s *Store) writeRun(ctx context.Context, tx *sql.Tx, state *lookupState, r 
 			return err
 		}
 		r.first = append(r.first, of[0].key)
-		first = binary.BigEndian.AppendUint64(first, of[0].key)
 	}
-	if _, err := tx.StmtContext(ctx, s.write.putRun).ExecContext(ctx, r.id, int(r.kind), r.level, r.upto, present(first)); err != nil {
+	if _, err := tx.StmtContext(ctx, s.write.putRun).ExecContext(ctx, r.id, int(r.kind), r.level, r.upto, encodeKeys(r.first)); err != nil {
 		return err
 	}
 	state.runs, state.newest = append(slices.Clip(state.runs), r), r.id
@@ -136,7 +161,8 @@ func (s *Store) writeRun(ctx context.Context, tx *sql.Tx, state *lookupState, r 
 }
 
 func (s *Store) readRun(ctx context.Context, tx *sql.Tx, r *run) ([]pair, error) {
-	rows, err := tx.StmtContext(ctx, s.write.pieces).QueryContext(ctx, r.pieceID(0), r.pieceID(1<<pieceBits-1))
+	low, high := r.pieceRange()
+	rows, err := tx.StmtContext(ctx, s.write.pieces).QueryContext(ctx, low, high)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +181,7 @@ func (s *Store) readRun(ctx context.Context, tx *sql.Tx, r *run) ([]pair, error)
 }
 
 func (s *Store) dropRun(ctx context.Context, tx *sql.Tx, state *lookupState, id int64) error {
-	low, high := (&run{id: id}).pieceID(0), (&run{id: id}).pieceID(1<<pieceBits-1)
+	low, high := (&run{id: id}).pieceRange()
 	if _, err := tx.StmtContext(ctx, s.write.dropPieces).ExecContext(ctx, low, high); err != nil {
 		return err
 	}
@@ -203,8 +229,7 @@ func (s *Store) cut(ctx context.Context, tx *sql.Tx, state *lookupState, kind lo
 			continue
 		}
 		first := slices.Clone(r.first)
-		at, _ := slices.BinarySearch(r.first, gone.key)
-		for at = max(at-1, 0); at < len(r.first) && r.first[at] <= gone.key; at++ {
+		for at := range r.mayHold(gone.key) {
 			kept, err := cutPiece(ctx, tx, r.pieceID(at), gone)
 			if err != nil {
 				return err
@@ -222,11 +247,7 @@ func (s *Store) cut(ctx context.Context, tx *sql.Tx, state *lookupState, kind lo
 		if slices.Equal(first, r.first) {
 			continue
 		}
-		var text []byte
-		for _, key := range first {
-			text = binary.BigEndian.AppendUint64(text, key)
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE runs SET first = ? WHERE run = ?`, text, r.id); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE runs SET first = ? WHERE run = ?`, encodeKeys(first), r.id); err != nil {
 			return err
 		}
 		r.first = first
