@@ -140,6 +140,15 @@ func BenchmarkVerify(b *testing.B) {
 	})
 }
 
+// datasetOf is a dataset of so many files.
+func (s *story) datasetOf(n int) *trial.Statement {
+	st := s.statement(s.coordinator, trial.KindDataset, siteID, &trial.DataBody{Origin: trial.OriginSite, Purpose: trial.PurposeRoutine})
+	for i := range n {
+		st = about(st, testFile{fmt.Sprintf("vital-signs/visit%04d.json", i), fmt.Sprint(i)})
+	}
+	return st
+}
+
 func BenchmarkReceipt(b *testing.B) {
 	s := newStory(b)
 	l := s.logged[s.dataset]
@@ -151,14 +160,25 @@ func BenchmarkReceipt(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	many := s.add(s.coordinator, s.datasetOf(1000))
+	large, place := s.logged[many], s.inclusion(many, uint64(len(s.logged)))
+	large.env = trial.NewEnvelope(large.env.Payload, "", large.env.Sig) // as it comes over gRPC
 	for name, f := range map[string]func() error{
-		"Entry":         func() error { Entry(l.env, l.key); return nil },
-		"Build":         func() error { _, err := Build(l.env, l.key, inc, entry, s.log); return err },
-		"Parse":         func() error { _, err := Parse(text); return err },
-		"SelfCheck":     func() error { return v.SelfCheck(text, l.env, l.key) },
-		"Assemble":      func() error { _, err := v.Assemble(l.env, l.key, proof); return err },
-		"Inclusion":     func() error { return v.CheckInclusion(l.env, l.key, inc) },
-		"ParseEvidence": func() error { _, err := ParseEvidence(evidence); return err },
+		"1000/Build": func() error {
+			text, err := Build(large.env, large.key, place, Entry(large.env, large.key), s.log)
+			if err != nil {
+				return err
+			}
+			return v.SelfCheck(text, large.env, large.key)
+		},
+		"1000/Inclusion": func() error { return v.CheckInclusion(large.env, large.key, place) },
+		"Entry":          func() error { Entry(l.env, l.key); return nil },
+		"Build":          func() error { _, err := Build(l.env, l.key, inc, entry, s.log); return err },
+		"Parse":          func() error { _, err := Parse(text); return err },
+		"SelfCheck":      func() error { return v.SelfCheck(text, l.env, l.key) },
+		"Assemble":       func() error { _, err := v.Assemble(l.env, l.key, proof); return err },
+		"Inclusion":      func() error { return v.CheckInclusion(l.env, l.key, inc) },
+		"ParseEvidence":  func() error { _, err := ParseEvidence(evidence); return err },
 	} {
 		b.Run(name, func(b *testing.B) {
 			perOp(b, func() {
