@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/trialnotary/trialnotary/trial/benchtest"
 )
 
 // benchStatement is a dataset of about 1.2 KB with one file, or of many.
@@ -34,7 +36,7 @@ func BenchmarkParse(b *testing.B) {
 	for _, files := range []int{1, 10, 100, 1000} {
 		text := benchEnvelope(b, files)
 		b.Run(fmt.Sprintf("files=%d", files), func(b *testing.B) {
-			perOp(b, func() {
+			benchtest.PerOp(b, func() {
 				if _, _, err := Open(text); err != nil {
 					b.Fatal(err)
 				}
@@ -53,7 +55,7 @@ func BenchmarkParseStatement(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("files=%d", files), func(b *testing.B) {
 			b.SetBytes(int64(len(env.Payload)))
-			perOp(b, func() {
+			benchtest.PerOp(b, func() {
 				if _, err := ParseStatement(env.Payload); err != nil {
 					b.Fatal(err)
 				}
@@ -70,7 +72,7 @@ func BenchmarkParticipantWarnings(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Run(fmt.Sprintf("files=%d", files), func(b *testing.B) {
-			perOp(b, func() { st.ParticipantWarnings() })
+			benchtest.PerOp(b, func() { st.ParticipantWarnings() })
 		})
 	}
 }

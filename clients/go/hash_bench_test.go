@@ -7,9 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/trialnotary/trialnotary/trial/benchtest"
 )
 
 // BenchmarkHashFolder compares HashFolder with sha256sum of coreutils on the same
@@ -88,15 +89,8 @@ type spent struct{ clock, cpu, child time.Duration }
 
 func (s *spent) add(tb testing.TB, f func() (child time.Duration)) {
 	tb.Helper()
-	cpu := func() time.Duration {
-		var u syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-			tb.Fatal(err)
-		}
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	}
-	began, before := time.Now(), cpu()
+	began, before := time.Now(), benchtest.CPU()
 	s.child += f()
 	s.clock += time.Since(began)
-	s.cpu += cpu() - before
+	s.cpu += benchtest.CPU() - before
 }

@@ -18,9 +18,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/benchtest"
 )
 
 // profiles names a folder for a CPU profile of the server alone, one for each
@@ -67,11 +67,11 @@ func benchmarkTrial(b *testing.B, s *story, l load) {
 	process := startLoad(b, &l)
 	bare := bareVerifications(b)
 	stopProfile := profile(b)
-	began := cpuTime(b)
+	began := benchtest.CPU()
 	b.ResetTimer()
 	result := process.run(b)
 	b.StopTimer()
-	server := cpuTime(b) - began
+	server := benchtest.CPU() - began
 	stopProfile()
 	rate := float64(b.N) / result.Took.Seconds()
 	took := result.Latencies
@@ -107,22 +107,6 @@ func profile(b *testing.B) (stop func()) {
 			b.Fatal(err)
 		}
 	}
-}
-
-// cpuTime returns the CPU time that this process used, in user and kernel.
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	used, err := cpuUsed()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return used
-}
-
-func cpuUsed() (time.Duration, error) {
-	var u syscall.Rusage
-	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
 }
 
 // peakMemory returns the largest resident set of this process so far, in bytes.
@@ -236,11 +220,11 @@ func bareVerifications(b *testing.B) float64 {
 		b.Fatal(err)
 	}
 	const n = 4000
-	began := cpuTime(b)
+	began := benchtest.CPU()
 	for range n {
 		if !ecdsa.VerifyASN1(&key.PublicKey, digest[:], sig) {
 			b.Fatal("the baseline's signature does not verify")
 		}
 	}
-	return n / (cpuTime(b) - began).Seconds()
+	return n / (benchtest.CPU() - began).Seconds()
 }

@@ -5,22 +5,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 	"unsafe"
-)
 
-// cpuTime is the processor time of this process so far. Benchmarks report it
-// beside the clock's, because other programs share the machine.
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
+	"github.com/trialnotary/trialnotary/trial/benchtest"
+)
 
 // signed is a good signature with the table of its key.
 type signed struct {
@@ -58,20 +48,20 @@ func BenchmarkVerify(b *testing.B) {
 			var table, library time.Duration
 			b.ReportAllocs()
 			for b.Loop() {
-				began := cpuTime(b)
+				began := benchtest.CPU()
 				for i := range turn {
 					if s := all[i%keys]; !ecdsa.VerifyASN1(s.key, s.digest, s.sig) {
 						b.Fatal("refused by crypto/ecdsa")
 					}
 				}
-				between := cpuTime(b)
+				between := benchtest.CPU()
 				for i := range turn {
 					if s := all[i%keys]; !s.table.Verify(s.digest, s.sig) {
 						b.Fatal("refused by its table")
 					}
 				}
 				library += between - began
-				table += cpuTime(b) - between
+				table += benchtest.CPU() - between
 			}
 			b.ReportMetric(float64(library)/float64(table), "x-library")
 			b.ReportMetric(float64(table.Nanoseconds())/float64(b.N*turn), "cpu-ns/table")
@@ -82,11 +72,11 @@ func BenchmarkVerify(b *testing.B) {
 
 func BenchmarkNewTable(b *testing.B) {
 	s := newSigned(b)
-	began := cpuTime(b)
+	began := benchtest.CPU()
 	for b.Loop() {
 		mustTable(b, s.key)
 	}
-	b.ReportMetric(float64((cpuTime(b)-began).Nanoseconds())/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64((benchtest.CPU()-began).Nanoseconds())/float64(b.N), "cpu-ns/op")
 	b.ReportMetric(float64(unsafe.Sizeof(Table{})), "B/table")
 }
 

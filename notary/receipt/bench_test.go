@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/benchtest"
 )
 
 // offlineWorld is what an inspector holds: many receipts of one key under one
@@ -95,7 +96,7 @@ func BenchmarkOffline(b *testing.B) {
 // onCores runs f n times on each of some cores and returns the processor time.
 func onCores(tb testing.TB, cores, n int, f func(i int)) time.Duration {
 	tb.Helper()
-	began := cpuTime(tb)
+	began := benchtest.CPU()
 	var all sync.WaitGroup
 	for core := range cores {
 		all.Go(func() {
@@ -105,7 +106,7 @@ func onCores(tb testing.TB, cores, n int, f func(i int)) time.Duration {
 		})
 	}
 	all.Wait()
-	return cpuTime(tb) - began
+	return benchtest.CPU() - began
 }
 
 func BenchmarkVerify(b *testing.B) {
@@ -181,7 +182,7 @@ func BenchmarkReceipt(b *testing.B) {
 		"ParseEvidence":  func() error { _, err := ParseEvidence(evidence); return err },
 	} {
 		b.Run(name, func(b *testing.B) {
-			perOp(b, func() {
+			benchtest.PerOp(b, func() {
 				if err := f(); err != nil {
 					b.Fatal(err)
 				}

@@ -4,12 +4,12 @@ import (
 	"crypto/rand"
 	"os"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/benchtest"
 )
 
 // BenchmarkLarge stores and places batches of 512 in a store that already holds
@@ -31,15 +31,15 @@ func BenchmarkLarge(b *testing.B) {
 			placed[i] = notary.Placed{ID: r.ID, Index: index}
 			index++
 		}
-		began := cpuTime(b)
+		began := benchtest.CPU()
 		if _, err := s.Put(b.Context(), records); err != nil {
 			b.Fatal(err)
 		}
-		stored := cpuTime(b)
+		stored := benchtest.CPU()
 		if err := s.Place(b.Context(), placed); err != nil {
 			b.Fatal(err)
 		}
-		put, place = put+stored-began, place+cpuTime(b)-stored
+		put, place = put+stored-began, place+benchtest.CPU()-stored
 	}
 	for index < uint64(held) {
 		step()
@@ -51,13 +51,4 @@ func BenchmarkLarge(b *testing.B) {
 	n := float64(b.N * batch)
 	b.ReportMetric(float64(put.Nanoseconds())/n, "put-CPU-ns/statement")
 	b.ReportMetric(float64(place.Nanoseconds())/n, "place-CPU-ns/statement")
-}
-
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

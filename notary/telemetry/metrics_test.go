@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/rpc"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/benchtest"
 )
 
 func scrape(tb testing.TB, m *Metrics) string {
@@ -157,7 +157,7 @@ func BenchmarkObserver(b *testing.B) {
 			own := []notary.Stage{
 				notary.StageParse, notary.StageVerify, notary.StageAdmit, notary.StagePublish, notary.StageProve, notary.StageSelfCheck, notary.StageEvidence,
 			}
-			used := cpuTime(b)
+			used := benchtest.CPU()
 			for b.Loop() {
 				began := time.Now()
 				call.Began = began
@@ -172,18 +172,9 @@ func BenchmarkObserver(b *testing.B) {
 				o.Outcome(notary.OutcomeLogged)
 				o.End(ctx, call, codes.OK, trial.Reason(""), time.Since(call.Began))
 			}
-			b.ReportMetric(float64(cpuTime(b)-used)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(benchtest.CPU()-used)/float64(b.N), "cpu-ns/op")
 		})
 	}
 }
 
 type depth struct{}
-
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var used unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}

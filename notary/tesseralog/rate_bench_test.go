@@ -4,22 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/trial/benchtest"
 )
-
-// cpuTime is what this process has used.
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
 
 // BenchmarkRate adds entries at a fixed rate, as a committer does: in batches, of
 // which one goroutine learns the indexes and another proves them. It reports the
@@ -34,9 +24,9 @@ func BenchmarkRate(b *testing.B) {
 				entries[i] = benchEntry(i)
 			}
 			b.ResetTimer()
-			began := cpuTime(b)
+			began := benchtest.CPU()
 			latencies := atRate(b.Context(), b, l, entries, perSecond)
-			b.ReportMetric(float64((cpuTime(b)-began).Microseconds())/float64(b.N), "us-CPU/entry")
+			b.ReportMetric(float64((benchtest.CPU()-began).Microseconds())/float64(b.N), "us-CPU/entry")
 			slices.Sort(latencies)
 			b.ReportMetric(float64(latencies[len(latencies)/2].Milliseconds()), "ms-p50")
 			b.ReportMetric(float64(latencies[len(latencies)*99/100].Milliseconds()), "ms-p99")
