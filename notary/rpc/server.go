@@ -217,7 +217,9 @@ func (s *Server) Serve(l Listeners) error {
 		})
 	}
 	serve("in process", s.pipe, s.inside.Serve)
-	serve("gRPC", l.GRPC, func(l net.Listener) error { return s.outside.Serve(s.doors.behind(l)) })
+	serve("gRPC", l.GRPC, func(l net.Listener) error {
+		return s.outside.Serve(&countedListener{Listener: l, doors: s.doors, gathers: true})
+	})
 	serve("health", l.Health, func(l net.Listener) error {
 		return s.probes.Serve(newDoors(maxProbes, maxProbes/4, s.log).behind(l))
 	})
