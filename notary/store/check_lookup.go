@@ -39,7 +39,7 @@ func (s *Store) checkLookups(ctx context.Context, problems *[]string) error {
 
 // expectPairs adds the pairs of the next statements above a number.
 func (s *Store) expectPairs(ctx context.Context, tx *sql.Tx, above int64, want *[lookupKinds][]pair) (last int64, more bool, err error) {
-	read, err := s.eachStatement(ctx, tx, above, 2000, func(of statementPairs) {
+	read, err := s.eachStatement(ctx, tx, above, 2000, 0, func(of statementPairs) {
 		above = of.n
 		for kind := range lookupKinds {
 			want[kind] = append(want[kind], of.pairs[kind]...)

@@ -212,7 +212,7 @@ func (s *Store) loadLookups(ctx context.Context, tx *sql.Tx) (*lookupState, erro
 }
 
 func (s *Store) loadRecent(ctx context.Context, tx *sql.Tx, state *lookupState, upto [lookupKinds]int64) error {
-	_, err := s.eachStatement(ctx, tx, slices.Min(upto[:]), -1, func(of statementPairs) {
+	_, err := s.eachStatement(ctx, tx, slices.Min(upto[:]), -1, upto[byDigest], func(of statementPairs) {
 		state.top = max(state.top, of.n)
 		for kind := range lookupKinds {
 			if of.n > upto[kind] {
@@ -230,11 +230,12 @@ type statementPairs struct {
 }
 
 // eachStatement reads the pairs of the statements above a number, of at most limit
-// where that is not negative, and returns how many it read.
+// where that is not negative, and returns how many it read. Those of digests are
+// left out of statements up to a number.
 //
 // A payload that cannot be read is found by none of its files: that is no reason
 // to take no statement. Check tells of it.
-func (s *Store) eachStatement(ctx context.Context, tx *sql.Tx, above int64, limit int, add func(statementPairs)) (read int, err error) {
+func (s *Store) eachStatement(ctx context.Context, tx *sql.Tx, above int64, limit int, noDigests int64, add func(statementPairs)) (read int, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT n, leaf, id, payload, payload_at, payload_size
 		FROM statements WHERE n > ? ORDER BY n LIMIT ?`, above, limit)
 	if err != nil {
@@ -249,8 +250,10 @@ func (s *Store) eachStatement(ctx context.Context, tx *sql.Tx, above int64, limi
 			return read, err
 		}
 		var subjects []trial.Subject
-		if payload, err := s.payload(id, payload, at); err == nil {
-			subjects, _ = trial.ReadSubjects(payload)
+		if of.n > noDigests {
+			if payload, err := s.payload(id, payload, at); err == nil {
+				subjects, _ = trial.ReadSubjects(payload)
+			}
 		}
 		pairsOf(&of.pairs, of.n, leaf, subjects)
 		add(of)

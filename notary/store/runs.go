@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// maxRecent is Store.maxRecent: what a start reads again, at most.
+	// maxRecent is Store.maxRecent: how many statements a start reads again, at most.
 	maxRecent = 1 << 14
 	// fanout runs of one level become one of the next. Runs of the last level
 	// stay as they are, so that no write waits for a merge of more than half a
-	// million pairs, or of some more where statements about whole folders came
-	// together: see levelOf. Each pair is thus written twice; with more levels of
-	// fewer runs a lookup would read less, and every statement would cost more.
-	fanout    = 32
+	// million pairs, or of some more where statements have a few files each: see
+	// levelOf. Each pair is thus written twice; with more levels of fewer runs a
+	// lookup would read less, and every statement would cost more.
+	fanout    = 16
 	lastLevel = 1
 	// piecePairs is how many pairs a piece has: a page of the file.
 	piecePairs = 500
@@ -77,7 +77,7 @@ func (s *Store) grown(ctx context.Context, tx *sql.Tx, fresh [lookupKinds][]pair
 		next.recent[kind] = append(recent, fresh[kind]...) // behind the end of the old state's
 		// Every statement has a leaf hash, but few may have a file's digest. Those few
 		// are written with it, or a start would read all statements again for them.
-		if len(next.recent[kind]) < s.maxRecent && !written {
+		if len(next.recent[kind]) < s.maxHeld(kind) && !written {
 			continue
 		}
 		written = true
@@ -90,12 +90,22 @@ func (s *Store) grown(ctx context.Context, tx *sql.Tx, fresh [lookupKinds][]pair
 	return next, nil
 }
 
+// maxHeld is how many pairs are held in memory before they become a run. Those of
+// digests may be many more than the statements that a start reads again for them: so
+// those of statements about folders are written once, as a run that is never merged.
+func (s *Store) maxHeld(kind lookupKind) int {
+	if kind == byDigest {
+		return s.maxRecent * fanout
+	}
+	return s.maxRecent
+}
+
 // levelOf returns the lowest level of a run with so many pairs. A batch may bring
 // any number of them, and runs that are much too large for their level would make
 // every merge above as much too large.
 func (s *Store) levelOf(pairs int) int {
 	level := 0
-	for ; pairs >= s.maxRecent*fanout && level < lastLevel; level++ {
+	for ; pairs >= s.maxRecent*fanout/4 && level < lastLevel; level++ {
 		pairs /= fanout
 	}
 	return level
@@ -205,7 +215,7 @@ func (s *Store) without(ctx context.Context, tx *sql.Tx, state *lookupState, n i
 		}
 	}
 	var gone [lookupKinds][]pair
-	if _, err := s.eachStatement(ctx, tx, n-1, 1, func(of statementPairs) { gone = of.pairs }); err != nil {
+	if _, err := s.eachStatement(ctx, tx, n-1, 1, 0, func(of statementPairs) { gone = of.pairs }); err != nil {
 		return nil, err
 	}
 	next := &lookupState{newest: state.newest, runs: slices.Clone(state.runs), top: state.top}

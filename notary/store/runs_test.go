@@ -82,6 +82,23 @@ func TestLargeRunsAreNotMerged(t *testing.T) {
 	if err := s.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
+	// Opened again, when the leaf hashes of the last ones are in no run.
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, s.Path())
+	for n, want := range records {
+		if got, err := s.ByLeaf(t.Context(), want.LeafHash); err != nil || got.ID != want.ID {
+			t.Errorf("by leaf: got %v, %v, want statement %s", got, err, want.ID)
+		}
+		sum, _ := want.Subjects[n].Digests.Get("sha256")
+		if got, err := s.List(t.Context(), notary.Query{Digest: trial.ID(sum).String(), After: -1, Limit: 2}); err != nil || len(got) != 1 {
+			t.Errorf("by digest: got %v, %v, want statement %s", got, err, want.ID)
+		}
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestRunsWithoutDigests stores statements about packages, which have no digest of a

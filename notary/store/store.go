@@ -65,8 +65,8 @@ type Store struct {
 	// maxInRow is how many bytes a payload has at most that stands in its row.
 	maxInRow int
 
-	// maxRecent is how many pairs of a lookup are held in memory before they
-	// become a run.
+	// maxRecent is how many statements' leaf hashes are held in memory before they
+	// become a run, and what maxHeld reckons with.
 	maxRecent int
 
 	// lost is set for good by the first write whose outcome is unknown.
