@@ -12,7 +12,7 @@ const (
 	// roomFixed and roomFactor estimate, from above, what one of many statements
 	// in flight writes before its receipt: its pages in the database's
 	// write-ahead log, its entry and the hashes over it, and its envelope in log
-	// and database. What a statement alone in its batch writes beyond that, some
+	// and database, or once in the file of large payloads beside that. What a statement alone in its batch writes beyond that, some
 	// hundred KiB, is for the reserve.
 	roomFixed  = 16 << 10
 	roomFactor = 3
