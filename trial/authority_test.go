@@ -49,7 +49,7 @@ func TestSignerIsWhoWasEnrolled(t *testing.T) {
 		"other name":         {change(func(p *Predicate) { p.Signer.Name = "Somebody Else" }), ReasonSignerMismatch},
 		"other organisation": {change(func(p *Predicate) { p.Signer.Organisation = "Clinic North" }), ReasonSignerMismatch},
 		"other trial":        {change(func(p *Predicate) { p.Charter = hash32(hexOf('b')) }), ReasonOtherTrial},
-		"unknown kind":       {change(func(p *Predicate) { p.Kind, p.Body = "database-lock", nil }), ReasonUnknownKind},
+		"unknown kind":       {change(func(p *Predicate) { p.Kind, p.Body = "unknown-kind", nil }), ReasonUnknownKind},
 		"registry matches":   {change(func(p *Predicate) { p.Trial = Registry{RegistryNCT: "NCT04573309"} }), ""},
 		"EU CT resubmission": {change(func(p *Predicate) { p.Trial = Registry{RegistryEUCT: "2022-501549-57-01"} }), ""},
 		"registry differs":   {change(func(p *Predicate) { p.Trial = Registry{RegistryNCT: "NCT04573310"} }), ReasonRegistryMismatch},

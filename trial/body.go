@@ -53,12 +53,18 @@ type CharterBody struct {
 	Sites               []Site           `json:"sites"`
 	RulePack            string           `json:"rulePack,omitempty"` // SHA-256, 64 lowercase hexadecimal characters
 	Parameters          map[string]int64 `json:"parameters,omitempty"`
-	// Endorsements holds the roles whose endorsement an act of a kind needs.
+	// Endorsements holds the roles whose endorsement an act of a kind needs, for
+	// the kinds that differ from [DefaultEndorsements]. An empty list: none.
 	Endorsements map[Kind][]Role `json:"endorsements,omitempty"`
 	// Roles are this trial's, beside the closed list.
 	Roles             []Role        `json:"roles,omitempty"`
 	RandomisationList bool          `json:"randomisationList,omitzero"`
 	BlindingGuard     BlindingGuard `json:"blindingGuard,omitempty"`
+	// Rules are the sponsor's own, beside the pack's.
+	Rules []OwnRule `json:"rules,omitempty"`
+	// UnblindingExempt are the organisations or holder ids of a data monitoring
+	// committee and of an independent statistician, who are unblinded by design.
+	UnblindingExempt []string `json:"unblindingExempt,omitempty"`
 }
 
 // EnrolmentBody lets a key sign. The key's holder signs it too: see
@@ -239,6 +245,7 @@ type DataBody struct {
 	Cutoff       string            `json:"cutoff,omitempty"`      // 2026-01-02
 	Dictionaries map[string]string `json:"dictionaries,omitempty"`
 	Migration    bool              `json:"migration,omitzero"` // a declared backfill
+	Final        bool              `json:"final,omitzero"`     // for the final analysis
 }
 
 // TMFBody is a trial master file document's. Every field may be absent.

@@ -18,6 +18,12 @@ const (
 	// DigestTable is the content digest of a table, and stands only beside
 	// DigestSHA256.
 	DigestTable = "tn-table-v1"
+	// DigestCommitment is a salted commitment to a file or an identifier: see
+	// [Commit]. It stands alone, or in a reveal beside DigestSHA256.
+	DigestCommitment = "tn-commitment-v1"
+	// DigestAudit is the root over the records of an audit trail. It stands
+	// alone.
+	DigestAudit = "tn-audit-v1"
 )
 
 // Digest is a digest under its name.

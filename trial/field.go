@@ -143,7 +143,14 @@ func oneOf[T ~string](r *reader, list []T) T {
 
 // listOf reads a list of at least one and at most limit values, each once.
 func listOf[T ~string](r *reader, limit int, value func() T) []T {
-	var out []T
+	out := listOrNone(r, limit, value)
+	r.notEmpty(len(out))
+	return out
+}
+
+// listOrNone reads a list of at most limit values, each once.
+func listOrNone[T ~string](r *reader, limit int, value func() T) []T {
+	out := []T{}
 	r.begin('[')
 	for r.more() {
 		if len(out) == limit {
@@ -156,7 +163,6 @@ func listOf[T ~string](r *reader, limit int, value func() T) []T {
 		}
 		out = append(out, v)
 	}
-	r.notEmpty(len(out))
 	return out
 }
 

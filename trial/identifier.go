@@ -132,6 +132,7 @@ func isHolder(s string) bool          { return word(s, 64, "._@:+-") }
 func isDocument(s string) bool        { return word(s, 128, " ._:/()+-") }
 func isKind(s string) bool            { return slug(s, 40) }
 func isRole(s string) bool            { return slug(s, 40) }
+func isRuleID(s string) bool          { return word(s, 40, "._-") }
 func isCountry(s string) bool {
 	return len(s) == 2 && s == strings.ToUpper(s) && letter(s[0]) && letter(s[1])
 }

@@ -67,10 +67,18 @@ func MarshalStatement(st *Statement) ([]byte, error) {
 	return payload, nil
 }
 
-// completeSubjects adds the subject of an act that is about no file.
+// completeSubjects adds the subject of an act that is about no file, where it
+// follows from the statement: a commitment is the caller's.
 func completeSubjects(st *Statement) ([]Subject, error) {
-	name := kinds[st.Predicate.Kind].subject
-	if name == "" || len(st.Subjects) > 0 {
+	fixed := kinds[st.Predicate.Kind]
+	name := fixed.subject
+	if st.Predicate.Kind == KindVerification {
+		name = subjectCharter
+	}
+	if b, ok := st.Predicate.Body.(*UnblindingBody); ok && b.Scope == UnblindParticipant {
+		name = ""
+	}
+	if name == "" || fixed.committed || len(st.Subjects) > 0 {
 		return st.Subjects, nil
 	}
 	if missing := missingKey(st.Predicate.Body); missing != "" {

@@ -250,6 +250,8 @@ func internDigest(name []byte) string {
 		return DigestTable
 	case DigestManifest:
 		return DigestManifest
+	case DigestCommitment:
+		return DigestCommitment
 	}
 	return string(name)
 }
@@ -334,16 +336,13 @@ func (st *Statement) finishBody(r *reader, present fields) {
 	case !p.Kind.Known():
 		p.Body = RawBody(st.body)
 	case !present.body:
-		switch p.Kind {
-		case KindProtocol:
-			p.Body = new(ProtocolBody)
-		case KindICF:
-			p.Body = new(ICFBody)
-		case KindTMFDocument:
-			p.Body = new(TMFBody)
-		default:
+		if !kinds[p.Kind].bare {
 			r.failAtf("body", ReasonMissingField, "missing: the kind needs one")
+			return
 		}
+		inner := newReader([]byte("{}"), ReasonMalformedStatement, "predicate.body", r.quick)
+		defer inner.release()
+		p.Body = parseBody(inner, p.Kind)
 	case p.Body == nil:
 		inner := newReader(st.body, ReasonMalformedStatement, "predicate.body", r.quick)
 		defer inner.release()

@@ -62,6 +62,10 @@ func (r *reader) charter() *CharterBody {
 			b.RandomisationList = r.boolean()
 		case "blindingGuard":
 			b.BlindingGuard = oneOf(r, blindingGuards)
+		case "rules":
+			b.Rules = r.ownRules()
+		case "unblindingExempt":
+			b.UnblindingExempt = listOf(r, maxExempt, func() string { return r.line(maxName) })
 		default:
 			r.unknown()
 		}
@@ -129,7 +133,7 @@ func (r *reader) site() Site {
 		case "name":
 			s.Name = r.line(maxName)
 		case "country":
-			s.Country = r.identifier(isCountry, "a country code of two capital letters")
+			s.Country = r.country()
 		case "gln":
 			s.GLN = r.identifier(schemes[SchemeGLN], "a GLN of 13 digits with its check digit")
 		default:
@@ -170,7 +174,7 @@ func (r *reader) endorsements() map[Kind][]Role {
 	r.begin('{')
 	for r.next() {
 		kind := Kind(r.name)
-		list := listOf(r, maxRoles, r.role)
+		list := listOrNone(r, maxRoles, r.role)
 		switch {
 		case r.refusal != nil:
 		case !isKind(string(kind)):
@@ -277,10 +281,11 @@ func (r *reader) siteList() []string {
 }
 
 // enrolledKind reads a kind that an enrolled key may sign. It may be one of a
-// later version, so that a trial need not enrol its keys again.
+// later version, so that a trial need not enrol its keys again. Of the kinds of
+// authority it may be the enrolment alone, which needs a delegation too.
 func (r *reader) enrolledKind() Kind {
 	k := Kind(r.identifier(isKind, "a kind: at most 40 lowercase letters, digits or -"))
-	if k.Authority() || k == KindTimeMark {
+	if k.Authority() && k != KindKeyEnrolment || k == KindTimeMark {
 		r.failf(ReasonKindNotAllowed, "no enrolled key signs statements of kind %s", k)
 	}
 	return k

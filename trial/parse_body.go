@@ -30,6 +30,67 @@ func parseBody(r *reader, kind Kind) any {
 	case KindTimeMark:
 		return r.timeMark()
 	}
+	return parseConduct(r, kind)
+}
+
+// parseConduct reads the body of a kind about what happens in the trial.
+func parseConduct(r *reader, kind Kind) any {
+	switch kind {
+	case KindSAP:
+		return r.sap()
+	case KindAuthorityDecision:
+		return r.authorityDecision()
+	case KindVersionEffective:
+		return r.versionEffective()
+	case KindRandomisationSeal:
+		return r.seal()
+	case KindRandomisationReveal:
+		return r.reveal()
+	case KindFirstParticipant:
+		return r.firstParticipant()
+	case KindLastVisit:
+		r.noFields()
+		return new(LastVisitBody)
+	case KindConsentManifest:
+		return r.consentManifest()
+	case KindConsentWithdrawal:
+		return r.consentWithdrawal()
+	case KindDatabaseLock:
+		return r.lock()
+	case KindDatabaseUnlock:
+		return r.unlock()
+	case KindUnblinding:
+		return r.unblinding()
+	case KindSafetyReport:
+		return r.safetyReport()
+	case KindIPEvent:
+		return r.ipEvent()
+	case KindAuditTrail:
+		return r.auditTrail()
+	}
+	return parseTrial(r, kind)
+}
+
+// parseTrial reads the body of a kind about the trial as a whole and about other
+// statements.
+func parseTrial(r *reader, kind Kind) any {
+	switch kind {
+	case KindBaseline:
+		return r.baseline()
+	case KindDelegation:
+		return r.delegation()
+	case KindFindingResponse:
+		return r.findingResponse()
+	case KindVerification:
+		return r.verification()
+	case KindTransfer:
+		return r.transfer()
+	case KindRedaction:
+		return r.redaction()
+	case KindCloseout:
+		r.noFields()
+		return new(CloseoutBody)
+	}
 	r.failf(ReasonUnknownKind, "no such kind")
 	return nil
 }
@@ -57,11 +118,11 @@ func (r *reader) registration() *RegistrationBody {
 	return b
 }
 
-func (r *reader) countries() []string {
-	return listOf(r, maxCountries, func() string {
-		return r.identifier(isCountry, "a country code of two capital letters")
-	})
+func (r *reader) country() string {
+	return r.identifier(isCountry, "a country code of two capital letters")
 }
+
+func (r *reader) countries() []string { return listOf(r, maxCountries, r.country) }
 
 func (r *reader) protocol() *ProtocolBody {
 	b := new(ProtocolBody)
@@ -205,6 +266,8 @@ func (r *reader) data() *DataBody {
 			b.Dictionaries = r.dictionaries()
 		case "migration":
 			b.Migration = r.boolean()
+		case "final":
+			b.Final = r.boolean()
 		default:
 			r.unknown()
 		}

@@ -104,7 +104,7 @@ func formCases() []refusalCase {
 
 func unknownKind(body string) func(string) string {
 	return func(doc string) string {
-		return with(`"body":\{.*\}\}\}$`, `"body":`+body+`}}`)(strings.Replace(doc, `"kind":"dataset"`, `"kind":"database-lock"`, 1))
+		return with(`"body":\{.*\}\}\}$`, `"body":`+body+`}}`)(strings.Replace(doc, `"kind":"dataset"`, `"kind":"unknown-kind"`, 1))
 	}
 }
 
@@ -274,7 +274,7 @@ func authorityCases() []refusalCase {
 		{"holder id", e, set("holderId", "u 17"), ReasonBadIdentifier, body("holderId"), false},
 		{"ORCID check digit", e, set("orcid", "0000-0002-1825-0098"), ReasonBadIdentifier, body("orcid"), true},
 		{"no kinds", e, with(`"kinds":\[[^]]*\]`, `"kinds":[]`), ReasonBadValue, body("kinds"), false},
-		{"kinds of authority", e, swap(`"kinds":[`, `"kinds":["key-enrolment",`), ReasonKindNotAllowed, body("kinds[0]"), false},
+		{"kinds of authority", e, swap(`"kinds":[`, `"kinds":["key-revocation",`), ReasonKindNotAllowed, body("kinds[0]"), false},
 		{"kind time-mark", e, swap(`"kinds":[`, `"kinds":["time-mark",`), ReasonKindNotAllowed, body("kinds[0]"), false},
 		{"neither sites nor all", e, swap(`"allSites":true,`, ``), ReasonMissingField, body("sites"), false},
 		{"sites and all", e, swap(`"allSites":true,`, `"allSites":true,"sites":["701"],`), ReasonBadValue, body("sites"), false},
