@@ -16,18 +16,14 @@ func badFileName(name string) string {
 	case name[0] == '/', len(name) >= 2 && name[1] == ':' && letter(name[0]):
 		return "an absolute path: want a base name, or a path inside the folder"
 	}
-	part := 0
-	for i := 0; i <= len(name); i++ {
-		if i < len(name) && name[i] != '/' {
-			continue
-		}
-		switch name[part:i] {
+	for more := true; more; {
+		var part string
+		switch part, name, more = strings.Cut(name, "/"); part {
 		case "":
 			return "an empty part of a path"
 		case ".", "..":
 			return "a path with . or .. in it"
 		}
-		part = i + 1
 	}
 	return ""
 }

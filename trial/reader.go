@@ -45,6 +45,7 @@ type reader struct {
 	digestsKept []Digest // see keepDigests
 	digestCount int
 	listFrom    int64 // where the list of what has digests begins
+	names       nameSet
 }
 
 var readers = sync.Pool{New: func() any { return new(reader) }}

@@ -247,32 +247,47 @@ const (
 	subjectTail   = `"}}`
 )
 
-// usualSubject returns the name and the digest of a subject in the usual
-// spelling, nothing where something else follows. The name is plain, the digest
-// may be any 64 bytes. It reads on only at passSubject: a statement has thousands
-// of subjects, and token by token each takes four times as long.
-func (s *scanner) usualSubject() (name, digest []byte) {
+// usualSubject returns the name and the digest of the next value if that is a
+// subject in the usual spelling, and where it ends; nothing where something else
+// follows. It reads on only at passed: a statement has thousands of subjects, and
+// token by token each takes four times as long.
+func (s *scanner) usualSubject() (name []byte, digest *[64]byte, end int) {
 	if s.prepare() != '{' || s.nameNext() || s.depth+2 > scanDepth {
-		return nil, nil
+		return nil, nil, 0
 	}
-	rest := s.src[s.at:]
+	return s.subjectAt(s.at)
+}
+
+// subjectAt is usualSubject for the value that begins at a place. The name is
+// plain, the digest may be any 64 bytes.
+func (s *scanner) subjectAt(at int) (name []byte, digest *[64]byte, end int) {
+	rest := s.src[at:]
 	if len(rest) < len(subjectHead) || string(rest[:len(subjectHead)]) != subjectHead {
-		return nil, nil
+		return nil, nil, 0
 	}
 	rest = rest[len(subjectHead):]
 	n := plainLen(rest)
 	name, rest = rest[:n], rest[n:]
 	const size = len(subjectMiddle) + 64 + len(subjectTail)
 	if len(rest) < size || string(rest[:len(subjectMiddle)]) != subjectMiddle || string(rest[size-len(subjectTail):size]) != subjectTail {
-		return nil, nil
+		return nil, nil, 0
 	}
-	return name, rest[len(subjectMiddle) : len(subjectMiddle)+64]
+	return name, (*[64]byte)(rest[len(subjectMiddle):]), at + len(subjectHead) + n + size
 }
 
-// passSubject steps over the subject of a name that usualSubject returned.
-func (s *scanner) passSubject(name []byte) {
-	s.at += len(subjectHead) + len(name) + len(subjectMiddle) + 64 + len(subjectTail)
+// passed steps over a value that ends at end.
+func (s *scanner) passed(end int) {
+	s.at = end
 	s.value()
+}
+
+// nextObject returns where the next value of a list begins if that is an object
+// right behind a comma, else -1.
+func (s *scanner) nextObject() int {
+	if s.at+1 < len(s.src) && s.src[s.at] == ',' && s.src[s.at+1] == '{' {
+		return s.at + 1
+	}
+	return -1
 }
 
 // quoted returns where the string ends whose inside begins at from.

@@ -2,6 +2,8 @@ package trial
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -43,6 +45,49 @@ func TestReadSubjectsLikeParse(t *testing.T) {
 		}
 		if got, err := ReadSubjects(payload); err != nil || !reflect.DeepEqual(got, st.Subjects) {
 			t.Errorf("%s: got %v, %v, want %v", payload, got, err, st.Subjects)
+		}
+	}
+}
+
+// TestSubjectsInAnyOrder reads names that ascend, that do not from some place on,
+// and that are there twice.
+func TestSubjectsInAnyOrder(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	digest := `","digest":{"sha256":"` + strings.Repeat("5e", 32) + `"}}`
+	for _, n := range []int{1, 2, 7, 8, 9, 40, 1000, MaxSubjects} {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf("%05d", i))
+		}
+		payload := func() []byte {
+			return []byte(`{"subject":[{"name":"` + strings.Join(names, digest+`,{"name":"`) + digest + `]}`)
+		}
+		for _, from := range []int{n, n / 2, 0} {
+			random.Shuffle(n-from, func(i, j int) { names[from+i], names[from+j] = names[from+j], names[from+i] })
+			got, err := ReadSubjects(payload())
+			if err != nil || len(got) != n {
+				t.Fatalf("%d names: got %d, %v", n, len(got), err)
+			}
+			for i, s := range got {
+				if s.Name != names[i] || s.Digests[0].Sum[0] != 0x5e || len(s.Digests) != 1 || cap(s.Digests) != 1 {
+					t.Fatalf("%d names: got %v, want the name %s", n, s, names[i])
+				}
+			}
+		}
+		if n == 1 {
+			continue
+		}
+		for _, twice := range [][2]int{{0, 1}, {0, n - 1}, {n / 2, n - 1}, {n/2 - 1, n / 2}} {
+			kept := names[twice[1]]
+			names[twice[1]] = names[twice[0]]
+			if _, err := ReadSubjects(payload()); twice[0] != twice[1] && ReasonOf(err) != ReasonDuplicateValue {
+				t.Errorf("%d names, those at %v equal: got %v", n, twice, err)
+			}
+			names[twice[1]] = kept
+		}
+		names = append(names, "more")
+		if _, err := ReadSubjects(payload()); (n == MaxSubjects) != (ReasonOf(err) == ReasonTooLarge) {
+			t.Errorf("%d names: got %v", n+1, err)
 		}
 	}
 }

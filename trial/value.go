@@ -131,46 +131,6 @@ func (r *reader) hash(reason Reason) (d [32]byte) {
 	return d
 }
 
-// decodeHex32 reads 64 lowercase hexadecimal characters.
-func decodeHex32(text []byte) (d [32]byte, ok bool) {
-	if len(text) != 64 {
-		return d, false
-	}
-	s := (*[64]byte)(text)
-	var bad byte
-	for i := range d {
-		high, low := hexValue[s[2*i]], hexValue[s[2*i+1]]
-		bad |= high | low
-		d[i] = high<<4 | low&0xf
-	}
-	if bad&0xf0 != 0 {
-		return [32]byte{}, false
-	}
-	return d, true
-}
-
-// lowerHex tells whether s holds nothing but lowercase hexadecimal characters.
-func lowerHex[T string | []byte](s T) bool {
-	for i := range len(s) {
-		if hexValue[s[i]] > 0xf {
-			return false
-		}
-	}
-	return true
-}
-
-// hexValue is what a lowercase hexadecimal character stands for, and 0xff for any
-// other one.
-var hexValue = func() (value [256]byte) {
-	for i := range value {
-		value[i] = 0xff
-	}
-	for i, c := range []byte("0123456789abcdef") {
-		value[c] = byte(i)
-	}
-	return value
-}()
-
 // base64 reads padded standard base64 of at most limit bytes.
 func (r *reader) base64(limit int) []byte {
 	b := r.coded(base64.StdEncoding.EncodedLen(limit))
