@@ -42,13 +42,27 @@ func (c namingCodec) Unmarshal(data mem.BufferSlice, v any) error {
 		m.ProtoReflect().SetUnknown(tooLarge)
 		return nil
 	}
-	err := c.CodecV2.Unmarshal(data, v)
-	if err == nil || !ok {
-		return err
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
 	}
-	proto.Reset(m)
-	m.ProtoReflect().SetUnknown(unreadable)
+	if c.unmarshal(data, m) != nil {
+		proto.Reset(m)
+		m.ProtoReflect().SetUnknown(unreadable)
+	}
 	return nil
+}
+
+func (c namingCodec) unmarshal(data mem.BufferSlice, m proto.Message) error {
+	if data.Len() >= largeMessage {
+		all := gather(data)
+		if unmarshalInPlace(all, m) {
+			return nil
+		}
+		return proto.Unmarshal(all, m)
+	}
+	buf := data.MaterializeToBuffer(c.buffers) // grpc's own would be cleared first
+	defer buf.Free()
+	return proto.Unmarshal(buf.ReadOnlyData(), m)
 }
 
 // Marshal implements encoding.CodecV2.
