@@ -154,7 +154,7 @@ func (l *load) signOne(key *ecdsa.PrivateKey) (*notaryv1.Envelope, error) {
 		var digest [32]byte
 		_, _ = rand.Read(digest[:]) // never fails
 		st.Subjects[i] = trial.Subject{
-			Name: fmt.Sprintf("vs-%d.json", i), Digests: trial.SHA256(digest),
+			Name: fmt.Sprintf("vs-%04d.json", i), Digests: trial.SHA256(digest),
 		}
 	}
 	st.Predicate.Salt = [32]byte{}

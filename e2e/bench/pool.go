@@ -38,8 +38,9 @@ type pool struct {
 
 // template is a statement with the places that make each copy another one.
 type template struct {
-	payload      []byte
-	salt, digest int // offsets
+	payload []byte
+	salt    int   // offset
+	digests []int // offsets
 }
 
 const (
@@ -96,10 +97,18 @@ func newTemplate(id *identity, k signingKey, subjects int, now time.Time) (templ
 	if w := parsed.ParticipantWarnings(); len(w) > 0 {
 		return template{}, fmt.Errorf("invalid template: the server would log a warning about its %v", w)
 	}
-	t := template{payload: payload, digest: bytes.Index(payload, []byte(filler))}
+	t := template{payload: payload}
+	for from := 0; len(t.digests) < subjects; {
+		at := bytes.Index(payload[from:], []byte(filler))
+		if at < 0 {
+			return template{}, errors.New("invalid template: a digest was not found in the payload")
+		}
+		t.digests = append(t.digests, from+at)
+		from += at + digestLength
+	}
 	t.salt = bytes.Index(payload, []byte(base64.StdEncoding.EncodeToString(parsed.Predicate.Salt[:])))
-	if t.salt < 0 || t.digest < 0 {
-		return template{}, errors.New("invalid template: its salt or digest was not found in the payload")
+	if t.salt < 0 {
+		return template{}, errors.New("invalid template: its salt was not found in the payload")
 	}
 	return t, nil
 }
@@ -131,8 +140,11 @@ func (p *pool) sign(i int) error {
 	var fresh [32]byte
 	_, _ = rand.Read(fresh[:]) // never fails
 	base64.StdEncoding.Encode(payload[t.salt:t.salt+saltLength], fresh[:])
-	sum := sha256.Sum256(fresh[:])
-	hex.Encode(payload[t.digest:t.digest+digestLength], sum[:])
+	sum := fresh
+	for _, at := range t.digests {
+		sum = sha256.Sum256(sum[:])
+		hex.Encode(payload[at:at+digestLength], sum[:])
+	}
 	env, err := trial.Sign(p.keys[i%len(p.keys)].private, payload)
 	if err != nil {
 		return err
