@@ -143,7 +143,8 @@ func (d *digester) head() {
 // row encodes a row.
 func (d *digester) row(row []Value) error {
 	d.rows++
-	buf := append(d.buf, tagRow)
+	buf := d.buf
+	buf = append(buf, tagRow)
 	for i := range d.order {
 		c := &d.order[i]
 		v := &row[c.index]

@@ -104,6 +104,15 @@ func (v Value) Code() byte {
 	return v.code
 }
 
+// Exact returns the parts of a number, ±mant × 2^exp with mant odd; zero has
+// neither sign nor exponent.
+func (v Value) Exact() (negative bool, mant uint64, exp int) {
+	if v.kind != KindNumber {
+		return false, 0, 0
+	}
+	return v.code == '-', v.mant, int(v.exp)
+}
+
 // Float64 returns the float64 nearest to a number and whether it is the number.
 func (v Value) Float64() (f float64, exact bool) {
 	if v.kind != KindNumber {
