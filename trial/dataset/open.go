@@ -14,6 +14,8 @@ func Open(src Source, o Options) (Reader, error) {
 		return nil, err
 	}
 	switch format := Detect(head); format {
+	case XPT5, XPT8:
+		return openXPT(src, o)
 	case DatasetJSON, NDJSON:
 		return openJSON(src)
 	case DSJC:

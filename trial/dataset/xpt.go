@@ -8,10 +8,10 @@ import (
 	"slices"
 )
 
-// OpenXPT reads the head of a SAS XPORT file of version 5, 8 or 9 and returns a
+// openXPT reads the head of a SAS XPORT file of version 5, 8 or 9 and returns a
 // reader of its table. A file with several tables is refused when its second is
 // found, at the latest at the end.
-func OpenXPT(src Source, o Options) (Reader, error) {
+func openXPT(src Source, o Options) (Reader, error) {
 	text, err := newDecoder(o.Encoding)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 	"github.com/trialnotary/trialnotary/trial/dataset/datasettest"
 )
 
-func file(tb testing.TB, x datasettest.XPT, table *datasettest.Table) []byte {
+func xptFile(tb testing.TB, x datasettest.XPT, table *datasettest.Table) []byte {
 	tb.Helper()
 	b, err := x.Bytes(table)
 	if err != nil {
@@ -31,7 +31,7 @@ func file(tb testing.TB, x datasettest.XPT, table *datasettest.Table) []byte {
 // digestXPT returns the digest of a transport file, or the error of reading it.
 func digestXPT(tb testing.TB, b []byte, o dataset.Options) (dataset.Result, error) {
 	tb.Helper()
-	r, err := dataset.OpenXPT(bytes.NewReader(b), o)
+	r, err := dataset.Open(bytes.NewReader(b), o)
 	if err != nil {
 		return dataset.Result{}, err
 	}
@@ -40,9 +40,9 @@ func digestXPT(tb testing.TB, b []byte, o dataset.Options) (dataset.Result, erro
 }
 
 // readAll returns the rows of a transport file.
-func readAll(tb testing.TB, b []byte, o dataset.Options) (*dataset.Meta, [][]dataset.Value) {
+func readXPT(tb testing.TB, b []byte, o dataset.Options) (*dataset.Meta, [][]dataset.Value) {
 	tb.Helper()
-	r, err := dataset.OpenXPT(bytes.NewReader(b), o)
+	r, err := dataset.Open(bytes.NewReader(b), o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -70,8 +70,8 @@ func TestXPTGivesBackWhatWasWritten(t *testing.T) {
 	for i, table := range tables {
 		want := digest(t, table.Reader())
 		for _, x := range versions {
-			b := file(t, x, table)
-			if _, rows := readAll(t, b, dataset.Options{}); !slices.EqualFunc(rows, table.Rows, slices.Equal[[]dataset.Value]) {
+			b := xptFile(t, x, table)
+			if _, rows := readXPT(t, b, dataset.Options{}); !slices.EqualFunc(rows, table.Rows, slices.Equal[[]dataset.Value]) {
 				t.Fatalf("table %d, %+v: rows differ", i, x)
 			}
 			if got, err := digestXPT(t, b, dataset.Options{}); err != nil || got != want {
@@ -120,7 +120,7 @@ func TestXPTMetadata(t *testing.T) {
 	table.Meta.Label = "Demographics"
 	table.Meta.Columns[1].Label, table.Meta.Columns[1].Format = "Date of Birth", "DATE."
 	for _, x := range versions {
-		meta, _ := readAll(t, file(t, x, table), dataset.Options{})
+		meta, _ := readXPT(t, xptFile(t, x, table), dataset.Options{})
 		if meta.Name != "DM" || meta.Label != "Demographics" || meta.Encoding != "utf-8" {
 			t.Errorf("%+v: got %+v", x, meta)
 		}
@@ -150,7 +150,7 @@ func TestXPT8LongNamesAndLabels(t *testing.T) {
 	table.Meta.Columns[1].Label = long
 	for _, formats := range []string{"", format} {
 		table.Meta.Columns[2].Format = formats
-		meta, rows := readAll(t, file(t, datasettest.XPT{Version: 8}, table), dataset.Options{})
+		meta, rows := readXPT(t, xptFile(t, datasettest.XPT{Version: 8}, table), dataset.Options{})
 		if meta.Name != table.Meta.Name || meta.Columns[0].Name != table.Meta.Columns[0].Name {
 			t.Errorf("got names %q and %q", meta.Name, meta.Columns[0].Name)
 		}
@@ -190,7 +190,7 @@ func TestXPTPadding(t *testing.T) {
 			if x.Version == 8 && !x.Uncounted && len(c.rows) > 0 {
 				want = c.held8
 			}
-			if _, rows := readAll(t, file(t, x, table), dataset.Options{}); len(rows) != want {
+			if _, rows := readXPT(t, xptFile(t, x, table), dataset.Options{}); len(rows) != want {
 				t.Errorf("%.40q, %+v: got %d rows, want %d", c.rows, x, len(rows), want)
 			}
 		}
@@ -205,9 +205,9 @@ func TestXPTEncoding(t *testing.T) {
 	}
 	table := datasettest.New("T", datasettest.Columns("C10 A"), []any{word})
 	table.Meta.Label = latin
-	b := bytes.Replace(file(t, datasettest.XPT{}, datasettest.New("T", datasettest.Columns("C10 A"), []any{"Z*rich *"})),
+	b := bytes.Replace(xptFile(t, datasettest.XPT{}, datasettest.New("T", datasettest.Columns("C10 A"), []any{"Z*rich *"})),
 		[]byte("Z*rich *"), []byte(latin), 1)
-	meta, rows := readAll(t, b, dataset.Options{Encoding: "Windows-1252"})
+	meta, rows := readXPT(t, b, dataset.Options{Encoding: "Windows-1252"})
 	if meta.Encoding != "windows-1252" || rows[0][0] != dataset.Text(word) {
 		t.Errorf("got %v in %s", rows[0][0], meta.Encoding)
 	}
@@ -237,7 +237,7 @@ func TestXPTEncoding(t *testing.T) {
 func TestXPTOneByteChanged(t *testing.T) {
 	table := datasettest.Edge()
 	for _, x := range []datasettest.XPT{{}, {Version: 8}} {
-		b := file(t, x, table)
+		b := xptFile(t, x, table)
 		want, err := digestXPT(t, b, dataset.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -292,7 +292,7 @@ func TestXPTRefuses(t *testing.T) {
 	for i := range 254 {
 		table.Rows = append(table.Rows, datasettest.New("", table.Meta.Columns, []any{fmt.Sprint(i), 20 + i%60, 1}).Rows...)
 	}
-	v5, v8 := file(t, datasettest.XPT{}, table), file(t, datasettest.XPT{Version: 8}, table)
+	v5, v8 := xptFile(t, datasettest.XPT{}, table), xptFile(t, datasettest.XPT{Version: 8}, table)
 	const names, first = 8 * 80, 8*80 + 0
 	data := bytes.LastIndex(v5, []byte("HEADER RECORD*")) + 80
 	set := func(b []byte, at int, s string) []byte {
@@ -305,7 +305,7 @@ func TestXPTRefuses(t *testing.T) {
 	}
 	longLabel := table.Clone()
 	longLabel.Meta.Columns[0].Label = strings.Repeat("l", 41)
-	labels := file(t, datasettest.XPT{Version: 8}, longLabel)
+	labels := xptFile(t, datasettest.XPT{Version: 8}, longLabel)
 	label := bytes.Index(labels, []byte("LABELV8")) + 60
 	twice := table.Clone()
 	twice.Meta.Columns[1].Name = "usubjid"
@@ -317,9 +317,10 @@ func TestXPTRefuses(t *testing.T) {
 		want error
 		says string
 	}{
-		"empty":                      {nil, dataset.ErrTruncated, "record 1: file ends in its header, after 0 bytes"},
-		"no transport file":          {bytes.Repeat([]byte("x"), 800), dataset.ErrHeader, "record 1: want a header record LIBRARY or LIBV8"},
-		"damaged library header":     {set(v5, 14, "X"), dataset.ErrHeader, "record 1"},
+		"empty":                      {nil, dataset.ErrNotTable, "no format with a table"},
+		"no transport file":          {bytes.Repeat([]byte("x"), 800), dataset.ErrNotTable, "no format with a table"},
+		"damaged library header":     {set(v5, 14, "X"), dataset.ErrNotTable, "no format with a table"},
+		"file cut in its first line": {v5[:79], dataset.ErrTruncated, "record 1: file ends in its header, after 79 bytes"},
 		"damaged member header":      {set(v5, 3*80, "h"), dataset.ErrHeader, "record 4: want a header record MEMBER"},
 		"mixed versions":             {append(bytes.Clone(v8[:240]), v5[240:]...), dataset.ErrHeader, "record 4: want a header record MEMBV8"},
 		"damaged descriptor header":  {set(v5, 4*80+20, "DSCR   "), dataset.ErrHeader, "record 5"},
@@ -339,7 +340,7 @@ func TestXPTRefuses(t *testing.T) {
 		"a gap between variables":    {short(v5, first+140+86, 13), dataset.ErrHeader, "variable AGE is at byte 13"},
 		"an absurd position":         {short(v5, first+140+84, 0xffff), dataset.ErrLimit, "variable AGE is at byte"},
 		"a variable without a name":  {set(v5, first+8, "        "), dataset.ErrColumns, "column 1: column has no name"},
-		"a name twice":               {file(t, datasettest.XPT{}, twice), dataset.ErrColumns, "column 2: name USUBJID is there twice"},
+		"a name twice":               {xptFile(t, datasettest.XPT{}, twice), dataset.ErrColumns, "column 2: name USUBJID is there twice"},
 		"a name that is not UTF-8":   {set(v5, first+8, "\xff"), dataset.ErrText, "record 9: name of a variable is not utf-8"},
 		"file cut in its head":       {v5[:names+100], dataset.ErrTruncated, "record 8: header says 3 variables"},
 		"file cut in a record":       {v5[:len(v5)-7], dataset.ErrTruncated, "its last record is cut after 73 of 80"},
