@@ -12,6 +12,8 @@ func (a *Authority) checkAct(st *Statement, index uint64) *Refusal {
 		return a.checkEnrolment(st, b, index)
 	case *RevocationBody:
 		return a.checkRevocation(b, index)
+	case *DelegationBody:
+		return a.checkDelegation(st, b, index)
 	case *RecoveryBody:
 		if i, ok := a.byID[st.ID]; ok && a.log[i].index == index {
 			// No later fact makes a recovery take effect or lose it.

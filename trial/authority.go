@@ -10,7 +10,8 @@ import (
 
 // Authority says who may sign what in one trial: a pure fold over the trial's
 // authority statements in log order. The charter opens it; enrolments,
-// endorsements of enrolments, revocations, recoveries and registrations follow.
+// endorsements of enrolments, delegations, revocations, recoveries and
+// registrations follow.
 //
 // Every fact keeps the index at which it began, and a statement is judged by the
 // facts with lower indexes. Two kinds of facts reach back: a revocation makes a
@@ -45,6 +46,7 @@ type Authority struct {
 	enrolments  map[KeyID][]*enrolment
 	holders     map[string]*enrolment // the first of each holder
 	revocations map[KeyID][]revocation
+	delegations []Delegation // in log order
 }
 
 // entry is a folded statement.
@@ -134,6 +136,7 @@ func (a *Authority) Clone() *Authority {
 	c.sponsors = slices.Clip(a.sponsors)
 	c.recovery = slices.Clip(a.recovery)
 	c.claims = slices.Clip(a.claims)
+	c.delegations = slices.Clip(a.delegations)
 	c.enrolments = maps.Clone(a.enrolments)
 	c.holders = maps.Clone(a.holders)
 	c.revocations = maps.Clone(a.revocations)
@@ -182,7 +185,7 @@ func (a *Authority) addClaims(trial Registry, index uint64) {
 }
 
 // AffectsAuthority tells whether a statement belongs into the fold: a charter,
-// an enrolment, revocation or recovery, a registration (it decides which
+// an enrolment, revocation or recovery, a delegation, a registration (it decides which
 // registry numbers later statements may name), or the endorsement of an
 // enrolment that a has folded, with or without effect.
 func AffectsAuthority(st *Statement, a *Authority) bool {
@@ -283,6 +286,8 @@ func (a *Authority) effect(st *Statement, index uint64) {
 		}
 	case *EnrolmentBody:
 		a.enrol(st.ID, b, index)
+	case *DelegationBody:
+		a.delegate(st, b, index)
 	case *EndorsementBody:
 		a.activate(st, b, index)
 	}
@@ -352,32 +357,4 @@ func (a *Authority) investigates(p *Predicate, site string, index uint64, at *ti
 		}
 	}
 	return false
-}
-
-// rebuild makes the facts anew from what was folded, after a fact that reaches
-// back. Enrolments and revocations come first: they are the sponsor's and depend
-// on recoveries alone. Endorsements then see every suspect key.
-func (a *Authority) rebuild() {
-	a.enrolments = map[KeyID][]*enrolment{}
-	a.holders = map[string]*enrolment{}
-	a.revocations = map[KeyID][]revocation{}
-	for _, e := range a.log {
-		switch b := e.st.Predicate.Body.(type) {
-		case *EnrolmentBody:
-			if _, bad := a.judge(e.st, e.index, timeOrNil(e.at)); bad == nil {
-				a.enrol(e.st.ID, b, e.index)
-			}
-		case *RevocationBody:
-			if _, bad := a.judge(e.st, e.index, timeOrNil(e.at)); bad == nil {
-				a.revoke(b, e.index)
-			}
-		}
-	}
-	for _, e := range a.log {
-		if b, ok := e.st.Predicate.Body.(*EndorsementBody); ok {
-			if _, bad := a.judge(e.st, e.index, timeOrNil(e.at)); bad == nil {
-				a.activate(e.st, b, e.index)
-			}
-		}
-	}
 }

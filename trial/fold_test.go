@@ -25,6 +25,13 @@ func newDeck(t *testing.T) *deck {
 	dm := w.enrolment("dm", period(testTime, testTime.Add(time.Hour)))
 	again := w.enrolment("dm", func(b *EnrolmentBody) { b.Roles = []Role{RoleQA} })
 	other := w.enrolment("dm2", func(b *EnrolmentBody) { b.HolderID = "h-dm" }) // another name: refused after dm
+	cro := w.enrolment("cro", delegateOf("Acme CRO"))
+	whole := w.delegation("Acme CRO", testTime, nil, "cro")
+	narrow := w.delegation("Acme CRO", testTime, nil, "cro")
+	narrow.Predicate.Supersedes, narrow.Predicate.Reason = whole.ID, "other obligations"
+	narrow.Predicate.Body.(*DelegationBody).Obligations = []string{"monitoring"}
+	marshal(t, narrow)
+	byCRO := w.enrolledBy(cro, "byCRO", ofSite(RoleInvestigator, "701"))
 	low, high := uint64(12), uint64(16)
 	byNew := w.enrolment("late")
 	byNew.Predicate.Signer.KeyID = publicKey(t, "sponsor2").ID
@@ -35,12 +42,14 @@ func newDeck(t *testing.T) *deck {
 		w.revocation("dm", nil), w.revocation("inv701", &low), w.revocation("inv701", &high), w.revocation("coord", nil),
 		w.recovery("sponsor2", 13), w.recovery("sponsor2", 14, inv.ID, coord.ID), w.recovery("sponsor3", 17, dm.ID),
 		w.registration("sponsor", RegistryISRCTN, "ISRCTN54460428"),
+		cro, whole, narrow, byCRO, w.revocation("cro", &high), w.endorsement(byCRO, "701", coord.ID),
 	}}
 	registered := w.dataset(dm, "701")
 	registered.Predicate.Trial = Registry{RegistryISRCTN: "ISRCTN54460428"}
 	d.acts = []*Statement{
 		w.dataset(inv, "701"), w.dataset(coord, "701"), w.dataset(coord, "704"), w.dataset(sys, "701"), w.dataset(dm, ""),
 		w.dataset(again, "701"), w.dataset(byNew, "701"), marshal(t, registered),
+		w.dataset(byCRO, "701"), w.dataset(cro, "701"),
 	}
 	return d
 }

@@ -95,8 +95,11 @@ func (a *Authority) signer(st *Statement, index uint64, at *time.Time) (Standing
 			return a.sponsor(st, i, index)
 		}
 	}
+	if b, ok := p.Body.(*EnrolmentBody); ok {
+		return a.delegated(st, b, index, at)
+	}
 	if p.Kind.Authority() {
-		return Standing{}, notAllowed("only the sponsor's key enrols and revokes keys")
+		return Standing{}, notAllowed("only the sponsor's key delegates and revokes keys")
 	}
 	return a.enrolled(st, index, at)
 }
@@ -124,13 +127,16 @@ func (a *Authority) checkOwner(p *Predicate, role Role) *Refusal {
 	return nil
 }
 
+// sponsorKinds are what the sponsor's key signs beside the charter.
+var sponsorKinds = []Kind{KindKeyEnrolment, KindKeyRevocation, KindDelegation, KindRegistration}
+
 // sponsor judges a signature of the i-th sponsor key.
 func (a *Authority) sponsor(st *Statement, i int, index uint64) (Standing, *Refusal) {
 	p := &st.Predicate
 	key := a.sponsors[i]
 	switch {
-	case p.Kind != KindKeyEnrolment && p.Kind != KindKeyRevocation && p.Kind != KindRegistration:
-		return Standing{}, notAllowed("the sponsor's key signs charter, enrolments, revocations and registrations only: enrol a key")
+	case !slices.Contains(sponsorKinds, p.Kind):
+		return Standing{}, notAllowed("the sponsor's key signs charter, enrolments, revocations, delegations and registrations only: enrol a key")
 	case key.since >= index:
 		return Standing{}, refuse(ReasonUnknownKey, "predicate.signer.keyId", "the sponsor's key only since index %d", key.since)
 	case i+1 < len(a.sponsors) && a.sponsors[i+1].since < index:
@@ -186,7 +192,7 @@ func (a *Authority) unknownKey(id KeyID) *Refusal {
 	case len(list) > 0:
 		return refuse(ReasonUnknownKey, path, "the key was enrolled later, at index %d", list[0].index)
 	case a.keys[id] != nil:
-		return refuse(ReasonVoidByRecovery, path, "the key's enrolment is void since the sponsor's key was recovered")
+		return refuse(ReasonVoidByRecovery, path, "the key's enrolment is void: the sponsor's key was recovered, or who enrolled it was no delegate")
 	}
 	return refuse(ReasonUnknownKey, path, "unknown key %s in this trial", id)
 }
@@ -228,10 +234,11 @@ func (e *enrolment) permits(p *Predicate, index uint64, at *time.Time) (*Refusal
 }
 
 // covers tells whether the enrolment is for the statement's site. A trial-wide
-// statement needs a key for all sites, except an endorsement: it follows its act.
+// statement needs a key for all sites, except an endorsement, which follows its
+// act, and a delegate's enrolment, which names its sites itself.
 func (e *enrolment) covers(p *Predicate) bool {
 	if p.Site == "" {
-		return e.body.AllSites || p.Kind == KindEndorsement
+		return e.body.AllSites || p.Kind == KindEndorsement || p.Kind == KindKeyEnrolment
 	}
 	return e.body.AllSites || slices.Contains(e.body.Sites, p.Site)
 }

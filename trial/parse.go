@@ -195,7 +195,7 @@ func (st *Statement) predicate(r *reader) {
 		case "supersedes":
 			p.Supersedes = r.hash(ReasonBadIdentifier)
 		case "reason":
-			p.Reason = r.text(maxText)
+			p.Reason = r.text()
 		case "declaredTime":
 			p.Declared = r.instant()
 		case "signedTime":

@@ -1,98 +1,59 @@
 package trial
 
+// bodies reads the body of each kind.
+var bodies = map[Kind]func(*reader) any{
+	KindCharter:             bodyOf((*reader).charter),
+	KindBaseline:            bodyOf((*reader).baseline),
+	KindKeyEnrolment:        bodyOf((*reader).enrolment),
+	KindKeyRevocation:       bodyOf((*reader).revocation),
+	KindKeyRecovery:         bodyOf((*reader).recovery),
+	KindDelegation:          bodyOf((*reader).delegation),
+	KindRegistration:        bodyOf((*reader).registration),
+	KindProtocol:            bodyOf((*reader).protocol),
+	KindProtocolAmendment:   bodyOf((*reader).amendment),
+	KindICF:                 bodyOf((*reader).icf),
+	KindEthicsDecision:      bodyOf((*reader).ethicsDecision),
+	KindAuthorityDecision:   bodyOf((*reader).authorityDecision),
+	KindVersionEffective:    bodyOf((*reader).versionEffective),
+	KindSAP:                 bodyOf((*reader).sap),
+	KindRandomisationSeal:   bodyOf((*reader).seal),
+	KindRandomisationReveal: bodyOf((*reader).reveal),
+	KindFirstParticipant:    bodyOf((*reader).firstParticipant),
+	KindLastVisit:           bodyOf(noFields[LastVisitBody]),
+	KindDataset:             bodyOf((*reader).data),
+	KindDerivedDataset:      bodyOf((*reader).data),
+	KindConsentManifest:     bodyOf((*reader).consentManifest),
+	KindConsentWithdrawal:   bodyOf((*reader).consentWithdrawal),
+	KindDatabaseLock:        bodyOf((*reader).lock),
+	KindDatabaseUnlock:      bodyOf((*reader).unlock),
+	KindUnblinding:          bodyOf((*reader).unblinding),
+	KindSafetyReport:        bodyOf((*reader).safetyReport),
+	KindIPEvent:             bodyOf((*reader).ipEvent),
+	KindTMFDocument:         bodyOf((*reader).tmf),
+	KindAuditTrail:          bodyOf((*reader).auditTrail),
+	KindEndorsement:         bodyOf((*reader).endorsement),
+	KindFindingResponse:     bodyOf((*reader).findingResponse),
+	KindVerification:        bodyOf((*reader).verification),
+	KindTransfer:            bodyOf((*reader).transfer),
+	KindRedaction:           bodyOf((*reader).redaction),
+	KindCloseout:            bodyOf(noFields[CloseoutBody]),
+	KindTimeMark:            bodyOf((*reader).timeMark),
+}
+
+func bodyOf[T any](read func(*reader) *T) func(*reader) any {
+	return func(r *reader) any { return read(r) }
+}
+
 // parseBody reads the body of a known kind.
-func parseBody(r *reader, kind Kind) any {
-	switch kind {
-	case KindCharter:
-		return r.charter()
-	case KindKeyEnrolment:
-		return r.enrolment()
-	case KindKeyRevocation:
-		return r.revocation()
-	case KindKeyRecovery:
-		return r.recovery()
-	case KindRegistration:
-		return r.registration()
-	case KindProtocol:
-		return r.protocol()
-	case KindProtocolAmendment:
-		return r.amendment()
-	case KindICF:
-		return r.icf()
-	case KindEthicsDecision:
-		return r.ethicsDecision()
-	case KindDataset, KindDerivedDataset:
-		return r.data()
-	case KindTMFDocument:
-		return r.tmf()
-	case KindEndorsement:
-		return r.endorsement()
-	case KindTimeMark:
-		return r.timeMark()
-	}
-	return parseConduct(r, kind)
-}
+func parseBody(r *reader, kind Kind) any { return bodies[kind](r) }
 
-// parseConduct reads the body of a kind about what happens in the trial.
-func parseConduct(r *reader, kind Kind) any {
-	switch kind {
-	case KindSAP:
-		return r.sap()
-	case KindAuthorityDecision:
-		return r.authorityDecision()
-	case KindVersionEffective:
-		return r.versionEffective()
-	case KindRandomisationSeal:
-		return r.seal()
-	case KindRandomisationReveal:
-		return r.reveal()
-	case KindFirstParticipant:
-		return r.firstParticipant()
-	case KindLastVisit:
-		r.noFields()
-		return new(LastVisitBody)
-	case KindConsentManifest:
-		return r.consentManifest()
-	case KindConsentWithdrawal:
-		return r.consentWithdrawal()
-	case KindDatabaseLock:
-		return r.lock()
-	case KindDatabaseUnlock:
-		return r.unlock()
-	case KindUnblinding:
-		return r.unblinding()
-	case KindSafetyReport:
-		return r.safetyReport()
-	case KindIPEvent:
-		return r.ipEvent()
-	case KindAuditTrail:
-		return r.auditTrail()
+// noFields reads the body of a kind that has no fields.
+func noFields[T any](r *reader) *T {
+	r.begin('{')
+	for r.next() {
+		r.unknown()
 	}
-	return parseTrial(r, kind)
-}
-
-// parseTrial reads the body of a kind about the trial as a whole and about other
-// statements.
-func parseTrial(r *reader, kind Kind) any {
-	switch kind {
-	case KindBaseline:
-		return r.baseline()
-	case KindDelegation:
-		return r.delegation()
-	case KindFindingResponse:
-		return r.findingResponse()
-	case KindVerification:
-		return r.verification()
-	case KindTransfer:
-		return r.transfer()
-	case KindRedaction:
-		return r.redaction()
-	case KindCloseout:
-		r.noFields()
-		return new(CloseoutBody)
-	}
-	r.failf(ReasonUnknownKind, "no such kind")
-	return nil
+	return new(T)
 }
 
 func (r *reader) registration() *RegistrationBody {

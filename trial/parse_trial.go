@@ -212,11 +212,11 @@ func (r *reader) ownRule() OwnRule {
 		case "trigger":
 			o.Trigger = listOf(r, maxKinds, r.triggerKind)
 		case "when":
-			o.When = r.text(maxText)
+			o.When = r.text()
 		case "expression":
-			o.Expression = r.text(maxText)
+			o.Expression = r.text()
 		case "message":
-			o.Message = r.text(maxText)
+			o.Message = r.text()
 		default:
 			r.unknown()
 		}
@@ -287,14 +287,6 @@ func (r *reader) redaction() *RedactionBody {
 	return b
 }
 
-// noFields reads the body of a kind that has no fields.
-func (r *reader) noFields() {
-	r.begin('{')
-	for r.next() {
-		r.unknown()
-	}
-}
-
 func (r *reader) findingResponse() *FindingResponseBody {
 	b := new(FindingResponseBody)
 	r.begin('{')
@@ -305,7 +297,7 @@ func (r *reader) findingResponse() *FindingResponseBody {
 		case "statement":
 			b.Statement = r.statementID()
 		case "cause":
-			b.Cause = r.text(maxText)
+			b.Cause = r.text()
 		case "capa":
 			b.CAPA = r.line(maxName)
 		default:
@@ -330,7 +322,7 @@ func (r *reader) verification() *VerificationBody {
 		case "verdict":
 			b.Verdict = oneOf(r, verdicts)
 		case "note":
-			b.Note = r.text(maxText)
+			b.Note = r.text()
 		default:
 			r.unknown()
 		}

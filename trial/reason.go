@@ -59,6 +59,7 @@ const (
 	ReasonKeyRevoked         Reason = "KEY_REVOKED"
 	ReasonKeySuspect         Reason = "KEY_SUSPECT"
 	ReasonKeyInUse           Reason = "KEY_IN_USE"         // a key has one holder and one purpose in a trial
+	ReasonNotDelegated       Reason = "NOT_DELEGATED"      // no delegation lets the key enrol, or not this
 	ReasonKeyNotRevocable    Reason = "KEY_NOT_REVOCABLE"  // the sponsor's and the recovery key
 	ReasonHolderMismatch     Reason = "HOLDER_MISMATCH"    // a holder id has one name and one type
 	ReasonNotAPerson         Reason = "NOT_A_PERSON"       // only persons endorse
@@ -79,7 +80,7 @@ var reasons = []Reason{
 	ReasonAmbiguousTrial, ReasonOtherTrial, ReasonRegistryMismatch, ReasonUnknownSite, ReasonUnknownRole,
 	ReasonRoleNotAllowed, ReasonSignerMismatch, ReasonUnknownKey, ReasonKeyOtherSite, ReasonKeyOtherKind,
 	ReasonKeyNotActive, ReasonKeyNotYetValid, ReasonKeyExpired, ReasonKeyRevoked, ReasonKeySuspect,
-	ReasonKeyInUse, ReasonKeyNotRevocable, ReasonHolderMismatch, ReasonNotAPerson, ReasonUnknownStatement,
+	ReasonKeyInUse, ReasonNotDelegated, ReasonKeyNotRevocable, ReasonHolderMismatch, ReasonNotAPerson, ReasonUnknownStatement,
 	ReasonVoidByRecovery, ReasonAlreadyLogged, ReasonBadManifestProof, ReasonManifestMismatch,
 }
 

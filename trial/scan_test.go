@@ -155,7 +155,7 @@ func readSubjects(r *reader) []Subject {
 }
 
 func readValue(text string) (got string, refusal error) {
-	if bad := readOnce([]byte(text), true, func(r *reader) { got = r.text(maxText) }); bad != nil {
+	if bad := readOnce([]byte(text), true, func(r *reader) { got = r.text() }); bad != nil {
 		return "", bad
 	}
 	return got, nil

@@ -62,7 +62,7 @@ func (r *reader) coded(limit int) []byte {
 func (r *reader) line(limit int) string { return r.readable(limit, false) }
 
 // text reads free text, which may have several lines.
-func (r *reader) text(limit int) string { return r.readable(limit, true) }
+func (r *reader) text() string { return r.readable(maxText, true) }
 
 func (r *reader) readable(limit int, lines bool) string {
 	b, plain := r.content(limit)

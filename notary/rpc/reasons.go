@@ -128,6 +128,7 @@ var reasonTable = []ReasonInfo{
 	{Reason: trial.ReasonKeyRevoked, Code: codes.PermissionDenied, Meaning: "The signing key is revoked."},
 	{Reason: trial.ReasonKeySuspect, Code: codes.PermissionDenied, Meaning: "The signing key is suspect since an earlier entry."},
 	{Reason: trial.ReasonKeyInUse, Code: codes.FailedPrecondition, Meaning: "The key has another holder or purpose in this trial, or is enrolled in another trial."},
+	{Reason: trial.ReasonNotDelegated, Code: codes.PermissionDenied, Meaning: "No delegation in force lets the key enrol, or not this holder, site or kind."},
 	{Reason: trial.ReasonKeyNotRevocable, Code: codes.FailedPrecondition, Meaning: "The sponsor's and the recovery key are not revoked but recovered."},
 	{Reason: trial.ReasonHolderMismatch, Code: codes.FailedPrecondition, Meaning: "The holder id belongs to another name or type."},
 	{Reason: trial.ReasonNotAPerson, Code: codes.PermissionDenied, Meaning: "Only a person's key endorses."},

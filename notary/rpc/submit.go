@@ -166,9 +166,10 @@ func (t *attempt) otherTrials(ctx context.Context, err error) error {
 }
 
 // sponsorKinds are the kinds that only a sponsor's caller hands in: they are
-// signed by the trial's sponsor or recovery key.
+// signed by the trial's sponsor or recovery key, or for the sponsor by a delegate.
 var sponsorKinds = []trial.Kind{
-	trial.KindCharter, trial.KindKeyEnrolment, trial.KindKeyRevocation, trial.KindKeyRecovery, trial.KindRegistration,
+	trial.KindCharter, trial.KindKeyEnrolment, trial.KindKeyRevocation, trial.KindKeyRecovery, trial.KindDelegation,
+	trial.KindRegistration,
 }
 
 // maySubmit decides whether the caller may hand in the statement. It is asked
