@@ -51,8 +51,8 @@ func TestFormatsAgree(t *testing.T) {
 				t.Errorf("%s: got %x over %d rows, want %x over %d", path, got.Digest, got.Rows, want.Digest, want.Rows)
 			}
 			compared++
-			r.Close()
-			f.Close()
+			_ = r.Close()
+			_ = f.Close()
 		}
 	}
 	if compared < 40 {

@@ -46,26 +46,42 @@ func Digest(ctx context.Context, r Reader) (Result, error) {
 	}
 	d := &digester{hash: sha256.New(), order: order, columns: meta.Columns}
 	d.head()
-	row := make([]Value, len(meta.Columns))
-	for {
-		if d.rows%1024 == 0 {
-			if err := context.Cause(ctx); err != nil {
-				return Result{}, err
-			}
-		}
-		if err := r.Next(row); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return Result{}, err
-		}
-		if err := d.row(row); err != nil {
-			return Result{}, err
-		}
+	if err := d.all(ctx, r, len(meta.Columns)); err != nil {
+		return Result{}, err
 	}
 	if meta.Rows >= 0 && uint64(meta.Rows) != d.rows {
 		return Result{}, errorAt(ErrCount, "", "header says %d rows, file holds %d", meta.Rows, d.rows)
 	}
 	return d.end(), nil
+}
+
+// all encodes all rows.
+func (d *digester) all(ctx context.Context, r Reader, columns int) error {
+	row := make([]Value, columns)
+	next := func() error {
+		for range 256 {
+			if err := r.Next(row); err != nil {
+				return err
+			}
+			if err := d.row(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if e, ok := r.(rowEncoder); ok && e.encodesRows() {
+		next = func() error { return e.encodeRows(d) }
+	}
+	for {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := next(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
 
 // column is a variable in the order of the digest.
@@ -123,6 +139,16 @@ type digester struct {
 	order   []column
 	columns []Column
 	rows    uint64
+
+	// For a rowEncoder: where its cells are, and the most bytes of a row.
+	cells []cellField
+	room  int
+}
+
+// flush hashes what is encoded.
+func (d *digester) flush() {
+	d.hash.Write(d.buf)
+	d.buf = d.buf[:0]
 }
 
 // flushAt is when the encoded bytes go to the hash: large enough to be cheap,
@@ -148,20 +174,10 @@ func (d *digester) row(row []Value) error {
 	for i := range d.order {
 		c := &d.order[i]
 		v := &row[c.index]
-		switch {
-		case v.kind == KindText && c.typ == Character:
-			buf = append(buf, tagText)
-			buf = binary.AppendUvarint(buf, uint64(len(v.text)))
-			buf = append(buf, v.text...)
-		case v.kind == KindNumber && c.typ == Numeric:
-			buf = appendNumber(buf, v)
-		case v.kind == KindMissing && (c.typ == Numeric || c.typ == Boolean && v.code == '.'):
-			buf = append(buf, tagMissing, v.code)
-		case v.kind == KindBool && c.typ == Boolean:
-			buf = append(buf, tagBool, byte(v.mant))
-		default:
+		if !fits(v, c.typ) {
 			return errorAt(ErrType, fmt.Sprintf("row %d column %s", d.rows, d.columns[c.index].Name), "value does not fit a %s column", c.typ)
 		}
+		buf = appendValue(buf, v)
 		if len(buf) >= flushAt {
 			d.hash.Write(buf)
 			buf = buf[:0]
@@ -169,6 +185,40 @@ func (d *digester) row(row []Value) error {
 	}
 	d.buf = buf
 	return nil
+}
+
+// fits reports whether a column can hold a value.
+func fits(v *Value, t Type) bool {
+	switch v.kind {
+	case KindText:
+		return t == Character
+	case KindNumber:
+		return t == Numeric
+	case KindMissing:
+		return t == Numeric || t == Boolean && v.code == '.'
+	case KindBool:
+		return t == Boolean
+	case KindNone:
+	}
+	return false
+}
+
+// appendValue encodes a value.
+func appendValue(buf []byte, v *Value) []byte {
+	switch v.kind {
+	case KindText:
+		buf = append(buf, tagText)
+		buf = binary.AppendUvarint(buf, uint64(len(v.text)))
+		return append(buf, v.text...)
+	case KindNumber:
+		return appendNumber(buf, v)
+	case KindMissing:
+		return append(buf, tagMissing, v.code)
+	case KindBool:
+		return append(buf, tagBool, byte(v.mant))
+	case KindNone:
+	}
+	return buf
 }
 
 // appendNumber encodes a number: sign, exponent, and the mantissa in as few bytes

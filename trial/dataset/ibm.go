@@ -10,7 +10,7 @@ import "math/bits"
 // A missing value is its code with a fraction of zero. Such a byte with any other
 // first byte but that of zero is nothing that a program writes, and no number.
 func parseIBM(u uint64) (v Value, ok bool) {
-	fraction, first := u&(1<<56-1), byte(u>>56)
+	fraction, first := u&ibmFraction, byte(u>>56)
 	if fraction == 0 {
 		switch {
 		case first == 0 || first == 0x80:
@@ -21,8 +21,15 @@ func parseIBM(u uint64) (v Value, ok bool) {
 		return Value{}, false
 	}
 	shift := bits.TrailingZeros64(fraction)
-	exp := 4*(int(first&0x7f)-64) - 56
-	// '+' and '-' differ by two in ASCII, which spares a branch that numbers of
-	// both signs would mispredict.
-	return Value{kind: KindNumber, code: '+' + first>>7<<1, mant: fraction >> shift, exp: int16(exp + shift)}, true
+	return Value{kind: KindNumber, code: byte(ibmSign(u)), mant: fraction >> shift, exp: int16(ibmExponent(u) + shift)}, true
 }
+
+// ibmFraction are the bits of the fraction.
+const ibmFraction = 1<<56 - 1
+
+// ibmExponent returns the exponent of 2 of the fraction as a whole number.
+func ibmExponent(u uint64) int { return 4*(int(u>>56&0x7f)-64) - 56 }
+
+// ibmSign returns '+' or '-', which differ by two in ASCII: that spares a branch
+// which numbers of both signs would mispredict.
+func ibmSign(u uint64) uint32 { return '+' + uint32(u>>63)<<1 }

@@ -145,20 +145,19 @@ func (r *xptReader) Next(row []Value) error {
 }
 
 func (r *xptReader) read(row []Value) error {
-	if r.next == r.held {
-		return io.EOF
-	}
 	if r.pos == len(r.chunk) {
-		if err := r.fill(); err != nil {
+		rows, err := r.load()
+		if err != nil {
 			return err
 		}
+		r.chunk, r.pos = string(r.buf[:rows*r.row]), 0
 	}
 	for i := range r.fields {
 		f, at := &r.fields[i], r.pos+r.fields[i].at
 		if !f.character {
 			v, ok := parseIBM(binary.BigEndian.Uint64(r.buf[at:]) & f.mask)
 			if !ok {
-				return errorAt(ErrNumber, r.cell(i), "bytes %x are neither a number nor a missing value", r.buf[at:at+f.size])
+				return r.badNumber(i, r.buf[at:at+f.size])
 			}
 			row[i] = v
 			continue
@@ -168,7 +167,7 @@ func (r *xptReader) read(row []Value) error {
 		if r.text.enc != nil || !isASCII(r.buf[at:at+n]) {
 			text, ok := r.text.decode(row[i].text)
 			if !ok {
-				return errorAt(ErrText, r.cell(i), "bytes %.32x are not %s: if the file is in another encoding, name it", row[i].text, r.text.name)
+				return r.badText(i, r.buf[at:at+n])
 			}
 			row[i] = Text(text)
 		}
@@ -178,38 +177,45 @@ func (r *xptReader) read(row []Value) error {
 	return nil
 }
 
+func (r *xptReader) badNumber(i int, b []byte) error {
+	return errorAt(ErrNumber, r.cell(i), "bytes %x are neither a number nor a missing value", b)
+}
+
+func (r *xptReader) badText(i int, b []byte) error {
+	return errorAt(ErrText, r.cell(i), "bytes %.32x are not %s: if the file is in another encoding, name it", b, r.text.name)
+}
+
 // cell names a value of the row that is being read.
 func (r *xptReader) cell(i int) string {
 	return fmt.Sprintf("row %d column %s", r.next+1, r.meta.Columns[i].Name)
 }
 
-// fill reads the next rows.
-func (r *xptReader) fill() error {
-	rows := min(max(1, chunkSize/int64(r.row)), r.held-r.next)
-	n, off := int(rows)*r.row, r.data+r.next*int64(r.row)
+// load reads the next rows into buf and returns how many there are.
+func (r *xptReader) load() (rows int, err error) {
+	if r.next == r.held {
+		return 0, io.EOF
+	}
+	rows = int(min(max(1, chunkSize/int64(r.row)), r.held-r.next))
+	n, off := rows*r.row, r.data+r.next*int64(r.row)
 	if r.buf == nil {
-		// The record behind the last row may begin in it, and a short number is
-		// read as eight bytes.
+		// The record behind the last row may begin in it, and what is short is
+		// read as a word of eight bytes.
 		r.buf = make([]byte, n+recordSize)
 	}
 	ahead := r.buf[:min(int64(n+recordSize), r.src.Size()-off)]
 	if err := r.readAt(ahead, off); err != nil {
-		return err
+		return 0, err
 	}
 	if r.rows < 0 {
-		if err := r.checkMember(ahead, off, n); err != nil {
-			return err
-		}
+		err = r.checkMember(ahead, off, n)
 	}
-	r.chunk, r.pos = string(ahead[:n]), 0
-	return nil
+	return rows, err
 }
 
 // trimBlanks returns the length of b without trailing blanks.
 func trimBlanks(b []byte) int {
-	const blanks = 0x2020202020202020
 	n := len(b)
-	for n >= 8 && binary.LittleEndian.Uint64(b[n-8:]) == blanks {
+	for n >= 8 && binary.LittleEndian.Uint64(b[n-8:]) == wordBlank {
 		n -= 8
 	}
 	for n > 0 && b[n-1] == ' ' {
@@ -220,9 +226,8 @@ func trimBlanks(b []byte) int {
 
 // isASCII reports whether b is ASCII only.
 func isASCII(b []byte) bool {
-	const high = 0x8080808080808080
 	for len(b) >= 8 {
-		if binary.LittleEndian.Uint64(b)&high != 0 {
+		if binary.LittleEndian.Uint64(b)&highBits != 0 {
 			return false
 		}
 		b = b[8:]
