@@ -84,7 +84,7 @@ func NewState(charter Logged) (*State, error) {
 	}
 	for kind := range s.required {
 		// Who may sign is the authority's, and an endorsement needs none itself.
-		if kind.Folded() || kind == KindDelegation || kind == KindEndorsement {
+		if kind.Folded() || kind == KindEndorsement {
 			delete(s.required, kind)
 		}
 	}

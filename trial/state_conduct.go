@@ -17,8 +17,7 @@ type conduct struct {
 	unblindings []*Act
 	exempt      []string
 
-	closed      *Act
-	delegations []*Act
+	closed *Act
 }
 
 // siteState is what is the case at one site.

@@ -82,8 +82,6 @@ func (s *State) takeEffect(act *Act) {
 		}
 	case KindDatabaseUnlock:
 		s.unlock(act)
-	case KindDelegation:
-		s.conduct.delegations = append(s.conduct.delegations, act)
 	case KindBaseline:
 		if b, ok := what.(*baseline); ok {
 			s.takeOver(b)

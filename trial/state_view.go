@@ -321,26 +321,6 @@ func (s *State) Unblindings() []UnblindingState {
 	return out
 }
 
-// DelegationState is a delegation by the sponsor.
-type DelegationState struct {
-	Logged Moment
-	// Body is shared and must not be changed.
-	Body *DelegationBody
-	// InForce: its period holds the log time that was asked for.
-	InForce bool
-}
-
-// Delegations returns the delegations, in log order, as they are at a log time.
-func (s *State) Delegations(at time.Time) []DelegationState {
-	var out []DelegationState
-	for _, a := range s.conduct.delegations {
-		if b, ok := a.Statement.Predicate.Body.(*DelegationBody); ok {
-			out = append(out, DelegationState{*a.logged(), b, !at.Before(b.Begins) && (b.Ends == nil || at.Before(*b.Ends))})
-		}
-	}
-	return out
-}
-
 // EnrolmentState is an enrolment that is in force.
 type EnrolmentState struct {
 	Logged Moment
