@@ -26,7 +26,8 @@ import (
 //
 // The file is made with the first payload that goes there. It only grows. What a
 // crash left behind the last payload that a row names is cut off before the next
-// one is written; a payload that is dropped is overwritten with zeros.
+// one is written; a payload that is dropped is overwritten with zeros. Those of one
+// transaction begin at a whole block: see appender.
 const (
 	payloadsSuffix = "-payloads"
 	payloadsHeader = "Trial Notary payloads 1\n"
@@ -61,6 +62,9 @@ type payloads struct {
 	// failed are parts that a transaction wrote whose commit failed. It may be found
 	// done after a crash, so they are not written again before another one is.
 	failed []extent
+	// appended writes what a transaction appends; begun tells that it appends.
+	appended appender
+	begun    bool
 
 	mu   sync.Mutex // for what follows
 	file *os.File
@@ -116,7 +120,7 @@ func (p *payloads) close() error {
 	if p.file == nil {
 		return nil
 	}
-	return p.file.Close()
+	return errors.Join(p.appended.close(), p.file.Close())
 }
 
 // check demands a file in which every payload that a row names can be: its bytes are
@@ -184,11 +188,12 @@ func (p *payloads) begin(ctx context.Context, tx *sql.Tx) (toErase bool, err err
 }
 
 // committed, rolledBack and commitFailed tell how the transaction ended that wrote.
-func (p *payloads) committed() { p.began, p.failed = p.end, nil }
+func (p *payloads) committed() { p.began, p.failed, p.begun = p.end, nil, false }
 
-func (p *payloads) rolledBack() { p.end = p.began }
+func (p *payloads) rolledBack() { p.end, p.begun = p.began, false }
 
 func (p *payloads) commitFailed() {
+	p.begun = false
 	if p.end > p.began {
 		p.failed = append(p.failed, extent{p.began, p.end - p.began})
 	}
@@ -214,7 +219,7 @@ func (p *payloads) cut(file *os.File, end int64) error {
 	return nil
 }
 
-// append writes a payload behind the others. It is durable after sync.
+// append puts a payload behind the others. It is written and durable after sync.
 func (p *payloads) append(payload []byte) (at place, err error) {
 	if p.end == 0 {
 		file, err := p.open(true)
@@ -232,7 +237,10 @@ func (p *payloads) append(payload []byte) (at place, err error) {
 	if err != nil {
 		return at, err
 	}
-	if _, err := file.WriteAt(payload, p.end); err != nil {
+	if !p.begun {
+		p.end, p.begun = p.appended.begin(p.path, p.end), true
+	}
+	if err := p.appended.add(file, payload); err != nil {
 		return at, p.failure(err)
 	}
 	at = place{sql.NullInt64{Int64: p.end, Valid: true}, sql.NullInt64{Int64: int64(len(payload)), Valid: true}}
@@ -245,6 +253,9 @@ func (p *payloads) sync() error {
 	file, err := p.open(false)
 	if err != nil {
 		return err
+	}
+	if err := p.appended.flush(file); err != nil {
+		return p.failure(err)
 	}
 	return p.failure(file.Sync())
 }

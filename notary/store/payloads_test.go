@@ -96,7 +96,7 @@ func TestLargePayloads(t *testing.T) {
 	if err != nil || len(held) != 3 {
 		t.Fatalf("got %d held, %v, want 3", len(held), err)
 	}
-	if got, want := len(readFile(t, path+payloadsSuffix)), before+len(fourth.Envelope.Payload); got != want {
+	if got, want := len(readFile(t, path+payloadsSuffix)), before+inBlocks(len(fourth.Envelope.Payload)); got != want {
 		t.Errorf("got a file of %d bytes, want %d", got, want)
 	}
 	if err := s.Check(t.Context()); err != nil {
@@ -116,12 +116,12 @@ func TestSmallPayloadsMakeNoFile(t *testing.T) {
 // TestPayloadsAreMissed: a file that cannot have what the rows name is refused when
 // the store is opened.
 func TestPayloadsAreMissed(t *testing.T) {
-	path, _ := largeStore(t)
+	path, large := largeStore(t)
 	name := path + payloadsSuffix
 	content := readFile(t, name)
 	for says, now := range map[string][]byte{
 		"is missing":                  nil,
-		"is cut short":                content[:len(content)-1],
+		"is cut short":                content[:payloadsEnd(content, large)-1],
 		"an older copy: got 24 bytes": content[:len(payloadsHeader)],
 		"is none of payloads":         append([]byte("another file of some sort"), content...),
 	} {
@@ -197,7 +197,7 @@ func TestPayloadsAreDamaged(t *testing.T) {
 func TestOrphansAreCutOff(t *testing.T) {
 	path, large := largeStore(t)
 	name := path + payloadsSuffix
-	size := len(readFile(t, name))
+	size := payloadsEnd(readFile(t, name), large)
 	if err := os.WriteFile(name, append(readFile(t, name), bytes.Repeat([]byte("orphan"), 9000)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestPayloadsOfFailedWrites(t *testing.T) {
 	s := newStore(t)
 	name := s.Path() + payloadsSuffix
 	putPlaced(t, s, 0, largeRecord("placed"))
-	size := len(readFile(t, name))
+	size := s.payloads.end
 	broken := newRecord("broken", func(r *notary.Record) { r.LeafHash = [32]byte{} })
 	broken.Registry = []string{"nct:1", "nct:2"}
 	execForeign(t, s.Path(), "CREATE TRIGGER stop BEFORE INSERT ON registry BEGIN SELECT raise(ABORT, 'stop'); END")
@@ -253,7 +253,7 @@ func TestPayloadsOfFailedWrites(t *testing.T) {
 		t.Fatal("got no error")
 	}
 	execForeign(t, s.Path(), "DROP TRIGGER stop")
-	if s.payloads.end != int64(size) {
+	if s.payloads.end != size {
 		t.Errorf("got an end of %d, want %d", s.payloads.end, size)
 	}
 	// As the commit's error is handled, with the bytes already there.
@@ -261,14 +261,21 @@ func TestPayloadsOfFailedWrites(t *testing.T) {
 	if _, err := s.payloads.append(unsure.Envelope.Payload); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.payloads.sync(); err != nil {
+		t.Fatal(err)
+	}
+	from, to := inBlocks(int(size)), inBlocks(inBlocks(int(size))+len(unsure.Envelope.Payload))
+	if b := readFile(t, name); len(b) != to || !bytes.Equal(b[from:from+len(unsure.Envelope.Payload)], unsure.Envelope.Payload) {
+		t.Fatalf("got a file of %d bytes, want %d with the payload at %d", len(b), to, from)
+	}
 	s.payloads.commitFailed()
 	after := largeRecord("after")
 	putPlaced(t, s, 1, after)
 	b := readFile(t, name)
-	if at := bytes.Index(b, after.Envelope.Payload); at != size+len(unsure.Envelope.Payload) {
-		t.Errorf("got the next payload at %d, want it behind what may be a statement's, %d", at, size+len(unsure.Envelope.Payload))
+	if at := bytes.Index(b, after.Envelope.Payload); at != to {
+		t.Errorf("got the next payload at %d, want it behind what may be a statement's, %d", at, to)
 	}
-	if !bytes.Equal(b[size:size+len(unsure.Envelope.Payload)], make([]byte, len(unsure.Envelope.Payload))) {
+	if !bytes.Equal(b[size:to], make([]byte, to-int(size))) {
 		t.Error("what no statement has was not overwritten")
 	}
 	if err := s.Check(t.Context()); err != nil {
@@ -354,7 +361,7 @@ func TestSalvageOfPayloads(t *testing.T) {
 	}
 	read(4, 1, "[]")
 	b := bytes.Clone(content)
-	b[len(b)-9] ^= 1
+	b[payloadsEnd(b, large)-9] ^= 1
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
