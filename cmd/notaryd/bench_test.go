@@ -46,10 +46,10 @@ func BenchmarkSubmit(b *testing.B) {
 		})
 	}
 	b.Run("unary/subjects=1000", func(b *testing.B) {
-		benchmarkSubmit(b, load{InFlight: 64, Subjects: 1000})
+		benchmarkSubmit(b, load{InFlight: 256, Subjects: 1000})
 	})
 	b.Run("unary/subjects=1", func(b *testing.B) {
-		benchmarkSubmit(b, load{InFlight: 64})
+		benchmarkSubmit(b, load{InFlight: 256})
 	})
 }
 
