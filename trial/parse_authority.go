@@ -154,7 +154,7 @@ func (r *reader) parameters() map[string]int64 {
 	r.begin('{')
 	for r.next() {
 		name := string(r.name)
-		n := r.number()
+		n := r.integer()
 		switch {
 		case r.refusal != nil:
 		case !isParameter(name):
@@ -162,7 +162,7 @@ func (r *reader) parameters() map[string]int64 {
 		case len(out) == maxMap:
 			r.failf(ReasonTooLarge, "got more than %d entries", maxMap)
 		default:
-			out[name] = int64(n)
+			out[name] = n
 		}
 	}
 	r.notEmpty(len(out))

@@ -241,7 +241,7 @@ func bodyCases() []refusalCase {
 		{"mark's origin", KindTimeMark, set("origin", "notary.example/log1"), ReasonBadIdentifier, "predicate.body.origin", false},
 		{"mark's root", KindTimeMark, set("root", "AAAA"), ReasonBadValue, "predicate.body.root", false},
 		{"mark's time", KindTimeMark, set("time", "2026-03-01T09:30:01Z"), ReasonBadValue, "predicate.signedTime", true},
-		{"mark's size", KindTimeMark, with(`"size":17`, `"size":18`), ReasonBadDigest, "subject[0].digest", true},
+		{"mark's size", KindTimeMark, with(`"size":[0-9]+`, `"size":99`), ReasonBadDigest, "subject[0].digest", true},
 		{"mark's role", KindTimeMark, set("role", "sponsor"), ReasonRoleNotAllowed, "predicate.signer.role", true},
 		{"mark's meaning", KindTimeMark, swap(`"salt":`, `"meaning":"opinion","salt":`), ReasonBadValue, "predicate.meaning", false},
 	}

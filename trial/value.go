@@ -174,6 +174,20 @@ func (r *reader) number() uint64 {
 	return n
 }
 
+// integer reads a whole number from -(2^53-1) to 2^53-1.
+func (r *reader) integer() int64 {
+	raw := r.numeral()
+	if r.refusal != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil || string(raw) == "-0" {
+		r.failf(ReasonBadNumber, "want a whole number without fraction or exponent")
+		return 0
+	}
+	return n
+}
+
 // numeral reads any number that every reader takes for the same.
 func (r *reader) numeral() []byte {
 	if r.refusal != nil {

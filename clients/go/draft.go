@@ -66,7 +66,7 @@ func (d *Draft) Sign(key crypto.Signer, now time.Time, zone string) (*trial.Enve
 
 // NeedsDeclaredTime tells whether a statement of the kind says when the thing
 // happened, beside when it was signed.
-func NeedsDeclaredTime(k trial.Kind) bool { return !k.Authority() && k != trial.KindEndorsement }
+func NeedsDeclaredTime(k trial.Kind) bool { return k.NeedsDeclaredTime() }
 
 // Same tells whether an envelope is this draft, signed earlier: equal in all but
 // the time of signing, the salt, the checkpoint seen, and the declared time
