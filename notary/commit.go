@@ -31,15 +31,18 @@ func (s *Service) commitLoop() {
 }
 
 // gather waits for company: one transaction a batch is what makes the store
-// fast. It does not wait where nothing else is in flight.
+// fast. It does not wait where nothing else is in flight, and it is not woken by
+// each that comes, which would cost as much as taking it.
 func (s *Service) gather(first *act) []*act {
-	acts := append(make([]*act, 0, 64), first)
-	var expired <-chan time.Time
-	if s.cfg.Linger > 0 && s.acts.count() > 1 {
-		timer := time.NewTimer(s.cfg.Linger)
-		defer timer.Stop()
-		expired = timer.C
+	if wait := s.linger(); wait > 0 {
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-s.full:
+		}
+		timer.Stop()
 	}
+	acts := append(make([]*act, 0, min(len(s.queue)+1, s.cfg.BatchSize)), first)
 	for len(acts) < s.cfg.BatchSize {
 		select {
 		case a, ok := <-s.queue:
@@ -47,23 +50,28 @@ func (s *Service) gather(first *act) []*act {
 				return acts
 			}
 			acts = append(acts, a)
-			continue
 		default:
-		}
-		if expired == nil {
 			return acts
-		}
-		select {
-		case a, ok := <-s.queue:
-			if !ok {
-				return acts
-			}
-			acts = append(acts, a)
-		case <-expired:
-			expired = nil
 		}
 	}
 	return acts
+}
+
+const (
+	// lingerMore is the number of submissions in flight for each of which, as it
+	// were, the committer waits once more: where so many wait, each waits for its
+	// turn several times as long.
+	lingerMore = 1024
+	// maxLingers bounds that.
+	maxLingers = 4
+)
+
+// linger is how long the committer waits for company.
+func (s *Service) linger() time.Duration {
+	if s.cfg.Linger <= 0 || s.acts.count() <= 1 {
+		return 0
+	}
+	return s.cfg.Linger * time.Duration(max(1, min(s.callers.count()/lingerMore, maxLingers)))
 }
 
 // commit makes a batch durable, and only then adds its entries. Where a time
@@ -257,25 +265,7 @@ func (s *Service) place(acts []*act) {
 		return
 	}
 	s.observeBatch(acts, StagePlace, began)
-	waiting := make([]*submission, 0, len(acts))
-	for _, a := range acts {
-		a.record.Logged = true
-		var err error
-		if a.trial != nil {
-			if err = a.trial.apply(a.st, a.record); err != nil {
-				s.halt(err)
-			}
-		}
-		// After it took effect: a signed list of a trial's authority relies on
-		// everything below the watermark.
-		s.placedUpTo.add(a.record.Index)
-		if err != nil {
-			s.finish(a, err)
-			continue
-		}
-		waiting = append(waiting, s.close(a, nil)...)
-	}
-	s.publish(waiting)
+	s.publish(s.close(s.effective(acts), nil))
 	s.placedUpTo.announce()
 	if size, due := s.placedUpTo.due(); due {
 		// What it saves is a part of the next recovery's scan: an error here
@@ -284,6 +274,36 @@ func (s *Service) place(acts []*act) {
 			s.placedUpTo.saved(size)
 		}
 	}
+}
+
+// effective lets authority statements take effect, and returns the acts of which
+// nothing failed. The others have their end.
+func (s *Service) effective(acts []*act) []*act {
+	indexes := make([]uint64, len(acts))
+	failed := map[*act]error{}
+	for i, a := range acts {
+		a.record.Logged = true
+		indexes[i] = a.record.Index
+		if a.trial == nil {
+			continue
+		}
+		if err := a.trial.apply(a.st, a.record); err != nil {
+			s.halt(err)
+			failed[a] = err
+		}
+	}
+	// After they took effect: a signed list of a trial's authority relies on
+	// everything below the watermark.
+	s.placedUpTo.add(indexes...)
+	if len(failed) == 0 {
+		return acts
+	}
+	return slices.DeleteFunc(acts, func(a *act) bool {
+		if failed[a] != nil {
+			s.finish(a, failed[a])
+		}
+		return failed[a] != nil
+	})
 }
 
 func (s *Service) finishAll(acts []*act, err error) {

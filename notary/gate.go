@@ -44,10 +44,11 @@ func (g *gate) enter(places int) error {
 	return nil
 }
 
-func (g *gate) leave(places int) {
+// leave lets out so many, who had the places together.
+func (g *gate) leave(n, places int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.inside--
+	g.inside -= n
 	g.taken -= places
 	if g.closed && g.inside == 0 {
 		close(g.idle)

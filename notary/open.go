@@ -52,9 +52,10 @@ type Service struct {
 	callers *gate // from Submit to its answer
 	acts    *gate // from admission to the end, whoever still waits
 
-	queue  chan *act   // to the committer; has room for every act
-	awaits chan *batch // to the awaiter
-	places chan []*act // to the placer
+	queue  chan *act     // to the committer; has room for every act
+	full   chan struct{} // holds a value where the queue may have a whole batch
+	awaits chan *batch   // to the awaiter
+	places chan []*act   // to the placer
 	// awaiting counts the batches whose futures are not all awaited. Only the
 	// committer adds and waits.
 	awaiting sync.WaitGroup
@@ -158,6 +159,7 @@ func newService(c Config) (*Service, error) {
 		pool:       newPool(runtime.GOMAXPROCS(0)),
 		published:  publisher{wake: make(chan struct{}, 1)},
 		queue:      make(chan *act, c.MaxInFlight),
+		full:       make(chan struct{}, 1),
 		awaits:     make(chan *batch, 64),
 		places:     make(chan []*act, 64),
 		stopped:    make(chan struct{}),

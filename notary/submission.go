@@ -111,7 +111,7 @@ func (s *Service) end(w *submission, res *Result, repeated bool, err error) {
 	if !w.ended.CompareAndSwap(false, true) {
 		return
 	}
-	s.callers.leave(w.places) // first: who is answered may send the next one
+	s.callers.leave(1, w.places) // first: who is answered may send the next one
 	s.observeOutcome(w.ctx, repeated, err)
 	w.Done(res, err)
 }

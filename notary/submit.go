@@ -121,6 +121,12 @@ func (s *Service) carry(a *act, env *trial.Envelope) {
 func (s *Service) enqueue(a *act) {
 	a.admitted = s.observe(a.context(), StageAdmit, a.begun)
 	s.queue <- a
+	if len(s.queue) >= s.cfg.BatchSize-1 { // the committer has one
+		select {
+		case s.full <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // settle ends an act that was refused or could not be stored, or whose statement
@@ -200,7 +206,7 @@ func (s *Service) resume(a *act, rec *Record) error {
 
 // finish ends an act, with err or without, and lets those who wait for it go on.
 func (s *Service) finish(a *act, err error) {
-	waiting := s.close(a, err)
+	waiting := s.close([]*act{a}, err)
 	if err == nil {
 		s.publish(waiting)
 		return
@@ -210,27 +216,36 @@ func (s *Service) finish(a *act, err error) {
 	}
 }
 
-// close ends an act and returns who waits for it.
-func (s *Service) close(a *act, err error) []*submission {
-	a.err = err
-	if a.trial != nil {
-		s.trials.unlock(a.trial)
-		a.trial = nil
+// close ends acts and returns who waits for them.
+func (s *Service) close(acts []*act, err error) []*submission {
+	var room uint64
+	taken := 0
+	for _, a := range acts {
+		a.err = err
+		if a.trial != nil {
+			s.trials.unlock(a.trial)
+			a.trial = nil
+		}
+		room += a.room
+		taken += places(a.st.Payload)
 	}
-	s.room.release(a.room)
+	s.room.release(room)
+	waiting := make([]*submission, 0, len(acts))
 	s.mu.Lock()
-	delete(s.inFlight, a.id)
-	s.releaseKey(a)
-	first := a.waiting
-	a.waiting = nil
-	s.mu.Unlock()
-	s.acts.leave(places(a.st.Payload)) // first: who is answered may send the next one
-	if a.done != nil {
-		close(a.done)
+	for _, a := range acts {
+		delete(s.inFlight, a.id)
+		s.releaseKey(a)
+		for w := a.waiting; w != nil; w = w.next {
+			waiting = append(waiting, w)
+		}
+		a.waiting = nil
 	}
-	var waiting []*submission
-	for w := first; w != nil; w = w.next {
-		waiting = append(waiting, w)
+	s.mu.Unlock()
+	s.acts.leave(len(acts), taken) // first: who is answered may send the next one
+	for _, a := range acts {
+		if a.done != nil {
+			close(a.done)
+		}
 	}
 	return waiting
 }

@@ -25,14 +25,19 @@ func newWatermark(size uint64) *watermark {
 	return &watermark{size: size, written: size, above: make(map[uint64]struct{}), changed: make(chan struct{})}
 }
 
-func (w *watermark) add(index uint64) {
+func (w *watermark) add(indexes ...uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if index < w.size {
-		return
+	for _, index := range indexes {
+		switch {
+		case index == w.size: // nearly all
+			delete(w.above, index)
+			w.size++
+		case index > w.size:
+			w.above[index] = struct{}{}
+		}
 	}
-	w.above[index] = struct{}{}
-	for {
+	for len(w.above) > 0 {
 		if _, ok := w.above[w.size]; !ok {
 			return
 		}

@@ -92,7 +92,7 @@ func TestGate(t *testing.T) {
 	if err := g.enter(1); !errors.Is(err, ErrOverloaded) {
 		t.Errorf("got %v, want %v", err, ErrOverloaded)
 	}
-	g.leave(1)
+	g.leave(1, 1)
 	if err := g.enter(1); err != nil {
 		t.Error(err)
 	}
@@ -100,13 +100,13 @@ func TestGate(t *testing.T) {
 	if err := g.enter(1); err == nil {
 		t.Error("entered a closed gate")
 	}
-	g.leave(1)
+	g.leave(1, 1)
 	select {
 	case <-idle:
 		t.Error("idle with one inside")
 	default:
 	}
-	g.leave(1)
+	g.leave(1, 1)
 	<-idle
 	<-g.close()
 }
@@ -125,17 +125,17 @@ func TestGateWeighs(t *testing.T) {
 	if err := g.enter(1); !errors.Is(err, ErrOverloaded) {
 		t.Errorf("got %v, want %v", err, ErrOverloaded)
 	}
-	g.leave(4)
+	g.leave(1, 4)
 	if err := g.enter(5); !errors.Is(err, ErrOverloaded) {
 		t.Errorf("got %v, want %v", err, ErrOverloaded)
 	}
-	g.leave(6)
+	g.leave(1, 6)
 	if err := g.enter(11); err != nil {
 		t.Errorf("the largest one alone: %v", err)
 	}
 	if err := g.enter(1); !errors.Is(err, ErrOverloaded) {
 		t.Errorf("got %v, want %v", err, ErrOverloaded)
 	}
-	g.leave(11)
+	g.leave(1, 11)
 	<-g.close()
 }

@@ -61,17 +61,31 @@ func newEntry(p notary.Placed) (entry, error) {
 // placeNew places statements that this process stored and never placed, from
 // what it remembers of them.
 func (s *Store) placeNew(ctx context.Context, tx *sql.Tx, rows []entry) error {
-	putEntry := tx.StmtContext(ctx, s.write.putNewEntry)
+	one, many := tx.StmtContext(ctx, s.write.putNewEntry), tx.StmtContext(ctx, s.write.putNewEntries)
 	numbers := make([]int64, len(rows))
-	for i, e := range rows {
-		u := &e.new
-		numbers[i] = u.n
-		res, err := putEntry.ExecContext(ctx, e.index, u.n, e.logTime, u.charter, u.site, u.kind, u.authority)
-		if err == nil {
-			err = oneRow(res)
+	for i := range rows {
+		numbers[i] = rows[i].new.n
+	}
+	args := make([]any, 0, entriesAtOnce*entryColumns)
+	for len(rows) > 0 {
+		put, some := one, rows[:1]
+		if len(rows) >= entriesAtOnce {
+			put, some = many, rows[:entriesAtOnce]
 		}
-		if err != nil {
-			return fmt.Errorf("statement %s at index %d: %w", e.id, e.index, err)
+		rows = rows[len(some):]
+		args = args[:0]
+		for i := range some {
+			u := &some[i].new
+			args = append(args, some[i].index, u.n, some[i].logTime, u.charter, u.site, u.kind, u.authority)
+		}
+		res, err := put.ExecContext(ctx, args...)
+		if err == nil {
+			err = allRows(res, len(some))
+		}
+		if err != nil && len(some) > 1 {
+			return fmt.Errorf("%d statements from %s at index %d on: %w", len(some), some[0].id, some[0].index, err)
+		} else if err != nil {
+			return fmt.Errorf("statement %s at index %d: %w", some[0].id, some[0].index, err)
 		}
 	}
 	return s.dropPending(ctx, tx, numbers)
@@ -141,13 +155,13 @@ func (p *placer) place(ctx context.Context, e entry) error {
 	if err != nil {
 		return err
 	}
-	return oneRow(res)
+	return allRows(res, 1)
 }
 
-// oneRow fails with ErrIndexTaken where no row was written.
-func oneRow(res sql.Result) error {
+// allRows fails with ErrIndexTaken where one of n rows was not written.
+func allRows(res sql.Result, n int) error {
 	rows, err := res.RowsAffected()
-	if err == nil && rows == 0 {
+	if err == nil && rows < int64(n) {
 		err = ErrIndexTaken
 	}
 	return err

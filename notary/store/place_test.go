@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -81,6 +82,58 @@ func TestPlaceFailsWhole(t *testing.T) {
 	}
 	if got, err := s.Get(t.Context(), a.ID); err != nil || got.Logged {
 		t.Errorf("got %+v, %v, want it pending", got, err)
+	}
+}
+
+// TestPlaceMany places more than one statement of SQL writes at once, and some more.
+func TestPlaceMany(t *testing.T) {
+	const n = 2*entriesAtOnce + 3
+	for _, tc := range []struct {
+		name  string
+		taken uint64 // an index that another statement has
+		want  error
+	}{
+		{name: "free", taken: n},
+		{name: "taken among many", taken: entriesAtOnce + 1, want: ErrIndexTaken},
+		{name: "taken among the rest", taken: n - 1, want: ErrIndexTaken},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newStore(t)
+			other := newRecord("other")
+			putPlaced(t, s, tc.taken, other)
+			var records []*notary.Record
+			var placed []notary.Placed
+			for i := range n {
+				r := newRecord(fmt.Sprint("one of many ", i))
+				records, placed = append(records, r), append(placed, notary.Placed{ID: r.ID, Index: uint64(i)})
+			}
+			if _, err := s.Put(t.Context(), records); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Place(t.Context(), placed); !errors.Is(err, tc.want) {
+				t.Fatalf("got %v, want %v", err, tc.want)
+			}
+			got, err := s.List(t.Context(), notary.Query{After: -1, Limit: 2 * n})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := records
+			if tc.want != nil {
+				want = nil
+			}
+			want = append(want, other)
+			if len(got) != len(want) {
+				t.Fatalf("got %d statements, want %d", len(got), len(want))
+			}
+			for i := range got {
+				if got[i].ID != want[i].ID {
+					t.Errorf("at place %d: got statement %s, want %s", i, got[i].ID, want[i].ID)
+				}
+			}
+			if err := s.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

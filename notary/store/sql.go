@@ -4,12 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 )
 
 // writeStatements run on the writer, always inside a transaction.
 type writeStatements struct {
 	lastNumber, putStatement, putRegistry, putPending *sql.Stmt
 	whereIs, putEntry, putNewEntry, setTime           *sql.Stmt
+	putNewEntries                                     *sql.Stmt
 	putPiece, putRun, pieces, dropPieces, dropRun     *sql.Stmt
 	dropPending, dropEntry, dropStatement, putDropped *sql.Stmt
 	getMark, setMark, setMeta                         *sql.Stmt
@@ -51,6 +53,17 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?)`
 	sqlPruneRefusals = `DELETE FROM refusals WHERE n <= (SELECT max(n) FROM refusals) - ?`
 )
+
+const (
+	// entriesAtOnce is how many new entries one statement has: what SQLite and its
+	// driver do for each statement takes about as long as a row.
+	entriesAtOnce  = 64
+	entryColumns   = 7
+	newEntryValues = `(?, ?, ?, ?, ?, ?, ?)`
+)
+
+var sqlPutNewEntries = strings.Replace(sqlPutNewEntry, newEntryValues,
+	strings.Repeat(newEntryValues+", ", entriesAtOnce-1)+newEntryValues, 1)
 
 // readStatements run on the readers.
 type readStatements struct {
@@ -119,7 +132,7 @@ func (w *writeStatements) items() []item {
 	return []item{
 		{&w.lastNumber, sqlLastNumber}, {&w.putStatement, sqlPutStatement},
 		{&w.putRegistry, sqlPutRegistry}, {&w.putPending, sqlPutPending},
-		{&w.whereIs, sqlWhereIs}, {&w.putEntry, sqlPutEntry}, {&w.putNewEntry, sqlPutNewEntry},
+		{&w.whereIs, sqlWhereIs}, {&w.putEntry, sqlPutEntry}, {&w.putNewEntry, sqlPutNewEntry}, {&w.putNewEntries, sqlPutNewEntries},
 		{&w.putPiece, sqlPutPiece}, {&w.putRun, sqlPutRun}, {&w.pieces, sqlPieces},
 		{&w.dropPieces, sqlDropPieces}, {&w.dropRun, sqlDropRun},
 		{&w.dropPending, sqlDropPending}, {&w.setTime, sqlSetTime},
