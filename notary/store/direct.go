@@ -35,9 +35,12 @@ func (a *appender) begin(path string, end int64) int64 {
 		a.direct, _ = os.OpenFile(path, os.O_WRONLY|directFlag, 0) // or without
 	}
 	a.opened = true
-	a.buf, a.written = a.buf[:0], (end+directBlock-1)/directBlock*directBlock
+	a.buf, a.written = a.buf[:0], wholeBlocks(end)
 	return a.written
 }
+
+// wholeBlocks returns where the block ends in which n bytes end.
+func wholeBlocks(n int64) int64 { return (n + directBlock - 1) / directBlock * directBlock }
 
 // add takes a part of the batch; it is written at flush at the latest.
 func (a *appender) add(file *os.File, payload []byte) error {

@@ -106,7 +106,7 @@ func open(path string, readOnly bool) (*Store, error) {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
 	s := &Store{path: abs, readOnly: readOnly, maxRecent: maxRecent, maxInRow: maxInRow,
-		payloads: payloads{path: abs + payloadsSuffix, readOnly: readOnly}}
+		payloads: payloads{path: abs + payloadsSuffix, readOnly: readOnly, fsync: (*os.File).Sync}}
 	if err := s.connect(); err != nil {
 		return nil, s.failed("opening store", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/trialnotary/trialnotary/notary"
@@ -24,10 +25,12 @@ import (
 // is the payload's SHA-256: what is missing, older or changed is seen by whoever
 // reads it.
 //
-// The file is made with the first payload that goes there. It only grows. What a
-// crash left behind the last payload that a row names is cut off before the next
-// one is written; a payload that is dropped is overwritten with zeros. Those of one
-// transaction begin at a whole block: see appender.
+// The file is made with the first payload that goes there. What is in it when the
+// store is opened stays, also behind the last payload that a row names: a crash may
+// have left it, but it may as well be a newer file beside an older database, and what
+// it has was acknowledged. The next payload goes behind it. A write that fails takes
+// its own bytes back; a payload that is dropped is overwritten with zeros. Those of
+// one transaction begin at a whole block: see appender.
 const (
 	payloadsSuffix = "-payloads"
 	payloadsHeader = "Trial Notary payloads 1\n"
@@ -37,11 +40,16 @@ const (
 )
 
 const (
-	// What rows name, and what is still to be overwritten: no byte of either is
-	// written again.
+	// Where that ends which rows name, and what is still to be overwritten.
 	sqlPayloadsEnd = `SELECT max(
 		coalesce((SELECT payload_at + payload_size FROM statements INDEXED BY statements_payload_at
 			WHERE payload_at IS NOT NULL ORDER BY payload_at DESC LIMIT 1), 0),
+		coalesce((SELECT max(at + size) FROM dropped), 0))`
+	// The same without a look at the index: a later statement's payload is behind
+	// those of all before it.
+	sqlPayloadsEndOfTable = `SELECT max(
+		coalesce((SELECT payload_at + payload_size FROM statements NOT INDEXED
+			WHERE payload_at IS NOT NULL ORDER BY n DESC LIMIT 1), 0),
 		coalesce((SELECT max(at + size) FROM dropped), 0))`
 	sqlPutDropped = `INSERT INTO dropped (at, size)
 		SELECT payload_at, payload_size FROM statements WHERE n = ? AND payload_at IS NOT NULL`
@@ -54,6 +62,8 @@ type extent struct{ at, size int64 }
 type payloads struct {
 	path     string
 	readOnly bool
+	// fsync is (*os.File).Sync, but in tests of a disk that fails.
+	fsync func(*os.File) error
 
 	// end is where the next payload goes; 0 is not known yet. What is behind began
 	// was written by the transaction that runs. Like failed they belong to the
@@ -62,9 +72,14 @@ type payloads struct {
 	// failed are parts that a transaction wrote whose commit failed. It may be found
 	// done after a crash, so they are not written again before another one is.
 	failed []extent
-	// appended writes what a transaction appends; begun tells that it appends.
+	// appended writes what a transaction appends; begun tells that it
+	// appends, so that something may be behind began.
 	appended appender
 	begun    bool
+
+	// toErase tells that something is to be overwritten. It changes while the write
+	// connection is held.
+	toErase atomic.Bool
 
 	mu   sync.Mutex // for what follows
 	file *os.File
@@ -81,7 +96,8 @@ func (p *payloads) damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: %s: %s", notary.ErrStoreDamaged, filepath.Base(p.path), fmt.Sprintf(format, args...))
 }
 
-// failure gives what the system says of a write the notary's names.
+// failure gives what the system says of a write the notary's names. Not that of a
+// sync: see flush.
 func (p *payloads) failure(err error) error {
 	switch {
 	case err == nil:
@@ -92,7 +108,17 @@ func (p *payloads) failure(err error) error {
 	return fmt.Errorf("%w: %w", notary.ErrStoreFailed, err)
 }
 
-// open returns the file, which is made where create says so.
+// flush makes a file or a folder durable. Whatever the error is, nobody knows what
+// the disk has, and the next sync would call itself a success: see Store.Err.
+func (p *payloads) flush(file *os.File) error {
+	if err := p.fsync(file); err != nil {
+		return fmt.Errorf("%w: %w", notary.ErrStoreFailed, err)
+	}
+	return nil
+}
+
+// open returns the file, which is made where create says so. An error tells nothing
+// about what is in it: the next one to need it tries again.
 func (p *payloads) open(create bool) (*os.File, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,11 +157,14 @@ func (p *payloads) check(ctx context.Context, db *sql.DB) error {
 	if err != nil && p.readOnly {
 		return nil // a damaged table is for Check to name
 	}
-	if err != nil || end == 0 {
+	if err != nil {
 		return err
 	}
 	file, err := p.open(false)
 	if errors.Is(err, fs.ErrNotExist) {
+		if end == 0 {
+			return nil
+		}
 		return p.damaged("the file is missing; restore it from the copy that the database is from, or from a newer one")
 	}
 	if err != nil {
@@ -146,9 +175,20 @@ func (p *payloads) check(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	info, err := file.Stat()
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	if explained := wholeBlocks(max(end, int64(len(payloadsHeader)))); info.Size() < end || info.Size() > explained {
+		if err := checkPayloadsEnd(ctx, db, end); err != nil {
+			if p.readOnly {
+				return nil
+			}
+			return err
+		}
+	}
+	switch {
+	case end == 0: // a crash may have left anything
+		return nil
 	case info.Size() < end:
 		return p.damaged("the file is cut short or an older copy: got %d bytes, want at least %d", info.Size(), end)
 	case string(header) != payloadsHeader:
@@ -157,40 +197,56 @@ func (p *payloads) check(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// begin makes the file ready to be written in a transaction: a part that is written
-// by no other is known, and what a crash left behind it is gone. toErase tells that
-// something is to be overwritten once the transaction is committed.
-func (p *payloads) begin(ctx context.Context, tx *sql.Tx) (toErase bool, err error) {
+// checkPayloadsEnd demands that the index which tells where the payloads end is right
+// about it. Where the file ends in the same block, that need not be asked.
+func checkPayloadsEnd(ctx context.Context, db *sql.DB, indexed int64) error {
+	var end int64
+	if err := db.QueryRowContext(ctx, sqlPayloadsEndOfTable).Scan(&end); err != nil {
+		return err
+	}
+	if end != indexed {
+		return fmt.Errorf("%w: index statements_payload_at: the large payloads end at %d, table statements says at %d",
+			notary.ErrStoreDamaged, indexed, end)
+	}
+	return nil
+}
+
+// begin makes the file ready to be written in a transaction, if there is one.
+func (p *payloads) begin(ctx context.Context, tx *sql.Tx) error {
 	for _, e := range p.failed {
+		p.toErase.Store(true)
 		if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO dropped (at, size) VALUES (?, ?)`, e.at, e.size); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if p.end > 0 {
-		p.began = p.end
-		return len(p.failed) > 0, nil
+		return nil
 	}
-	var end int64
-	if err := tx.QueryRowContext(ctx, sqlPayloadsEnd).Scan(&end); err != nil {
-		return false, err
+	if _, err := p.open(false); errors.Is(err, fs.ErrNotExist) {
+		return nil // it is made with the first payload
 	}
-	file, err := p.open(false)
-	if errors.Is(err, fs.ErrNotExist) && end == 0 {
-		return false, nil // it is made with the first payload
+	var left bool
+	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dropped)`).Scan(&left); err != nil {
+		return err
 	}
-	if err != nil {
-		return false, err
+	if left {
+		p.toErase.Store(true)
 	}
-	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dropped)`).Scan(&toErase); err != nil {
-		return false, err
-	}
-	return toErase, p.cut(file, max(end, int64(len(payloadsHeader))))
+	return p.prepare()
 }
 
 // committed, rolledBack and commitFailed tell how the transaction ended that wrote.
 func (p *payloads) committed() { p.began, p.failed, p.begun = p.end, nil, false }
 
-func (p *payloads) rolledBack() { p.end, p.begun = p.began, false }
+func (p *payloads) rolledBack() {
+	if p.begun {
+		// Where this fails, the next payload is written over what stays.
+		if file, err := p.open(false); err == nil {
+			_ = file.Truncate(p.began)
+		}
+	}
+	p.end, p.begun = p.began, false
+}
 
 func (p *payloads) commitFailed() {
 	p.begun = false
@@ -200,21 +256,41 @@ func (p *payloads) commitFailed() {
 	p.began = p.end
 }
 
-// cut ends the file, and writes its header where it has none.
-func (p *payloads) cut(file *os.File, end int64) error {
-	info, err := file.Stat()
-	if err == nil && info.Size() > end {
-		err = file.Truncate(end)
-	}
-	if err == nil {
-		_, err = file.WriteAt([]byte(payloadsHeader), 0)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if err != nil {
+// prepare makes the file, once in a process, with its header and its name durable:
+// whoever made it may have been killed before that.
+func (p *payloads) prepare() error {
+	file, err := p.open(true)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return p.failure(err)
 	}
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	header := make([]byte, len(payloadsHeader))
+	if _, err := file.ReadAt(header, 0); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if string(header) != payloadsHeader {
+		if _, err := file.WriteAt([]byte(payloadsHeader), 0); err != nil {
+			return p.failure(err)
+		}
+	}
+	if err := p.flush(file); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(p.path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := p.flush(dir); err != nil {
+		return err
+	}
+	end := max(info.Size(), int64(len(payloadsHeader)))
 	p.began, p.end = end, end
 	return nil
 }
@@ -222,15 +298,8 @@ func (p *payloads) cut(file *os.File, end int64) error {
 // append puts a payload behind the others. It is written and durable after sync.
 func (p *payloads) append(payload []byte) (at place, err error) {
 	if p.end == 0 {
-		file, err := p.open(true)
-		if err != nil {
-			return at, p.failure(err)
-		}
-		if err := p.cut(file, int64(len(payloadsHeader))); err != nil {
+		if err := p.prepare(); err != nil {
 			return at, err
-		}
-		if err := syncDir(filepath.Dir(p.path)); err != nil {
-			return at, p.failure(err)
 		}
 	}
 	file, err := p.open(false)
@@ -248,7 +317,7 @@ func (p *payloads) append(payload []byte) (at place, err error) {
 	return at, nil
 }
 
-// sync makes what was written durable. It is not tried again: see Store.Err.
+// sync makes what was written durable.
 func (p *payloads) sync() error {
 	file, err := p.open(false)
 	if err != nil {
@@ -257,7 +326,7 @@ func (p *payloads) sync() error {
 	if err := p.appended.flush(file); err != nil {
 		return p.failure(err)
 	}
-	return p.failure(file.Sync())
+	return p.flush(file)
 }
 
 // load returns the payload that a row names, held against the statement's ID. Where
@@ -272,7 +341,10 @@ func (p *payloads) load(id []byte, at place) ([]byte, error) {
 	}
 	payload := make([]byte, at.size.Int64)
 	_, err = file.ReadAt(payload, at.at.Int64)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, syscall.EIO): // the disk has lost it
+		return nil, p.damaged("statement %x: %v", id, err)
+	case err != nil && !errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("reading the payload of statement %x: %w", id, err)
 	}
 	got := sha256.Sum256(payload)
@@ -315,7 +387,7 @@ func (p *payloads) erase(extents []extent) error {
 			return p.failure(err)
 		}
 	}
-	return p.failure(file.Sync())
+	return p.flush(file)
 }
 
 // eraseDropped overwrites the payloads of statements that were dropped. Their places
@@ -344,5 +416,5 @@ func (s *Store) eraseDropped(ctx context.Context) error {
 		}
 		_, err = tx.ExecContext(ctx, `DELETE FROM dropped`)
 		return err
-	})
+	}, func() { s.payloads.toErase.Store(false) })
 }

@@ -192,25 +192,28 @@ func TestPayloadsAreDamaged(t *testing.T) {
 	})
 }
 
-// TestOrphansAreCutOff: a crash between the payload and its row leaves bytes that no
-// row names.
-func TestOrphansAreCutOff(t *testing.T) {
+// TestWhatNoRowNamesStays: a crash between the payload and its row leaves it, but so
+// does an older database beside a newer file.
+func TestWhatNoRowNamesStays(t *testing.T) {
 	path, large := largeStore(t)
 	name := path + payloadsSuffix
-	size := payloadsEnd(readFile(t, name), large)
-	if err := os.WriteFile(name, append(readFile(t, name), bytes.Repeat([]byte("orphan"), 9000)...), 0o600); err != nil {
+	content := append(readFile(t, name), bytes.Repeat([]byte("newer"), 9000)...)
+	if err := os.WriteFile(name, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := openStore(t, path)
 	if _, err := s.Put(t.Context(), []*notary.Record{newRecord("small too")}); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(readFile(t, name)); got != size {
-		t.Errorf("got a file of %d bytes, want %d", got, size)
+	if !bytes.Equal(readFile(t, name), content) {
+		t.Error("the file changed with nothing to write to it")
 	}
 	fourth := largeRecord("fourth")
 	if _, err := s.Put(t.Context(), []*notary.Record{fourth}); err != nil {
 		t.Fatal(err)
+	}
+	if b := readFile(t, name); !bytes.HasPrefix(b, content) || bytes.Index(b, fourth.Envelope.Payload) != inBlocks(len(content)) {
+		t.Error("the next payload is not behind all that was there")
 	}
 	for _, r := range append(large, fourth) {
 		if _, err := s.Get(t.Context(), r.ID); err != nil {
@@ -253,8 +256,8 @@ func TestPayloadsOfFailedWrites(t *testing.T) {
 		t.Fatal("got no error")
 	}
 	execForeign(t, s.Path(), "DROP TRIGGER stop")
-	if s.payloads.end != size {
-		t.Errorf("got an end of %d, want %d", s.payloads.end, size)
+	if got := len(readFile(t, name)); int64(got) != size || s.payloads.end != size {
+		t.Errorf("got a file of %d bytes and an end of %d, want %d", got, s.payloads.end, size)
 	}
 	// As the commit's error is handled, with the bytes already there.
 	unsure := largeRecord("unsure")

@@ -37,7 +37,7 @@ func (s *Store) Put(ctx context.Context, records []*notary.Record) (held []trial
 		s.unplaced.remove(b.fresh)
 		return nil, err
 	}
-	if b.toErase {
+	if s.payloads.toErase.Load() {
 		// What is to be overwritten stays in the database until it is.
 		_ = s.eraseDropped(context.WithoutCancel(ctx))
 	}
@@ -49,15 +49,14 @@ type batch struct {
 	s       *Store
 	records []*notary.Record
 
-	held    []trial.ID
-	fresh   []unplaced
-	next    *lookupState
-	toErase bool // something in the file of payloads
+	held  []trial.ID
+	fresh []unplaced
+	next  *lookupState
 }
 
 func (b *batch) put(ctx context.Context, tx *sql.Tx) (err error) {
 	s := b.s
-	if b.toErase, err = s.payloads.begin(ctx, tx); err != nil {
+	if err := s.payloads.begin(ctx, tx); err != nil {
 		return err
 	}
 	var last int64
@@ -232,7 +231,10 @@ func (s *Store) Drop(ctx context.Context, ids []trial.ID) error {
 			}
 		}
 		return nil
-	}, func() { s.lookups.set(next) })
+	}, func() {
+		s.lookups.set(next)
+		s.payloads.toErase.Store(true) // until it was
+	})
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,15 @@
 // Package store keeps the notary's statements in one SQLite file, and large
-// payloads in a second one beside it: the signed bytes, the index that lists select by, the high-water mark of the log, the
-// users of the API and what they were refused.
+// payloads in a second one beside it: the signed bytes, the index that lists select
+// by, the high-water mark of the log, the users of the API and what they were
+// refused.
 //
 // It owns those files, and it owns the second copy of the high-water mark. It
 // promises that what a write returned for survives a crash of the process and of
 // the machine, that a write which failed left nothing behind, and that a
-// statement which was dropped leaves no bytes in the files. It judges nothing: it
-// stores what it is given, and a role or a grant means what its reader makes of
-// it. It must never import a transport, a log driver or the server.
+// statement which was dropped leaves no bytes in the files. A crash may leave bytes
+// of a large statement whose write had not returned. It judges nothing: it stores
+// what it is given, and a role or a grant means what its reader makes of it. It must
+// never import a transport, a log driver or the server.
 package store
 
 import (
