@@ -24,6 +24,8 @@ var mayScan = map[string][]string{
 	sqlCharters: {"SCAN c"},
 	sqlSites:    {"SCAN c"},
 	sqlKinds:    {"SCAN c"},
+	// What is written is no table.
+	sqlPutNewEntries: {fmt.Sprintf("SCAN %d-ROW VALUES CLAUSE", entriesAtOnce)},
 }
 
 // maySort are the queries that sort what one digest or one number matches, or
@@ -38,7 +40,7 @@ func TestPathsUseIndexes(t *testing.T) {
 	s := newStore(t)
 	items := append(s.read.items(), s.write.items()...)
 	for _, i := range items {
-		rows, err := s.w.Query("EXPLAIN QUERY PLAN "+i.query, slices.Repeat([]any{1}, 20)...)
+		rows, err := s.w.Query("EXPLAIN QUERY PLAN "+i.query, slices.Repeat([]any{1}, entriesAtOnce*entryColumns)...)
 		if err != nil {
 			t.Fatal(i.query, err)
 		}
