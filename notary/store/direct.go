@@ -17,7 +17,7 @@ const (
 
 // appender writes the payloads of a batch behind each other, past the page cache
 // where the file system can: they are hardly ever read soon, and making pages for
-// them and writing those back took two thirds of the time. A batch therefore begins
+// them and writing those back took most of the time. A batch therefore begins
 // at a whole block.
 type appender struct {
 	direct  *os.File // nil where it is not to be had
