@@ -28,7 +28,7 @@ var bodyText = [][3]string{
 	{"origin", "origin", "data: where they arose: site, edc, lab, epro, irt, sponsor"},
 	{"purpose", "purpose", "data: routine (default), interim, dmc, lock, submission"},
 	{"dataset", "dataset", "data: name of the dataset, such as ADSL"},
-	{"source-system", "sourceSystem", "data: system and version that made the file"},
+	{"source-system", "sourceSystem", "data, audit trail: system and version that made the file"},
 	{"extract-time", "extractTime", "data: `TIME` of extraction, RFC 3339 in UTC"},
 	{"cutoff", "cutoff", "data: cut-off `DATE`"},
 	{"type", "type", "amendment: substantial, non-substantial, urgent"},
@@ -37,7 +37,7 @@ var bodyText = [][3]string{
 	{"committee", "committee", "ethics decision: the committee"},
 	{"reference", "reference", "ethics decision: the committee's reference"},
 	{"decision", "decision", "ethics decision: favourable, favourable-with-conditions, unfavourable, acknowledged, no-approval-needed, withdrawn, changes-requested"},
-	{"date", "date", "ethics decision or document: its `DATE`"},
+	{"date", "date", "ethics decision or document: its `DATE`; audit trail: the day of its records"},
 	{"artifact", "artifact", "trial master file: reference model number"},
 }
 
@@ -114,6 +114,8 @@ func newBody(kind trial.Kind) (body any, fields []string) {
 		return &trial.EthicsDecisionBody{}, []string{"committee", "reference", "decision", "date", "approves", "documents"}
 	case trial.KindTMFDocument:
 		return &trial.TMFBody{}, []string{"artifact", "title", "date"}
+	case trial.KindAuditTrail:
+		return &trial.AuditTrailBody{}, []string{"date", "records", "sourceSystem"}
 	default: // a command of its own, or none
 		return nil, nil
 	}
@@ -175,6 +177,8 @@ func bodyTexts(body any) []string {
 		return []string{b.Reference}
 	case *trial.TMFBody:
 		return []string{b.Title}
+	case *trial.AuditTrailBody:
+		return []string{b.SourceSystem}
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ func manualScript(t *testing.T, text string) string {
 		t.Fatalf("got %d commands in the manual, want at least 20", commands)
 	}
 	b.WriteString("-- dm.csv --\na,b\n-- export/lb.csv --\nc,d\n-- export/ae.csv --\ne,f\n" +
+		"-- edc-audit.xml --\n" + manualExport + "-- package/define.xml --\n" + manualDefine + "-- package/dm.json --\n{}\n" +
 		"-- protocol-1.txt --\none\n-- protocol-2.txt --\ntwo\n")
 	return b.String()
 }
@@ -103,3 +104,12 @@ func TestManualKnowsEverySetting(t *testing.T) {
 		}
 	}
 }
+
+// The manual's audit trail of one record, and a define.xml that names a file too many.
+const (
+	manualExport = `<ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" SourceSystem="EDC" SourceSystemVersion="4.2"><ClinicalData StudyOID="S">` +
+		`<SubjectData SubjectKey="A"><AuditRecord><UserRef UserOID="U"/><DateTimeStamp>2026-01-31T09:00:00</DateTimeStamp></AuditRecord></SubjectData>` +
+		"</ClinicalData></ODM>\n"
+	manualDefine = `<ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:def="http://www.cdisc.org/ns/def/v2.1" xmlns:xlink="http://www.w3.org/1999/xlink">` +
+		`<Study><MetaDataVersion def:DefineVersion="2.1.0"><def:leaf xlink:href="dm.xpt"/><def:leaf xlink:href="ae.xpt"/></MetaDataVersion></Study></ODM>` + "\n"
+)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
 // maxListed is the largest folder whose files a statement lists; a larger one
@@ -24,6 +26,8 @@ type input struct {
 	files    []client.FileHash
 	subjects []trial.Subject
 	manifest *trial.Manifest // nil where the statement lists the files
+	body     any             // of its own, nil where all inputs have the same
+	format   dataset.Format  // of a single file, by its content
 }
 
 // readInputs hashes every path on all cores. Whatever cannot be notarized ends
@@ -62,6 +66,7 @@ func (a *app) readInputs(ctx context.Context, paths []string) ([]*input, error) 
 			return nil, err
 		}
 	}
+	a.notePackages(inputs)
 	return inputs, nil
 }
 
@@ -87,6 +92,8 @@ func (in *input) finish() error {
 		if err := client.UnchangedFolder(in.path, in.files); err != nil {
 			return err
 		}
+	} else if in.format, err = detectFormat(in.path); err != nil {
+		return fmt.Errorf("reading %s: %w", in.path, err)
 	}
 	if len(in.files) <= maxListed {
 		for _, f := range in.files {
@@ -139,4 +146,18 @@ func (in *input) earlierManifest() (*trial.Manifest, error) {
 		return nil, fmt.Errorf("cannot write %s: it exists and lists other files; move it away", in.manifestPath())
 	}
 	return m, nil
+}
+
+// detectFormat tells a file's format by its first bytes.
+func detectFormat(path string) (dataset.Format, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, dataset.HeadLength))
+	if err != nil {
+		return "", err
+	}
+	return dataset.Detect(head), nil
 }

@@ -114,7 +114,7 @@ type predicateFlags struct {
 
 func (p *predicateFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&p.file, "predicate", "", "JSON `FILE` that fills the statement; flags win")
-	f.StringVar(&p.kind, "kind", "", "what is submitted: dataset, derived-dataset, protocol, protocol-amendment, icf, ethics-decision, tmf-document")
+	f.StringVar(&p.kind, "kind", "", "what is submitted: dataset, derived-dataset, protocol, protocol-amendment, icf, ethics-decision, tmf-document, audit-trail")
 	f.StringVar(&p.role, "role", "", "the `ROLE` that you sign in, if you have several")
 	f.StringVar(&p.version, "version", "", "version label, such as 3.1")
 	f.StringVar(&p.supersedes, "supersedes", "", "`ID` or receipt file of the statement that this one replaces")

@@ -8,6 +8,7 @@ import (
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
 // submitResult is the outcome for one PATH.
@@ -21,6 +22,8 @@ type submitResult struct {
 	Site        string     `json:"site,omitzero"`
 	Receipt     string     `json:"receipt,omitzero"`
 	Manifest    string     `json:"manifest,omitzero"`
+	// Format is what a single file is by its content, empty where that is not known.
+	Format dataset.Format `json:"format,omitzero"`
 	// Continuity says what was checked about the log.
 	Continuity client.Continuity `json:"continuity,omitzero"`
 	Message    string            `json:"message,omitzero"`

@@ -83,6 +83,9 @@ func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string)
 	if err != nil {
 		return err
 	}
+	if err := a.auditTrails(ctx, base, inputs); err != nil {
+		return err
+	}
 	results := make([]submitResult, len(inputs))
 	s := &submission{app: a, c: c, results: results, verifier: receipt.NewVerifier(c.trust)}
 	if err := s.sign(base, key, flags.zoneName(), inputs); err != nil {
@@ -145,11 +148,15 @@ func (s *submission) sign(base *client.Draft, key *signer, zone string, inputs [
 	for i, in := range inputs {
 		d := *base
 		d.Subjects = in.subjects
+		if in.body != nil {
+			d.Predicate.Body = in.body
+		}
 		if in.manifest != nil {
 			d.Predicate.Manifest = &trial.ManifestInfo{Files: uint64(len(in.files))}
 		}
 		r := &s.results[i]
 		r.Path, r.Receipt, r.Kind, r.Site = in.path, in.name+client.ReceiptSuffix, d.Predicate.Kind, d.Predicate.Site
+		r.Format = in.format
 		done, err := s.already(&d, in, r)
 		if err != nil {
 			return errors.Join(err, releaseAll(pending))
@@ -309,7 +316,7 @@ func (s *submission) answered(it client.Item, r *client.Receipt, err error) erro
 		return writeErr
 	}
 	n := newSubmitResult(res.Path, it.Note+client.ReceiptSuffix, r)
-	n.Manifest = res.Manifest
+	n.Manifest, n.Format = res.Manifest, res.Format
 	*res = n
 	return nil
 }

@@ -5,11 +5,11 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/trialnotary/trialnotary/trial/dataset"
+	"github.com/trialnotary/trialnotary/trial/dataset/datasettest"
 )
 
 func gzipped(tb testing.TB, text string) []byte {
@@ -92,16 +92,6 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-// shared returns the path of a real file, and skips where they are not at hand.
-func shared(tb testing.TB, path string) string {
-	tb.Helper()
-	const dir = "../../../shared/data"
-	if _, err := os.Stat(dir); err != nil {
-		tb.Skipf("real data are not at hand: %v", err)
-	}
-	return filepath.Join(dir, path)
-}
-
 func TestDetectRealFiles(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]dataset.Format{
@@ -118,7 +108,7 @@ func TestDetectRealFiles(t *testing.T) {
 		"ddf-ra/CDISC_Pilot_Study.usdm.json":                  dataset.USDM,
 		"openepcis/epcisEvent.json":                           dataset.EPCIS,
 	} {
-		content, err := os.ReadFile(shared(t, path))
+		content, err := os.ReadFile(datasettest.Data(t, path))
 		if err != nil {
 			t.Fatal(err)
 		}

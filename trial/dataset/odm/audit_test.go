@@ -125,7 +125,7 @@ func TestAuditTrailOfADay(t *testing.T) {
 	}
 }
 
-// TestAuditTrailVector is the worked example of docs/content-digest.md.
+// TestAuditTrailVector is the worked example of docs/audit-digest.md.
 func TestAuditTrailVector(t *testing.T) {
 	t.Parallel()
 	text := `<ODM xmlns="` + odm13 + `"><ClinicalData StudyOID="S" MetaDataVersionOID="1"><SubjectData SubjectKey="7">

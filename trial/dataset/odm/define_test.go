@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trialnotary/trialnotary/trial/dataset/datasettest"
 	"github.com/trialnotary/trialnotary/trial/dataset/odm"
 )
 
@@ -109,10 +110,7 @@ func hrefs(leaves []odm.Leaf) string {
 // TestRealPackage reads the define.xml of real packages, which name files .xpt.
 func TestRealPackage(t *testing.T) {
 	t.Parallel()
-	const dir = "../../../../shared/data/cdisc-datasetjson"
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("real data are not at hand: %v", err)
-	}
+	dir := datasettest.Data(t, "cdisc-datasetjson")
 	for name, want := range map[string]struct {
 		leaves, missing int
 		extra           string

@@ -4,7 +4,7 @@
 //
 // It promises to read in one direction with bounded memory, whatever the size of
 // a file. Files are untrusted: document type declarations and entities are
-// refused, and depth and lengths have limits. docs/content-digest.md describes the
+// refused, and depth and lengths have limits. docs/audit-digest.md describes the
 // digest for other languages.
 //
 // It imports nothing of this module, opens no file and knows no clock.
