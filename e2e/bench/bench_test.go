@@ -206,6 +206,7 @@ func TestRun(t *testing.T) {
 	}{
 		{"a large log, made and kept", []string{"-only", "^large$", "-entries", "300", "-rounds", "1", "-time", "1s"}, 4},
 		{"offline", []string{"-only", "^offline$", "-quick"}, 2},
+		{"content digests", []string{"-only", "^digest$", "-quick"}, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

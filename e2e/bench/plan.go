@@ -103,6 +103,7 @@ func sections() []section {
 		{"subjects", false, func(ctx context.Context, b *bench) error { return b.measureSubjects(ctx) }},
 		{"offline", false, func(ctx context.Context, b *bench) error { return b.measureOffline(ctx) }},
 		{"hashing", false, func(ctx context.Context, b *bench) error { return b.measureHashing(ctx) }},
+		{"digest", false, func(ctx context.Context, b *bench) error { return b.measureDigest(ctx) }},
 		{"large", true, func(ctx context.Context, b *bench) error { return b.measureLarge(ctx) }},
 	}
 }

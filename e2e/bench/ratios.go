@@ -101,6 +101,8 @@ func (r *result) ratios() []ratio {
 		r.paired("offline verification / bare P-256, one core", 0.7, offlineName(1)),
 		r.paired(fmt.Sprintf("offline verification / bare P-256, %d cores", cores), 0.7, offlineName(cores)),
 		r.paired("hashing a folder / cores x sha256sum", 0.9, hashingName),
+		r.paired("content digest / sha256sum, transport file", 0.5, digestToolName),
+		r.paired("content digest / Go's SHA-256, transport file", 0.5, digestGoName),
 		{Name: "large log / empty log, 1,024 in flight", Target: 0.9,
 			Clock: r.inTurns(largeRow, emptyRow, largeInFlight, rate), CPU: r.inTurns(largeRow, emptyRow, largeInFlight, atFull)},
 		{Name: "large log: start, in seconds", Target: 2, Most: true, Clock: median(r.Starts)},
