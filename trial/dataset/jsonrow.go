@@ -10,8 +10,11 @@ import (
 func (t *jsonTable) parseRow(raw string, row []Value) error {
 	n, rest := 0, raw[1:]
 	for {
-		rest = strings.TrimLeft(rest, " \t\r\n,")
-		if rest[0] == ']' {
+		at := 0
+		for rest[at] == ',' || rest[at] <= ' ' {
+			at++
+		}
+		if rest = rest[at:]; rest[0] == ']' {
 			break
 		}
 		if n >= len(t.convert) {
@@ -55,7 +58,11 @@ func cellEnd(text string) (int, error) {
 			i = j + 1
 		}
 	}
-	return strings.IndexAny(text, ",] \t\r\n"), nil
+	end := 1
+	for c := text[end]; c != ',' && c != ']' && c > ' '; c = text[end] {
+		end++
+	}
+	return end, nil
 }
 
 // cellError puts the column before the error of a cell.
