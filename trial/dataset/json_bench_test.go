@@ -4,24 +4,26 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
-// repeated is a file whose middle is there many times.
-type repeated struct {
+// manyRows is a file whose middle is there many times.
+type manyRows struct {
 	head, middle, tail string
 	times              int64
 }
 
-func (r *repeated) Size() int64 {
+func (r *manyRows) Size() int64 {
 	return int64(len(r.head)) + int64(len(r.middle))*r.times + int64(len(r.tail))
 }
 
-func (r *repeated) ReadAt(p []byte, off int64) (int, error) {
+func (r *manyRows) ReadAt(p []byte, off int64) (int, error) {
 	n := 0
 	for n < len(p) {
 		piece := r.at(off + int64(n))
@@ -34,7 +36,7 @@ func (r *repeated) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // at returns bytes from an offset on.
-func (r *repeated) at(off int64) string {
+func (r *manyRows) at(off int64) string {
 	if off < int64(len(r.head)) {
 		return r.head[off:]
 	}
@@ -58,7 +60,7 @@ func wideColumns() []string {
 }
 
 // large makes a file of rows, after or before their description.
-func large(rows int64, first bool) *repeated {
+func large(rows int64, first bool) *manyRows {
 	f := file(wideColumns(), "\x00")
 	f.head[3] = fmt.Sprintf(`"records":%d`, rows+1)
 	text := f.json()
@@ -66,13 +68,20 @@ func large(rows int64, first bool) *repeated {
 		text = f.rowsFirst()
 	}
 	head, tail, _ := strings.Cut(text, "[\x00]")
-	return &repeated{head: head, middle: "[" + wideRow + "],", times: rows, tail: "[" + wideRow + "]" + tail}
+	return &manyRows{head: head, middle: "[" + wideRow + "],", times: rows, tail: "[" + wideRow + "]" + tail}
 }
 
-// TestJSONMemory digests a file of a hundred megabytes, in both orders, with little
-// memory.
+// TestJSONMemory digests a large file, in both orders, with little memory.
+// DATASET_TEST_BYTES=5000000000 makes it a very large one.
 func TestJSONMemory(t *testing.T) {
-	rows := int64(100<<20) / int64(len(wideRow))
+	size := int64(32 << 20)
+	if s := os.Getenv("DATASET_TEST_BYTES"); s != "" {
+		var err error
+		if size, err = strconv.ParseInt(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := size / int64(len(wideRow))
 	for _, first := range []bool{false, true} {
 		var before, after runtime.MemStats
 		runtime.GC()
