@@ -127,6 +127,9 @@ func (d *documents) takeOver(b *baseline) {
 		key := documentKey(family, doc.Document)
 		id := b.act.Statement.ID
 		d.setHead(key, head{id, doc.Version, b.act, b.act.EffectIndex})
+		if family == KindSAP {
+			continue // is not used at sites
+		}
 		sites := doc.Sites
 		if len(sites) == 0 {
 			sites = []string{""}
