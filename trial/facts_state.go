@@ -186,6 +186,7 @@ func (s *State) pendingFacts(f *Facts, e *Event) {
 		f.PendingTooLong = act.Status == StatusVoid
 	case EventEffect, EventNoEffect:
 		return
+	case EventLogged, EventDeadline, EventLastVisit:
 	}
 	if len(act.Required) == 0 {
 		return

@@ -3,6 +3,7 @@ package trial
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -63,8 +64,8 @@ type deadline struct {
 	what Deadline // "" for the act's endorsement
 }
 
-// ErrMarkSkipped: a statement was fed whose log time is beyond the next deadline,
-// without the first time mark at or after it. Nothing was folded.
+// ErrMarkSkipped says that a statement was fed whose log time is beyond the next
+// deadline, without the first time mark at or after it. Nothing was folded.
 var ErrMarkSkipped = errors.New("a time mark was skipped")
 
 // NewState begins the fold with a charter. The caller has verified its signature.
@@ -79,9 +80,7 @@ func NewState(charter Logged) (*State, error) {
 		records: map[ID]record{charter.Statement.ID: {index: charter.Index}},
 		targets: map[target]*Act{},
 	}
-	for kind, roles := range s.charter.Endorsements {
-		s.required[kind] = roles
-	}
+	maps.Copy(s.required, s.charter.Endorsements)
 	for kind := range s.required {
 		// Who may sign is the authority's, and an endorsement needs none itself.
 		if kind.Folded() || kind == KindEndorsement {

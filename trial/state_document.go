@@ -82,8 +82,9 @@ func familyOf(k Kind) Kind {
 		return KindProtocol
 	case KindICF, KindSAP:
 		return k
+	default:
+		return ""
 	}
-	return ""
 }
 
 func documentKey(family Kind, d *Document) docKey {
@@ -257,6 +258,7 @@ func (a *approvals) add(act *Act, b *EthicsDecisionBody) {
 		}
 	case EthicsUnfavourable, EthicsWithdrawn:
 		*a = approvals{ended: act.Index}
+	case EthicsRequestsChange: // decides nothing yet
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // Everybody in the stories of the state's tests, with the roles of their keys.
@@ -107,7 +109,7 @@ func (y *story) apply(l Logged) []seenEvent {
 }
 
 // replay folds what was logged and returns what happened.
-func replay(tb testing.TB, s *State, log ...Logged) []seenEvent {
+func replay(tb rapid.TB, s *State, log ...Logged) []seenEvent {
 	tb.Helper()
 	var out []seenEvent
 	for _, l := range log {
@@ -176,8 +178,7 @@ func (y *story) write(by, site string, kind Kind, body any, options ...option) *
 }
 
 func subjectOf(k Kind) string {
-	switch k {
-	case KindUnblinding, KindVerification:
+	if k == KindUnblinding || k == KindVerification {
 		return subjectCharter
 	}
 	return kinds[k].subject

@@ -28,11 +28,11 @@ func (y *story) wantLocked(name, site, dataset string, locked, inside bool) {
 
 func TestLockAndUnlock(t *testing.T) {
 	y, _, _ := begun(t)
-	ae1, ae2 := y.extract("701", "AE", 1), y.extract("704", "AE", 2)
+	old := y.extract("701", "AE", 1)
 	y.wantLocked("before", "704", "AE", false, false)
-	pending := y.add("dm", "", KindDatabaseLock, lockOf("0", DataScope{}, ae1))
+	pending := y.add("dm", "", KindDatabaseLock, lockOf("0", DataScope{}, old))
 	y.wantLocked("pending", "701", "AE", false, false)
-	interim := lockOf("i", DataScope{}, ae1)
+	interim := lockOf("i", DataScope{}, old)
 	interim.Type = LockInterim
 	if _, f := y.lock(interim); f.LockInEffect || f.SecondLock {
 		t.Errorf("interim: got %+v", f)
@@ -42,7 +42,7 @@ func TestLockAndUnlock(t *testing.T) {
 		t.Error("an unlock of a pending lock says that it is in effect")
 	}
 
-	ae1, ae2 = y.extract("701", "AE", 1), y.extract("704", "AE", 2)
+	ae1, ae2 := y.extract("701", "AE", 1), y.extract("704", "AE", 2)
 	first, f := y.lock(lockOf("1", DataScope{}, ae1, ae2))
 	if !f.SAPInEffect || f.SecondLock || len(f.MembersMissing)+len(f.MembersStale) != 0 {
 		t.Errorf("first lock: got %+v", f)

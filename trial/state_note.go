@@ -86,6 +86,7 @@ func (s *State) takeEffect(act *Act) {
 		if b, ok := what.(*baseline); ok {
 			s.takeOver(b)
 		}
+	default: // changes nothing that a rule asks for
 	}
 }
 
