@@ -18,7 +18,8 @@ const (
 
 // Evidence is ParseEvidence, once for each text: the receipts of one key from
 // the same hour have one evidence file, and reading it takes twice as long as
-// verifying a receipt. What it returns must not be changed.
+// verifying a receipt. What it returns must not be changed; text is the caller's
+// again when it returns.
 func (v *Verifier) Evidence(text []byte) (*Evidence, error) {
 	h, err := v.holding(text)
 	if err != nil {
@@ -35,6 +36,7 @@ func (v *Verifier) holding(text []byte) (*held, error) {
 	if h := v.held.byText(sum, text); h != nil {
 		return h, nil
 	}
+	text = bytes.Clone(text) // the caller may write its next one into the same bytes
 	ev, err := ParseEvidence(text)
 	if err != nil {
 		return nil, err

@@ -180,3 +180,31 @@ func TestRecentIsHeld(t *testing.T) {
 		}
 	}
 }
+
+// The bytes that an evidence was read from are the caller's again: with others in
+// them it is another evidence.
+func TestEvidenceInAReusedBuffer(t *testing.T) {
+	w := newOfflineWorld(t, 1)
+	v := NewVerifier(w.trust)
+	buf := bytes.Clone(w.evidence)
+	want, err := v.Evidence(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range buf {
+		buf[i] = 'x'
+	}
+	if got, err := v.Evidence(buf); err == nil {
+		t.Errorf("got evidence %p of bytes that are none", got)
+	}
+	if _, err := v.VerifyText(w.receipts[0], buf, nil); err == nil {
+		t.Error("got a verdict with evidence that is none")
+	}
+	copy(buf, w.evidence)
+	if got, err := v.Evidence(buf); err != nil || got != want {
+		t.Errorf("got evidence %p, %v, want %p, which is held", got, err, want)
+	}
+	if verdict, err := v.VerifyText(w.receipts[0], buf, nil); err != nil || !verdict.Verified {
+		t.Errorf("got %+v, %v, want a receipt that verifies", verdict, err)
+	}
+}
