@@ -20,7 +20,8 @@ const reauthenticate = 10 * time.Second
 
 // submitStream is one SubmitStream call. One goroutine reads its requests and has
 // the service begin them, and alone uses caller, ctx and asked and takes places in
-// the window; another one answers those that ended. The handler waits for both.
+// the window; another one makes the answers of those that ended, and a third sends
+// them: whoever does not read them blocks it alone. The handler waits for all.
 type submitStream struct {
 	*api
 	stream notaryv1.NotaryService_SubmitStreamServer
@@ -28,14 +29,17 @@ type submitStream struct {
 	ctx    context.Context // of the stream, with caller
 	asked  time.Time
 	window chan struct{}
-	wake   chan struct{} // holds a value where ended or over changed
+	wake   chan struct{} // holds a value where ended, unsettled or over changed
+	toSend chan struct{} // holds a value where answers or settled changed
 
 	// mu guards the fields below.
 	mu       sync.Mutex
 	inFlight map[string]*item
-	ended    []*item // to be answered
-	open     int     // requests that were not answered yet
+	ended    []*item // to be concluded
+	answers  []*item // to be sent; they are no more than the window has places
+	open     int     // requests that were not concluded yet
 	over     bool    // no more are taken
+	settled  bool    // nothing more is to be sent
 	created  bool    // a trial was created: the caller has a new grant
 	sendErr  error   // the first failure to answer
 }
@@ -48,7 +52,7 @@ type item struct {
 	ctx     context.Context
 	seen    Call
 	places  int
-	leave   func()      // its place among the caller's statements
+	leave   func()      // its place among the caller's statements, nil if it got none
 	abandon func(error) // the stream's mu guards it
 
 	// What came of it.
@@ -67,22 +71,20 @@ func (a *api) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServer) err
 	ctx := stream.Context()
 	s := &submitStream{
 		api: a, stream: stream, caller: callOf(ctx), ctx: ctx, asked: time.Now(),
-		window: make(chan struct{}, a.cfg.Limits.StreamWindow), wake: make(chan struct{}, 1),
+		window: make(chan struct{}, a.cfg.Limits.StreamWindow), wake: make(chan struct{}, 1), toSend: make(chan struct{}, 1),
 		inFlight: make(map[string]*item),
 	}
 	stop := context.AfterFunc(ctx, s.abandon)
 	defer stop()
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		s.answerLoop()
-	}()
+	var answering sync.WaitGroup
+	answering.Go(s.concludeLoop)
+	answering.Go(s.sendLoop)
 	err := s.run(ctx)
 	s.mu.Lock()
 	s.over = true
 	s.mu.Unlock()
-	s.tell()
-	<-answered
+	tell(s.wake)
+	answering.Wait()
 	if err != nil {
 		return err
 	}
@@ -166,22 +168,23 @@ func (s *submitStream) start(it *item) (abandon func(error)) {
 	return s.cfg.Service.Start(it.ctx, sub)
 }
 
-// done has an item answered.
+// done gives back what the item took of its caller, which is not to depend on who
+// reads answers, and has it answered.
 func (s *submitStream) done(it *item, res *notary.Result, err error) {
 	it.res, it.err = res, err
-	s.queue(it)
-}
-
-func (s *submitStream) queue(it *item) {
+	it.release()
+	if it.leave != nil {
+		it.leave()
+	}
 	s.mu.Lock()
 	s.ended = append(s.ended, it)
 	s.mu.Unlock()
-	s.tell()
+	tell(s.wake)
 }
 
-func (s *submitStream) tell() {
+func tell(wake chan struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
 	}
 }
@@ -272,28 +275,24 @@ func (s *submitStream) begin(it *item) error {
 	return nil
 }
 
-// answerLoop answers what ended until nothing is left and nothing more is taken.
-func (s *submitStream) answerLoop() {
+// concludeLoop makes the answers of what ended until nothing is left and nothing
+// more is taken.
+func (s *submitStream) concludeLoop() {
 	for {
 		s.mu.Lock()
 		items, over := s.ended, s.over && s.open == 0
 		s.ended = nil
+		s.settled = over
 		s.mu.Unlock()
 		if over {
+			tell(s.toSend)
 			return
 		}
 		for _, it := range items {
-			switch {
-			case it.resp != nil:
-				s.send(it)
-			case it.asks(it.err):
-				go func() { // others are not to wait for the database
-					s.conclude(it)
-					s.queue(it)
-				}()
-			default:
+			if it.asks(it.err) {
+				go s.conclude(it) // others are not to wait for the database
+			} else {
 				s.conclude(it)
-				s.send(it)
 			}
 		}
 		if len(items) == 0 {
@@ -311,7 +310,6 @@ func (s *submitStream) conclude(it *item) {
 		if it.leave == nil {
 			return it.err // above a limit
 		}
-		defer it.leave()
 		done, err = it.end(ctx, it.res, it.err)
 		return err
 	})
@@ -324,23 +322,50 @@ func (s *submitStream) conclude(it *item) {
 	}
 	s.endStatement(it.ctx, it.seen, st)
 	s.mu.Lock()
-	delete(s.inFlight, it.id)
+	s.answers = append(s.answers, it)
+	s.open--
 	s.created = s.created || done != nil && done.created
+	last := s.over && s.open == 0
 	s.mu.Unlock()
+	tell(s.toSend)
+	if last {
+		tell(s.wake)
+	}
 }
 
-// send answers an item, unless no answer goes through any more. It alone sends.
+// sendLoop sends answers until there will be no more. It alone sends.
+func (s *submitStream) sendLoop() {
+	for {
+		s.mu.Lock()
+		items, settled := s.answers, s.settled
+		s.answers = nil
+		s.mu.Unlock()
+		for _, it := range items {
+			s.send(it)
+		}
+		if len(items) > 0 {
+			continue
+		}
+		if settled {
+			return
+		}
+		<-s.toSend
+	}
+}
+
+// send answers an item, unless no answer goes through any more. Its id is in flight
+// until its turn: the answer to another one with the same id comes after it.
 func (s *submitStream) send(it *item) {
-	if s.sendErr == nil {
+	s.mu.Lock()
+	delete(s.inFlight, it.id)
+	s.mu.Unlock()
+	if s.sendErr == nil { // set here alone
 		if err := s.stream.Send(it.resp); err != nil {
 			s.mu.Lock()
 			s.sendErr = err
 			s.mu.Unlock()
 		}
 	}
-	s.mu.Lock()
-	s.open--
-	s.mu.Unlock()
 	s.leave(it.places)
 }
 

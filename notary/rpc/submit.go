@@ -79,6 +79,7 @@ func (a *api) submit(ctx context.Context, req submission) (*submitted, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer t.release()
 	res, err := a.cfg.Service.SubmitForm(ctx, s.Envelope, s.Allow, s.Form)
 	return t.end(ctx, res, err)
 }
@@ -116,11 +117,16 @@ func (t *attempt) allow(st *trial.Statement) error {
 	return nil
 }
 
+// release gives up what allow took, once the service has answered.
+func (t *attempt) release() {
+	if t.turn != nil {
+		t.turn()
+		t.turn = nil
+	}
+}
+
 // end makes an answer of what the service answered.
 func (t *attempt) end(ctx context.Context, res *notary.Result, err error) (*submitted, error) {
-	if t.turn != nil {
-		defer t.turn()
-	}
 	if err != nil {
 		return nil, &statementError{id: t.id, err: t.otherTrials(ctx, err)}
 	}
