@@ -48,11 +48,16 @@ func (s *Service) answer(ctx context.Context, rec *Record, key *trial.PublicKey)
 	return &Result{Record: rec, Bundle: bundle, Evidence: evidence.text, EvidenceSHA256: evidence.sha256}, nil
 }
 
+var errOtherKey = errors.New("the store holds another key for it than the one that was checked")
+
 // checked checks what a receipt would say of a logged statement beside its
 // envelope: none is handed out that does not verify.
 func (s *Service) checked(ctx context.Context, rec *Record, key *trial.PublicKey, inc receipt.Inclusion, began time.Time) (*receipt.Inclusion, error) {
 	began = s.observe(ctx, StageProve, began)
-	err := s.verifier.CheckInclusion(&rec.Envelope, key, inc)
+	err := errOtherKey
+	if bytes.Equal(rec.SignerDER, key.DER) { // it goes with the proof
+		err = s.verifier.CheckInclusion(&rec.Envelope, key, inc)
+	}
 	s.observe(ctx, StageSelfCheck, began)
 	if err != nil {
 		return nil, s.badReceipt(rec, err)

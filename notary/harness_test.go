@@ -219,6 +219,7 @@ type faultyStore struct {
 	markReads  int
 	altered    trial.ID
 	change     func(*notary.Record) error
+	panics     bool
 }
 
 type fault struct {
@@ -288,6 +289,9 @@ func (f *faultyStore) List(ctx context.Context, q notary.Query) ([]*notary.Recor
 	listed, err := f.Store.List(ctx, q)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.panics {
+		panic("what a subject's name might be")
+	}
 	if err != nil || f.change == nil {
 		return listed, err
 	}
@@ -298,6 +302,12 @@ func (f *faultyStore) List(ctx context.Context, q notary.Query) ([]*notary.Recor
 		}
 	}
 	return altered, nil
+}
+
+func (f *faultyStore) panicOnList(panics bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.panics = panics
 }
 
 // alter changes what is read of one statement.

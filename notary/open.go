@@ -63,6 +63,8 @@ type Service struct {
 
 	pool      *pool
 	published publisher
+	old       lane // were logged long ago
+	lacking   lane // wait for an evidence file that is to be made
 
 	// ctx is the life of the service: an act outlives its callers.
 	ctx     context.Context
@@ -78,7 +80,8 @@ type Service struct {
 	added       atomic.Int64 // acts that wait for their index
 
 	// mu guards inFlight, which holds exactly the acts that have not ended, enrolling,
-	// which holds the keys that acts are enrolling, and stopErr, which is set once.
+	// which holds the keys that acts are enrolling, stopErr, which is set once, and
+	// every line of submissions.
 	mu        sync.Mutex
 	inFlight  map[trial.ID]*act
 	enrolling map[trial.KeyID]keyClaim
@@ -168,6 +171,9 @@ func newService(c Config) (*Service, error) {
 		enrolling:  make(map[trial.KeyID]keyClaim),
 	}
 	s.trials = newTrials(c.CachedTrials, s.loadTrial)
+	s.published.mu = &s.mu
+	s.old = lane{most: 16, do: s.answerAll}
+	s.lacking = lane{most: 64, do: s.makeEvidence}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }

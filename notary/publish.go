@@ -3,6 +3,7 @@ package notary
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -16,15 +17,18 @@ import (
 type publisher struct {
 	wake chan struct{} // holds a value where something below changed
 
-	// mu guards the fields below.
-	mu      sync.Mutex
-	waiting []*submission
+	// mu is the service's, and guards the fields below.
+	mu      *sync.Mutex
+	waiting line
 	closed  bool
+	over    bool // the publisher has ended
 }
 
 func (p *publisher) add(waiting []*submission) {
 	p.mu.Lock()
-	p.waiting = append(p.waiting, waiting...)
+	for _, w := range waiting {
+		p.waiting.push(w)
+	}
 	p.mu.Unlock()
 	p.tell()
 }
@@ -37,6 +41,12 @@ func (p *publisher) close() {
 	p.tell()
 }
 
+func (p *publisher) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+}
+
 func (p *publisher) tell() {
 	select {
 	case p.wake <- struct{}{}:
@@ -44,11 +54,22 @@ func (p *publisher) tell() {
 	}
 }
 
-func (p *publisher) take() (waiting []*submission, closed bool) {
+// next returns the lowest index that is waited for, if there is one.
+func (p *publisher) next() (index uint64, waits, closed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waiting, p.waiting = p.waiting, nil
-	return waiting, p.closed
+	index = math.MaxUint64
+	for w := p.waiting.first; w != nil; w = w.next {
+		index = min(index, w.act.record.Index)
+	}
+	return index, p.waiting.first != nil, p.closed
+}
+
+// take returns those that want says, who do not wait any more.
+func (p *publisher) take(want func(*submission) bool) []*submission {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting.take(nil, want)
 }
 
 // publish has submissions answered whose acts ended well.
@@ -60,16 +81,8 @@ func (s *Service) publish(waiting []*submission) {
 	for _, w := range waiting {
 		w.since = now
 	}
-	covered, rest := s.covered(waiting)
-	s.hand(covered)
-	if len(rest) > 0 {
-		s.published.add(rest)
-	}
-}
-
-// covered tells submissions apart by whether the newest checkpoint covers them.
-func (s *Service) covered(waiting []*submission) (covered, rest []*submission) {
 	size := s.log.Checkpoint().Size
+	var covered, rest []*submission
 	for _, w := range waiting {
 		if w.act.record.Index < size {
 			covered = append(covered, w)
@@ -77,57 +90,59 @@ func (s *Service) covered(waiting []*submission) (covered, rest []*submission) {
 			rest = append(rest, w)
 		}
 	}
-	return covered, rest
+	s.hand(covered)
+	if len(rest) > 0 {
+		s.published.add(rest)
+	}
 }
 
 // publishLoop is the publisher: it waits for each checkpoint once, for everybody.
 func (s *Service) publishLoop() {
 	defer s.pool.close()
-	var waiting []*submission
+	defer s.published.end()
 	for {
-		more, closed := s.published.take()
-		waiting = append(waiting, more...)
-		if len(waiting) == 0 {
+		next, waits, closed := s.published.next()
+		if !waits {
 			if closed {
 				return
 			}
 			<-s.published.wake
 			continue
 		}
-		next := waiting[0].act.record.Index
-		for _, w := range waiting {
-			next = min(next, w.act.record.Index)
-		}
 		err := s.log.Await(s.ctx, next)
-		var covered []*submission
-		covered, waiting = s.covered(waiting)
-		s.hand(covered)
+		size := s.log.Checkpoint().Size
+		s.hand(s.published.take(func(w *submission) bool { return w.act.record.Index < size }))
 		if err != nil {
-			waiting = s.unpublished(waiting, next, err)
+			s.unpublished(next, err)
 		}
 	}
 }
 
-// unpublished ends the submissions whose index no checkpoint will cover, and
-// returns the others.
-func (s *Service) unpublished(waiting []*submission, index uint64, err error) (others []*submission) {
+// unpublished ends the submissions whose index no checkpoint will cover.
+func (s *Service) unpublished(index uint64, err error) {
 	all := s.ctx.Err() != nil || errors.Is(err, ErrLogStopped)
-	for _, w := range waiting {
-		if all || w.act.record.Index == index {
-			s.end(w, nil, false, s.unproven(s.ctx, w.act.record, err))
-		} else {
-			others = append(others, w)
-		}
+	for _, w := range s.published.take(func(w *submission) bool { return all || w.act.record.Index == index }) {
+		s.end(w, nil, false, s.unproven(s.ctx, w.act.record, err))
 	}
-	return others
 }
 
 // answersAtOnce is how many answers a worker makes in one go: enough to share
 // what they have in common, and few enough for all workers to have some.
 const answersAtOnce = 16
 
-// hand has workers answer submissions that a checkpoint covers.
+// hand has submissions answered that a checkpoint covers: by workers what was just
+// logged, whose proofs are in memory, and elsewhere what was logged long ago.
 func (s *Service) hand(covered []*submission) {
+	var old []*submission
+	covered = slices.DeleteFunc(covered, func(w *submission) bool {
+		if w.act.repeated {
+			old = append(old, w)
+		}
+		return w.act.repeated
+	})
+	if len(old) > 0 {
+		s.later(&s.old, old)
+	}
 	for len(covered) > 0 {
 		some := covered[:min(answersAtOnce, len(covered))]
 		covered = covered[len(some):]
@@ -139,27 +154,21 @@ func (s *Service) hand(covered []*submission) {
 	}
 }
 
-// proven is a submission with its answer but for the evidence.
-type proven struct {
-	*submission
-
-	res *Result
-}
-
 // answerAll makes receipts and answers. What has no evidence file yet waits for it
 // elsewhere: making the first one may mean waiting for a checkpoint.
 func (s *Service) answerAll(covered []*submission) {
 	covered = slices.DeleteFunc(covered, func(w *submission) bool { return w.ended.Load() })
+	defer s.endPanicked(covered...)
 	indexes := make([]uint64, len(covered))
 	for i, w := range covered {
 		s.observe(w.ctx, StagePublish, w.since)
 		indexes[i] = w.act.record.Index
 	}
 	proofs, err := s.log.ProveAll(s.ctx, indexes)
-	if err != nil {
+	if err != nil || len(proofs) != len(indexes) {
 		proofs = nil // each is told why
 	}
-	var without []proven
+	var without []*submission
 	for i, w := range covered {
 		var inc *receipt.Inclusion
 		if proofs != nil {
@@ -168,14 +177,17 @@ func (s *Service) answerAll(covered []*submission) {
 		res, err := s.receipt(w, inc)
 		if err != nil {
 			s.end(w, nil, false, err)
-		} else if evidence := s.heldEvidence(w.act.record); evidence != nil {
-			s.give(proven{w, res}, evidence)
+			continue
+		}
+		w.res = res
+		if evidence := s.heldEvidence(w.act.record); evidence != nil {
+			s.give(w, evidence)
 		} else {
-			without = append(without, proven{w, res})
+			without = append(without, w)
 		}
 	}
 	if len(without) > 0 {
-		s.running.Go(func() { s.makeEvidence(without) })
+		s.later(&s.lacking, without)
 	}
 }
 
@@ -202,13 +214,14 @@ func (s *Service) receipt(w *submission, inc *receipt.Inclusion) (res *Result, e
 	return res, err
 }
 
-func (s *Service) give(w proven, evidence *evidenceFile) {
+func (s *Service) give(w *submission, evidence *evidenceFile) {
 	s.observe(w.ctx, StageEvidence, w.since)
 	w.res.Evidence, w.res.EvidenceSHA256 = evidence.text, evidence.sha256
-	s.end(w.submission, w.res, w.act.repeated, nil)
+	s.end(w, w.res, w.act.repeated, nil)
 }
 
-func (s *Service) makeEvidence(without []proven) {
+func (s *Service) makeEvidence(without []*submission) {
+	defer s.endPanicked(without...)
 	for _, w := range without {
 		if w.ended.Load() {
 			continue
@@ -218,7 +231,7 @@ func (s *Service) makeEvidence(without []proven) {
 			if errors.Is(err, context.Canceled) { // the service's context, not the caller's
 				err = unavailable(errClosing)
 			}
-			s.end(w.submission, nil, false, err)
+			s.end(w, nil, false, err)
 			continue
 		}
 		s.give(w, evidence)

@@ -45,9 +45,15 @@ type submission struct {
 	// reading is held while the transport's Allow may be asked, so that it is not
 	// asked any more once done was called.
 	reading sync.Mutex
-	// act is what it waits for, next another submission that waits for the same.
-	act  *act
-	next *submission
+	opened  bool // a worker has begun to read it; reading guards it
+	// act is what it waits for.
+	act *act
+	// line is where it stands now, if anywhere, between two others. The service's mu
+	// guards the three.
+	line       *line
+	prev, next *submission
+	// res is its answer but for the evidence.
+	res *Result
 	// since is when its present stage began.
 	since time.Time
 }
@@ -99,33 +105,61 @@ func (s *Service) Start(ctx context.Context, sub Submission) (abandon func(error
 	if !s.pool.begin(func() { s.open(w) }) {
 		s.end(w, nil, false, unavailable(errClosing))
 	}
-	return func(cause error) {
-		w.reading.Lock()
-		defer w.reading.Unlock()
-		s.end(w, nil, false, cause)
-	}
+	return func(cause error) { s.abandon(w, cause) }
 }
 
-// end gives a submission its answer, unless it has one.
-func (s *Service) end(w *submission, res *Result, repeated bool, err error) {
-	if !w.ended.CompareAndSwap(false, true) {
+// abandon ends a submission, and lets go of it wherever it waits: its place among
+// the callers is another's now.
+func (s *Service) abandon(w *submission, cause error) {
+	w.reading.Lock()
+	defer w.reading.Unlock()
+	if !s.end(w, nil, false, cause) {
 		return
+	}
+	if !w.opened { // the worker who takes it will find that it has ended
+		w.Submission, w.ctx = Submission{}, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.remove()
+}
+
+// end gives a submission its answer, unless it has one: then it returns false.
+func (s *Service) end(w *submission, res *Result, repeated bool, err error) bool {
+	if !w.ended.CompareAndSwap(false, true) {
+		return false
 	}
 	s.callers.leave(1, w.places) // first: who is answered may send the next one
 	s.observeOutcome(w.ctx, repeated, err)
 	w.Done(res, err)
+	return true
+}
+
+// endPanicked is deferred by what is done over submissions: those that have no
+// answer yet get the panic, which would end the process otherwise.
+func (s *Service) endPanicked(some ...*submission) {
+	if p := recover(); p != nil {
+		err := panicked(p)
+		for _, w := range some {
+			s.end(w, nil, false, err)
+		}
+	}
 }
 
 // open reads a submission, finds out whether it is signed by who it says, and
 // joins or begins its act. A worker does it.
 func (s *Service) open(w *submission) {
+	defer s.endPanicked(w)
 	st, err := s.read(w)
 	if err != nil {
 		s.end(w, nil, false, err)
 		return
 	}
 	if s.waits(st) {
-		s.running.Go(func() { s.take(w, st) })
+		s.running.Go(func() {
+			defer s.endPanicked(w)
+			s.take(w, st)
+		})
 		return
 	}
 	s.take(w, st)
@@ -154,6 +188,7 @@ func (s *Service) read(w *submission) (st *trial.Statement, err error) {
 	if w.ended.Load() {
 		return nil, errEnded
 	}
+	w.opened = true
 	w.since = time.Now()
 	if st, err = trial.ParseStatement(w.Envelope.Payload); err != nil {
 		return nil, err
@@ -187,6 +222,11 @@ func (s *Service) take(w *submission, st *trial.Statement) {
 // reach the goroutines here.
 func recovered(err *error) {
 	if p := recover(); p != nil {
-		*err = &PanicError{Type: fmt.Sprintf("%T", p), Stack: debug.Stack()}
+		*err = panicked(p)
 	}
+}
+
+// panicked is called by who recovered, for the stack.
+func panicked(p any) *PanicError {
+	return &PanicError{Type: fmt.Sprintf("%T", p), Stack: debug.Stack()}
 }

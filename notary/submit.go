@@ -36,9 +36,8 @@ type act struct {
 
 	repeated bool
 	err      error
-	// waiting are the submissions that wait for it, the last one first. The
-	// service's mu guards it.
-	waiting *submission
+	// waiting are the submissions that wait for it.
+	waiting line
 	// done, unless it is nil, is closed at the end, with err set.
 	done chan struct{}
 }
@@ -102,7 +101,8 @@ func (s *Service) join(w *submission, st *trial.Statement, key *trial.PublicKey)
 		s.inFlight[st.ID] = a
 		begun = a
 	}
-	w.act, w.next, a.waiting = a, a.waiting, w
+	w.act = a
+	a.waiting.push(w)
 	return begun, nil
 }
 
@@ -133,6 +133,17 @@ func (s *Service) enqueue(a *act) {
 // is held already, for which failed is nil. What is in the log has its receipt
 // whatever became of this try.
 func (s *Service) settle(a *act, failed error) {
+	again, err := s.outcome(a, failed)
+	if again {
+		s.enqueue(a)
+		return
+	}
+	s.finish(a, err)
+}
+
+// outcome looks up how an act is to end, or tells that it goes on.
+func (s *Service) outcome(a *act, failed error) (again bool, err error) {
+	defer recovered(&err)
 	refused := errors.As(failed, new(*trial.Refusal))
 	rec, err := s.store.Get(s.ctx, a.id)
 	switch {
@@ -143,16 +154,14 @@ func (s *Service) settle(a *act, failed error) {
 		// stored it all the same, or the log had no room. Its entry was never
 		// added, or the service would have stopped; so it goes on from here. It
 		// was admitted when it was stored, whatever is thought of it now.
-		if err = s.resume(a, rec); err == nil {
-			s.enqueue(a)
-			return
-		}
+		err = s.resume(a, rec)
+		again = err == nil
 	case failed == nil || refused && !errors.Is(err, ErrNotFound):
 		err = unavailable(fmt.Errorf("looking a statement up: %w", err))
 	default:
 		err = failed
 	}
-	s.finish(a, err)
+	return again, err
 }
 
 func (s *Service) settleAll(acts []*act, failed error) {
@@ -170,7 +179,8 @@ func (a *act) context() context.Context {
 }
 
 // begin admits a new statement and makes its record.
-func (s *Service) begin(a *act, env *trial.Envelope) error {
+func (s *Service) begin(a *act, env *trial.Envelope) (err error) {
+	defer recovered(&err)
 	if err := s.Err(); err != nil {
 		return unavailable(err)
 	}
@@ -235,10 +245,7 @@ func (s *Service) close(acts []*act, err error) []*submission {
 	for _, a := range acts {
 		delete(s.inFlight, a.id)
 		s.releaseKey(a)
-		for w := a.waiting; w != nil; w = w.next {
-			waiting = append(waiting, w)
-		}
-		a.waiting = nil
+		waiting = a.waiting.take(waiting, everyone)
 	}
 	s.mu.Unlock()
 	s.acts.leave(len(acts), taken) // first: who is answered may send the next one
