@@ -2,6 +2,7 @@ package trial
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 )
@@ -81,7 +82,8 @@ func (s *page) keys() {
 	}, period(from, from.AddDate(2, 0, 0))))
 	named := func(id, name string, kinds ...Kind) enrolOption {
 		return func(b *EnrolmentBody) {
-			b.HolderID, b.Name, b.Organisation, b.Kinds = id, name, "Clinic North", append(kinds, KindEndorsement)
+			b.HolderID, b.Name, b.Organisation = id, name, "Clinic North"
+			b.Kinds = slices.Concat(kinds, []Kind{KindEndorsement})
 		}
 	}
 	s.inv = s.add(s.enrolment("inv", ofSite(RoleInvestigator, "701"), named("u-20", "Dr. Ivo North", KindUnblinding)))

@@ -258,9 +258,7 @@ func (st *Statement) finishBody(r *reader, present fields) {
 			r.failAtf("body", ReasonMissingField, "missing: the kind needs one")
 			return
 		}
-		inner := newReader([]byte("{}"), ReasonMalformedStatement, "predicate.body", r.quick)
-		defer inner.release()
-		p.Body = parseBody(inner, p.Kind)
+		p.Body = NewBody(p.Kind)
 	case p.Body == nil:
 		inner := newReader(st.body, ReasonMalformedStatement, "predicate.body", r.quick)
 		defer inner.release()

@@ -1,7 +1,7 @@
 package trial
 
-// bodies reads the body of each kind.
-var bodies = map[Kind]func(*reader) any{
+// bodies makes and reads the body of each kind.
+var bodies = map[Kind]bodyForm{
 	KindCharter:             bodyOf((*reader).charter),
 	KindBaseline:            bodyOf((*reader).baseline),
 	KindKeyEnrolment:        bodyOf((*reader).enrolment),
@@ -40,12 +40,27 @@ var bodies = map[Kind]func(*reader) any{
 	KindTimeMark:            bodyOf((*reader).timeMark),
 }
 
-func bodyOf[T any](read func(*reader) *T) func(*reader) any {
-	return func(r *reader) any { return read(r) }
+type bodyForm struct {
+	fresh func() any
+	read  func(*reader) any
+}
+
+func bodyOf[T any](read func(*reader) *T) bodyForm {
+	return bodyForm{func() any { return new(T) }, func(r *reader) any { return read(r) }}
 }
 
 // parseBody reads the body of a known kind.
-func parseBody(r *reader, kind Kind) any { return bodies[kind](r) }
+func parseBody(r *reader, kind Kind) any { return bodies[kind].read(r) }
+
+// NewBody returns an empty body of a kind, such as a *DataBody, to be filled in;
+// nil where the kind is not known.
+func NewBody(kind Kind) any {
+	b, ok := bodies[kind]
+	if !ok {
+		return nil
+	}
+	return b.fresh()
+}
 
 // noFields reads the body of a kind that has no fields.
 func noFields[T any](r *reader) *T {

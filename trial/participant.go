@@ -102,20 +102,8 @@ func (st *Statement) ParticipantWarnings() []string {
 		look("predicate.document.id", d.ID)
 		look("predicate.document.scope", d.Scope)
 	}
-	switch b := p.Body.(type) {
-	case *ProtocolBody:
-		look("predicate.body.title", b.Title)
-	case *AmendmentBody:
-		look("predicate.body.title", b.Title)
-	case *ICFBody:
-		look("predicate.body.title", b.Title)
-	case *TMFBody:
-		look("predicate.body.title", b.Title)
-	case *EthicsDecisionBody:
-		look("predicate.body.reference", b.Reference)
-	case *DataBody:
-		look("predicate.body.dataset", b.Dataset)
-		look("predicate.body.sourceSystem", b.SourceSystem)
+	for _, t := range FreeTexts(p.Body) {
+		look(t.Path, t.Text)
 	}
 	return out
 }

@@ -21,6 +21,9 @@ type bodyFlags struct {
 	lists     map[string]*[]string
 	pairs     map[string]*map[string]string
 	migration bool
+	set       []string
+	// salt is the file with the salt of a commitment.
+	salt string
 }
 
 // bodyText are the flags that set a text: flag, field, help.
@@ -50,23 +53,56 @@ func (b *bodyFlags) add(f *pflag.FlagSet) {
 	b.lists["approves"] = f.StringSlice("approves", nil, "ethics decision: `ID` of a statement decided on")
 	b.pairs["dictionaries"] = f.StringToString("dictionary", nil, "data: `NAME=VERSION` of a coding dictionary")
 	f.BoolVar(&b.migration, "migration", false, "data: a declared backfill of older data")
+	f.StringArrayVar(&b.set, "set", nil, "any field of the body, `NAME=VALUE`; repeat it for each, and for each entry of a list")
+	f.StringVar(&b.salt, "salt", "", "`FILE` with the salt of a commitment: 64 hexadecimal characters; made if it is not there")
 }
 
 // build makes the body of a kind from the file's and the flags.
 func (b *bodyFlags) build(kind trial.Kind, file jsontext.Value) (any, error) {
+	body := newBody(kind)
+	if body == nil {
+		return nil, fmt.Errorf("invalid --kind: got %q, want one of %s", kind, strings.Join(submitKinds(), ", "))
+	}
 	fields := map[string]any{}
 	if len(file) > 0 {
 		if err := json.Unmarshal(file, &fields); err != nil {
 			return nil, fmt.Errorf("invalid body: %w", err)
 		}
 	}
+	form := formOf(body)
+	b.flags(form, fields)
+	if err := form.set(b.set, fields); err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !slices.Contains(form.names, name) {
+			return nil, fmt.Errorf("invalid body: got the field %q, want for a %s %s", name, kind, form.wanted())
+		}
+	}
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("invalid body: %w", err)
+	}
+	if err := json.Unmarshal(text, body, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("invalid body: %w", err)
+	}
+	completeBody(body)
+	return body, nil
+}
+
+// flags lays the flags of single fields over the file's.
+func (b *bodyFlags) flags(form *bodyForm, fields map[string]any) {
 	for name, v := range b.text {
 		if *v != "" {
 			fields[name] = *v
 		}
 	}
 	for name, v := range b.lists {
-		if len(*v) > 0 {
+		switch _, one := form.types["country"]; {
+		case len(*v) == 0:
+		case name == "countries" && one && len(*v) == 1:
+			fields["country"] = (*v)[0]
+		default:
 			fields[name] = *v
 		}
 	}
@@ -78,59 +114,13 @@ func (b *bodyFlags) build(kind trial.Kind, file jsontext.Value) (any, error) {
 	if b.migration {
 		fields["migration"] = true
 	}
-	body, allowed := newBody(kind)
-	if body == nil {
-		return nil, fmt.Errorf("invalid --kind: got %q, want one of %s", kind, strings.Join(submitKinds(), ", "))
-	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if !slices.Contains(allowed, name) {
-			return nil, fmt.Errorf("invalid body: got the field %q, want for a %s one of %s", name, kind, strings.Join(allowed, ", "))
-		}
-	}
-	text, err := json.Marshal(fields)
-	if err != nil {
-		return nil, fmt.Errorf("invalid body: %w", err)
-	}
-	if err := json.Unmarshal(text, body, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("invalid body: %w", err)
-	}
-	return body, nil
 }
 
-// newBody returns an empty body of a kind that submit takes, and its fields.
-func newBody(kind trial.Kind) (body any, fields []string) {
-	switch kind {
-	case trial.KindDataset, trial.KindDerivedDataset:
-		return &trial.DataBody{}, []string{
-			"origin", "purpose", "dataset", "sourceSystem", "extractTime", "cutoff", "dictionaries", "migration",
-		}
-	case trial.KindProtocol:
-		return &trial.ProtocolBody{}, []string{"title", "countries"}
-	case trial.KindProtocolAmendment:
-		return &trial.AmendmentBody{}, []string{"type", "title", "countries"}
-	case trial.KindICF:
-		return &trial.ICFBody{}, []string{"title", "protocol", "countries"}
-	case trial.KindEthicsDecision:
-		return &trial.EthicsDecisionBody{}, []string{"committee", "reference", "decision", "date", "approves", "documents"}
-	case trial.KindTMFDocument:
-		return &trial.TMFBody{}, []string{"artifact", "title", "date"}
-	case trial.KindAuditTrail:
-		return &trial.AuditTrailBody{}, []string{"date", "records", "sourceSystem"}
-	default: // a command of its own, or none
-		return nil, nil
+// completeBody fills in what has one value.
+func completeBody(body any) {
+	if seal, ok := body.(*trial.SealBody); ok && seal.Scheme == "" {
+		seal.Scheme = trial.CommitmentScheme
 	}
-}
-
-// submitKinds are the kinds that submit takes; others have commands of their
-// own.
-func submitKinds() []string {
-	var names []string
-	for _, k := range trial.Kinds() {
-		if body, _ := newBody(k); body != nil {
-			names = append(names, string(k))
-		}
-	}
-	return names
 }
 
 // completeData gives data the purpose "routine", and the origin that follows
@@ -164,21 +154,9 @@ func completeData(d *client.Draft, book *client.Book) error {
 
 // bodyTexts are the free texts of a body.
 func bodyTexts(body any) []string {
-	switch b := body.(type) {
-	case *trial.DataBody:
-		return []string{b.Dataset, b.SourceSystem}
-	case *trial.ProtocolBody:
-		return []string{b.Title}
-	case *trial.AmendmentBody:
-		return []string{b.Title}
-	case *trial.ICFBody:
-		return []string{b.Title}
-	case *trial.EthicsDecisionBody:
-		return []string{b.Reference}
-	case *trial.TMFBody:
-		return []string{b.Title}
-	case *trial.AuditTrailBody:
-		return []string{b.SourceSystem}
+	var texts []string
+	for _, t := range trial.FreeTexts(body) {
+		texts = append(texts, t.Text)
 	}
-	return nil
+	return texts
 }

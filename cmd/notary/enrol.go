@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ func (h *holderFlags) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&h.roles, "role", nil, "a `ROLE`, such as investigator or data-manager; repeat for each")
 	f.StringSliceVar(&h.sites, "site", nil, "a site `S` that the key signs for; repeat for each")
 	f.BoolVar(&h.allSites, "all-sites", false, "the key signs for every site and trial-wide")
-	f.StringSliceVar(&h.kinds, "kind", nil, "a `KIND` that the key signs; repeat for each (default: every kind that files have)")
+	f.StringSliceVar(&h.kinds, "kind", nil, "a `KIND` that the key signs, or all; repeat for each (default: documents and data, and a person endorses)")
 	f.StringVar(&h.from, "from", "", "valid from `TIME` (RFC 3339 or a date)")
 	f.StringVar(&h.until, "until", "", "valid until `TIME`, which is not inside")
 }
@@ -51,9 +52,7 @@ func (h *holderFlags) body(key *trial.PublicKey) (*trial.EnrolmentBody, error) {
 		OrganisationType: trial.OrganisationType(h.organisationType), Roles: parseRoles(h.roles),
 		AllSites: h.allSites, Sites: h.sites, Key: key,
 	}
-	for _, k := range h.kinds {
-		b.Kinds = append(b.Kinds, trial.Kind(k))
-	}
+	b.Kinds = enrolledKinds(h.kinds)
 	if len(b.Kinds) == 0 {
 		b.Kinds = defaultKinds(b.Holder)
 	}
@@ -74,13 +73,34 @@ func (h *holderFlags) body(key *trial.PublicKey) (*trial.EnrolmentBody, error) {
 	return b, nil
 }
 
-// defaultKinds are what a key may sign if nothing is said: everything about
-// files, and a person may endorse.
-func defaultKinds(holder trial.HolderType) []trial.Kind {
+// allKinds as --kind stands for every kind that submit takes.
+const allKinds = "all"
+
+func enrolledKinds(names []string) []trial.Kind {
 	var kinds []trial.Kind
-	for _, k := range submitKinds() {
-		kinds = append(kinds, trial.Kind(k))
+	add := func(k trial.Kind) {
+		if !slices.Contains(kinds, k) {
+			kinds = append(kinds, k)
+		}
 	}
+	for _, n := range names {
+		if n != allKinds {
+			add(trial.Kind(n))
+			continue
+		}
+		for _, k := range submitKinds() {
+			if !trial.Kind(k).Authority() {
+				add(trial.Kind(k))
+			}
+		}
+	}
+	return kinds
+}
+
+// defaultKinds are what a key may sign if nothing is said: documents and data,
+// and a person may endorse.
+func defaultKinds(holder trial.HolderType) []trial.Kind {
+	kinds := slices.Clone(fileKinds)
 	if holder == trial.HolderPerson {
 		kinds = append(kinds, trial.KindEndorsement)
 	}

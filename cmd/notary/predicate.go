@@ -114,7 +114,7 @@ type predicateFlags struct {
 
 func (p *predicateFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&p.file, "predicate", "", "JSON `FILE` that fills the statement; flags win")
-	f.StringVar(&p.kind, "kind", "", "what is submitted: dataset, derived-dataset, protocol, protocol-amendment, icf, ethics-decision, tmf-document, audit-trail")
+	f.StringVar(&p.kind, "kind", "", "what is submitted, such as dataset, protocol or database-lock; all of them: "+strings.Join(submitKinds(), ", "))
 	f.StringVar(&p.role, "role", "", "the `ROLE` that you sign in, if you have several")
 	f.StringVar(&p.version, "version", "", "version label, such as 3.1")
 	f.StringVar(&p.supersedes, "supersedes", "", "`ID` or receipt file of the statement that this one replaces")
@@ -232,14 +232,13 @@ func first(values ...string) string {
 // warnings tells about names and free text that look like a participant's id.
 // The statement travels; such an id must not.
 func (a *app) warnParticipants(d *client.Draft) {
-	texts := []string{d.Predicate.Reason, d.Predicate.Version}
+	texts := append(bodyTexts(d.Predicate.Body), d.Predicate.Reason, d.Predicate.Version)
 	if doc := d.Predicate.Document; doc != nil {
 		texts = append(texts, doc.ID, doc.Scope)
 	}
 	for _, s := range d.Subjects {
 		texts = append(texts, s.Name)
 	}
-	texts = append(texts, bodyTexts(d.Predicate.Body)...)
 	for _, t := range texts {
 		if trial.LooksLikeParticipantID(t) {
 			a.notef("warning: %q looks like a participant's id; it would leave this machine inside the statement", t)

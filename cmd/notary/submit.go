@@ -25,7 +25,7 @@ type submitOptions struct {
 func (a *app) submitCommand() *cobra.Command {
 	var o submitOptions
 	cmd := &cobra.Command{
-		Use:   "submit --kind K [flags] PATH…",
+		Use:   "submit --kind K [flags] [PATH…]",
 		Short: "Notarize files and folders",
 		Long: `submit hashes each PATH on this machine, signs one statement for it and writes
 PATH.receipt.json and PATH.evidence.json beside it, or into --receipts DIR. A folder is one
@@ -34,7 +34,12 @@ which is written to PATH.manifest.json (mode 0600): keep it, it proves single fi
 
 Each signed statement is stored before it is sent. If there is no answer, run the same
 command again, or "notary submit --resume": the same statement is sent, never signed twice.
-A PATH whose receipt is there already, for the same content, is not submitted again.`,
+A PATH whose receipt is there already, for the same content, is not submitted again.
+
+Acts that are about no file, such as version-effective, database-unlock or closeout, take no
+PATH and write KIND-ID.receipt.json. A randomisation-seal, a consent-manifest, a
+consent-withdrawal and the unblinding of one participant take a PATH and --salt FILE, and
+send nothing but a salted commitment to the file.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.resume || o.discard {
 				return a.resume(cmd.Context(), o.discard, args)
@@ -44,7 +49,7 @@ A PATH whose receipt is there already, for the same content, is not submitted ag
 	}
 	f := cmd.Flags()
 	o.predicate.add(f)
-	a.signFlags(f)
+	a.actFlags(f)
 	f.StringVar(&a.flags.Site, "site", "", "the site `S` that it is about; - for the whole trial (default)")
 	f.BoolVar(&o.resume, "resume", false, "send what was signed earlier and not answered")
 	f.BoolVar(&o.discard, "discard", false, "forget what was signed earlier and not answered")
@@ -53,22 +58,28 @@ A PATH whose receipt is there already, for the same content, is not submitted ag
 
 // submit hashes, signs, stores, sends.
 func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string) error {
-	if len(paths) == 0 {
-		return errors.New("nothing to submit: want at least one PATH")
-	}
 	if err := checkZone(flags.zoneName()); err != nil {
-		return err
-	}
-	key, err := a.readKey(a.cfg.Key, "--key")
-	if err != nil {
 		return err
 	}
 	file, err := a.readPredicate(flags.file)
 	if err != nil {
 		return err
 	}
-	if first(flags.kind, string(file.Kind)) == "" {
+	kind := trial.Kind(first(flags.kind, string(file.Kind)))
+	switch name, committed := kind.FixedSubject(); {
+	case kind == "":
 		return errNoKind
+	case len(paths) > 0 && a.actOut != "":
+		return errors.New("invalid --out: the receipt of a PATH is PATH.receipt.json; want --receipts DIR")
+	case len(paths) > 0:
+	case name != "" && !committed, kind == trial.KindVerification:
+		return a.submitAbout(ctx, flags, file)
+	default:
+		return errors.New("nothing to submit: want at least one PATH")
+	}
+	key, err := a.readKey(a.cfg.Key, "--key")
+	if err != nil {
+		return err
 	}
 	c, err := a.dialTrial(ctx)
 	if err != nil {
@@ -79,11 +90,17 @@ func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string)
 	if err != nil {
 		return err
 	}
+	if aboutNoFile(base) {
+		return fmt.Errorf("invalid PATH: a %s is about no file", kind)
+	}
 	inputs, err := a.readInputs(ctx, paths)
 	if err != nil {
 		return err
 	}
 	if err := a.auditTrails(ctx, base, inputs); err != nil {
+		return err
+	}
+	if err := a.commit(base, flags.body.salt, inputs); err != nil {
 		return err
 	}
 	results := make([]submitResult, len(inputs))
