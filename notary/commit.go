@@ -57,21 +57,13 @@ func (s *Service) gather(first *act) []*act {
 	return acts
 }
 
-const (
-	// lingerMore is the number of submissions in flight for each of which, as it
-	// were, the committer waits once more: where so many wait, each waits for its
-	// turn several times as long.
-	lingerMore = 1024
-	// maxLingers bounds that.
-	maxLingers = 4
-)
-
-// linger is how long the committer waits for company.
+// linger is how long the committer waits for company. To wait longer where
+// thousands are in flight was no faster.
 func (s *Service) linger() time.Duration {
 	if s.cfg.Linger <= 0 || s.acts.count() <= 1 {
 		return 0
 	}
-	return s.cfg.Linger * time.Duration(max(1, min(s.callers.count()/lingerMore, maxLingers)))
+	return s.cfg.Linger
 }
 
 // commit makes a batch durable, and only then adds its entries. Where a time
