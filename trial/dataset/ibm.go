@@ -13,9 +13,9 @@ func parseIBM(u uint64) (v Value, ok bool) {
 	fraction, first := u&ibmFraction, byte(u>>56)
 	if fraction == 0 {
 		switch {
-		case first == 0 || first == 0x80:
+		case ibmZero(first):
 			return Value{kind: KindNumber, code: '+'}, true
-		case first == '.' || first == '_' || first >= 'A' && first <= 'Z':
+		case isMissing(first):
 			return Value{kind: KindMissing, code: first}, true
 		}
 		return Value{}, false
@@ -26,6 +26,9 @@ func parseIBM(u uint64) (v Value, ok bool) {
 
 // ibmFraction are the bits of the fraction.
 const ibmFraction = 1<<56 - 1
+
+// ibmZero reports whether a fraction of zero behind this byte is the number 0.
+func ibmZero(first byte) bool { return first&0x7f == 0 }
 
 // ibmExponent returns the exponent of 2 of the fraction as a whole number.
 func ibmExponent(u uint64) int { return 4*(int(u>>56&0x7f)-64) - 56 }

@@ -68,10 +68,15 @@ func ExactNumber(negative bool, mant uint64, exp int) Value {
 // Missing returns a missing number: code is '.', '_' or a letter A to Z, as in
 // SAS. Another code gives the zero Value.
 func Missing(code byte) Value {
-	if code != '.' && code != '_' && (code < 'A' || code > 'Z') {
+	if !isMissing(code) {
 		return Value{}
 	}
 	return Value{kind: KindMissing, code: code}
+}
+
+// isMissing reports whether a byte is the code of a missing number.
+func isMissing(code byte) bool {
+	return code == '.' || code == '_' || code >= 'A' && code <= 'Z'
 }
 
 // Text returns text without its trailing blanks (0x20 and nothing else). Missing
@@ -118,8 +123,8 @@ func (v Value) Float64() (f float64, exact bool) {
 	if v.kind != KindNumber {
 		return 0, false
 	}
-	// Below 2^53 the conversion is exact, and rounding happens at most once in
-	// Ldexp; above, the mantissa is rounded here and Ldexp may round again.
+	// A mantissa beyond 2^53 is rounded here. Ldexp rounds again only below
+	// 2^-1022, where no format has such a mantissa.
 	f = math.Ldexp(float64(v.mant), int(v.exp))
 	if v.code == '-' {
 		f = -f

@@ -51,7 +51,7 @@ func (r *xptReader) encode(d *digester) error {
 // cellField is where a cell of the digest lies in a row of the file.
 type cellField struct {
 	at, size  int
-	mask      uint64
+	mask      uint64 // of a word's bytes that belong to the cell
 	character bool
 	index     int
 }
@@ -64,6 +64,9 @@ func (d *digester) prepare(fields []field) {
 	for i, c := range d.order {
 		f := fields[c.index]
 		d.cells[i] = cellField{at: f.at, size: f.size, mask: f.mask, character: f.character, index: c.index}
+		if f.character {
+			d.cells[i].mask = firstBytes(min(f.size, wordSize))
+		}
 		d.room += 1 + binary.MaxVarintLen32 + f.size + wordSize
 	}
 	d.flush()
@@ -81,6 +84,15 @@ func (r *xptReader) encodeRow(d *digester, raw []byte) error {
 	high := uint64(0) // the bits that ASCII does not have
 	for i := range d.cells {
 		c := &d.cells[i]
+		if c.character && c.size <= wordSize {
+			w := binary.LittleEndian.Uint64(raw[c.at:]) & c.mask
+			size := (bits.Len64((w^wordBlank)&c.mask) + 7) >> 3
+			out[n], out[n+1] = tagText, byte(size)
+			binary.LittleEndian.PutUint64(out[n+2:], w)
+			n += 2 + size
+			high |= w
+			continue
+		}
 		if c.character {
 			var seen uint64
 			n, seen = encodeText(out, n, raw, c.at, c.size)
@@ -90,11 +102,17 @@ func (r *xptReader) encodeRow(d *digester, raw []byte) error {
 		u := binary.BigEndian.Uint64(raw[c.at:]) & c.mask
 		mant := u & ibmFraction
 		if mant == 0 {
-			v, ok := parseIBM(u)
-			if !ok {
+			first := byte(u >> 56)
+			switch {
+			case isMissing(first):
+				out[n], out[n+1] = tagMissing, first
+				n += 2
+			case ibmZero(first):
+				binary.BigEndian.PutUint32(out[n:], '+'<<24)
+				n += 4
+			default:
 				return r.badNumber(c.index, raw[c.at:c.at+c.size])
 			}
-			n = len(appendValue(out[:n], &v))
 			continue
 		}
 		shift := bits.TrailingZeros64(mant) & 63
@@ -118,8 +136,8 @@ const (
 	highBits  = 0x8080808080808080
 )
 
-// encodeText encodes the text of size bytes at raw[at] at out[n], without its
-// trailing blanks. It returns where it ended, and all bits of the text.
+// encodeText encodes the text of more than eight bytes at raw[at] at out[n],
+// without its trailing blanks. It returns where it ended, and all bits of it.
 func encodeText(out []byte, n int, raw []byte, at, size int) (end int, seen uint64) {
 	for size > wordSize {
 		if w := binary.LittleEndian.Uint64(raw[at+size-wordSize:]) ^ wordBlank; w != 0 {
@@ -128,16 +146,11 @@ func encodeText(out []byte, n int, raw []byte, at, size int) (end int, seen uint
 		}
 		size -= wordSize
 	}
-	out[n] = tagText
 	if size <= wordSize {
-		w := binary.LittleEndian.Uint64(raw[at:])
-		keep := ^uint64(0) >> (64 - 8*size)
-		size = (bits.Len64((w^wordBlank)&keep) + 7) >> 3
-		out[n+1] = byte(size)
-		n += 2
-		binary.LittleEndian.PutUint64(out[n:], w)
-		return n + size, w & (1<<(8*size) - 1)
+		mask := firstBytes(size)
+		size = (bits.Len64((binary.LittleEndian.Uint64(raw[at:])^wordBlank)&mask) + 7) >> 3
 	}
+	out[n] = tagText
 	n += 1 + binary.PutUvarint(out[n+1:], uint64(size))
 	end = n + size
 	for ; size > wordSize; size -= wordSize {
@@ -146,10 +159,16 @@ func encodeText(out []byte, n int, raw []byte, at, size int) (end int, seen uint
 		seen |= w
 		at, n = at+wordSize, n+wordSize
 	}
-	w := binary.LittleEndian.Uint64(raw[at:])
-	binary.LittleEndian.PutUint64(out[n:], w)
-	return end, seen | w&(1<<(8*size)-1)
+	if size > 0 {
+		w := binary.LittleEndian.Uint64(raw[at:]) & firstBytes(size)
+		binary.LittleEndian.PutUint64(out[n:], w)
+		seen |= w
+	}
+	return end, seen
 }
+
+// firstBytes masks the first 1 to 8 bytes of a word.
+func firstBytes(n int) uint64 { return ^uint64(0) >> ((64 - 8*n) & 63) }
 
 // checkText refuses a row with text that is not UTF-8, at the first such column.
 func (r *xptReader) checkText(raw []byte) error {
