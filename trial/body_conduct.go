@@ -32,7 +32,7 @@ const (
 type VersionEffectiveBody struct {
 	// Statements are the protocol, amendment and consent form versions.
 	Statements []ID `json:"statements"`
-	// Date is local to the site; absent, it is the declared time's in its zone.
+	// Date is local to the site; absent, it is the declared time's in UTC.
 	Date string `json:"date,omitempty"`
 	// Activation: the site begins with these.
 	Activation bool      `json:"activation,omitzero"`

@@ -7,6 +7,10 @@
 // allowed to sign what: a pure function of a trial's authority statements in log
 // order, the same in the notary and in a verifier that runs offline.
 //
+// [State] is the fold over all of a trial's statements: which acts took effect,
+// what is locked, approved, sealed and overdue. It offers the facts that the rules
+// of package rules judge.
+//
 // It promises that what it parses is unambiguous: unknown and duplicate fields,
 // numbers that binary64 cannot hold, bad UTF-8, invisible characters in names and
 // anything beyond a limit are refused with a [Refusal], which names a [Reason]

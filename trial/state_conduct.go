@@ -17,7 +17,8 @@ type conduct struct {
 	unblindings []*Act
 	exempt      []string
 
-	closed *Act
+	closed  *Act
+	custody *Custody
 }
 
 // siteState is what is the case at one site.
@@ -41,6 +42,7 @@ func (c *conduct) begin(charter *CharterBody, numbers Registry) {
 		c.order = append(c.order, charter.Sites[i].ID)
 	}
 	c.exempt = charter.UnblindingExempt
+	c.custody = NewCustody(charter.Sites)
 	for name := range numbers {
 		c.registered = c.registered || !slices.Contains(notRegistries, name)
 	}

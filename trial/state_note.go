@@ -31,6 +31,8 @@ func (s *State) note(act *Act) {
 		what = s.newLock(act, b)
 	case *EthicsDecisionBody:
 		s.documents.decide(act, b)
+	case *IPEventBody:
+		s.conduct.custody.Apply(act.Statement, act.Index)
 	case *UnblindingBody:
 		what = s.noteUnblinding(act, b)
 	case *BaselineBody:

@@ -184,7 +184,7 @@ func retell(tb rapid.TB, s *State, log []Logged, into *telling) {
 	at := testTime.Add(400 * days)
 	due, ok := s.NextDeadline()
 	into.views = []any{s.Overview(), s.Sites(), s.Heads(), s.Pending(), s.Locks(), s.Unlocks(), s.Series(at), s.Overdue(at), s.Seals(),
-		s.Unblindings(), s.Enrolments(testTime), due, ok}
+		s.Unblindings(), s.Enrolments(testTime), s.CustodyGaps(), due, ok}
 }
 
 func refusalOrNil(r *Refusal) error {

@@ -321,6 +321,10 @@ func (s *State) Unblindings() []UnblindingState {
 	return out
 }
 
+// CustodyGaps returns where the chain of custody of a product lacks a link, in log
+// order.
+func (s *State) CustodyGaps() []CustodyGap { return s.conduct.custody.Gaps() }
+
 // EnrolmentState is an enrolment that is in force.
 type EnrolmentState struct {
 	Logged Moment
