@@ -100,6 +100,9 @@ func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string)
 	if err := a.auditTrails(ctx, base, inputs); err != nil {
 		return err
 	}
+	if err := a.ipEvents(base, inputs); err != nil {
+		return err
+	}
 	if err := a.commit(base, flags.body.salt, inputs); err != nil {
 		return err
 	}
