@@ -96,8 +96,7 @@ func (r *result) ratios() []ratio {
 			Clock: r.of(s, 8192, u, 8192, rate), CPU: r.of(s, 8192, u, 8192, atFull)},
 		{Name: "stream / unary, 1,024 in flight", Target: 1.5,
 			Clock: r.of(s, 1024, u, 1024, rate), CPU: r.of(s, 1024, u, 1024, atFull)},
-		{Name: "server CPU, 1,000 subjects / 1 subject", Target: 3, Most: true,
-			CPU: r.of(manyRow, subjectsInFlight, fewRow, subjectsInFlight, serverCPU)},
+		r.subjects(1), r.subjects(16), r.subjects(256),
 		r.paired("offline verification / bare P-256, one core", 0.7, offlineName(1)),
 		r.paired(fmt.Sprintf("offline verification / bare P-256, %d cores", cores), 0.7, offlineName(cores)),
 		r.paired("hashing a folder / cores x sha256sum", 0.9, hashingName),
@@ -116,6 +115,13 @@ func (r *result) ratios() []ratio {
 		}
 	}
 	return told
+}
+
+func (r *result) subjects(inFlight int) ratio {
+	return ratio{
+		Name: fmt.Sprintf("server CPU, 1,000 subjects / 1 subject, %d in flight", inFlight), Target: 3, Most: true,
+		CPU: r.of(manyRow, inFlight, fewRow, inFlight, serverCPU),
+	}
 }
 
 // paired is the median of the quotients of what was measured in turns.
