@@ -93,7 +93,8 @@ func TestRegistrationDeadline(t *testing.T) {
 	within := func(b *CharterBody) { b.Parameters = map[string]int64{ParameterRegistrationDays: 21} }
 	y := tell(t, within)
 	first := y.add("pi701", "701", KindFirstParticipant, nil)
-	if e := one(t, y.pass(21*days), EventDeadline, first); e.Deadline != DeadlineRegistration || e.facts.Registered {
+	none(t, y.pass(21*days), EventDeadline, first)
+	if e := one(t, y.pass(time.Second), EventDeadline, first); e.Deadline != DeadlineRegistration || e.facts.Registered {
 		t.Errorf("got %s, registered %v", e.Deadline, e.facts.Registered)
 	}
 	none(t, y.pass(21*days), EventDeadline, first)
@@ -269,7 +270,8 @@ func TestUnblindingFacts(t *testing.T) {
 	other := y.add("pi701", "701", KindUnblinding, one1, because("emergency"), subject("participant", Commitment{2}.Digests()))
 	y.endorse("pi701", act) // the same person
 	y.endorse("cmo", other)
-	events := y.pass(7 * days)
+	none(t, y.pass(7*days), EventDeadline, act)
+	events := y.pass(time.Second)
 	if e := one(t, events, EventDeadline, act); e.Deadline != DeadlineSecondSignature || !e.facts.EmergencySecondMissing {
 		t.Errorf("got %s, %+v", e.Deadline, e.facts)
 	}

@@ -189,15 +189,14 @@ func (s *State) authorise(act *Act) {
 
 // mark lets the deadlines pass that are due by now.
 func (s *State) mark() {
-	after := s.period(ParameterEndorsementDays)
 	for i := range s.deadlines {
 		if !s.deadlines[i].due.IsZero() {
 			break
 		}
-		s.deadlines[i].due = s.now.Add(after)
+		s.deadlines[i].due = s.beyond(ParameterEndorsementDays)
 	}
 	if r := s.registration; r != nil && r.due.IsZero() {
-		r.due = s.now.Add(s.period(ParameterRegistrationDays))
+		r.due = s.beyond(ParameterRegistrationDays)
 	}
 	if r := s.registration; r != nil && !s.now.Before(r.due) {
 		s.registration = nil
@@ -251,7 +250,7 @@ func (s *State) NextDeadline() (time.Time, bool) {
 func (s *State) expect(act *Act, what Deadline, parameter string) deadline {
 	d := deadline{act: act, what: what}
 	if !s.now.IsZero() {
-		d.due = s.now.Add(s.period(parameter))
+		d.due = s.beyond(parameter)
 	}
 	return d
 }
@@ -262,11 +261,15 @@ const (
 	maxDays = 100 * 366
 )
 
-// period returns a parameter of days, which is never nothing: a deadline lies
-// behind the statements of the mark that its act has.
+// period returns a parameter of days.
 func (s *State) period(parameter string) time.Duration {
-	days := min(max(s.parameters[parameter], 0), maxDays)
-	return max(time.Duration(days)*day, 1)
+	return time.Duration(min(max(s.parameters[parameter], 0), maxDays)) * day
+}
+
+// beyond returns the first log time at which more than a parameter of days has
+// gone by since now. Log times are in milliseconds.
+func (s *State) beyond(parameter string) time.Time {
+	return s.now.Add(s.period(parameter) + time.Millisecond)
 }
 
 // Position returns the index of what was folded last.

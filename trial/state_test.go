@@ -26,7 +26,7 @@ func TestLogOrderIsChecked(t *testing.T) {
 		"an index again":      {st, y.at - 1, y.now},
 		"an earlier time":     {st, y.at, y.now.Add(-time.Millisecond)},
 		"an earlier mark":     {mark, y.at, y.now},
-		"a mark that is left": {st, y.at, y.now.Add(7 * days)},
+		"a mark that is left": {st, y.at, y.now.Add(8 * days)},
 	} {
 		before := y.state.Position()
 		err := y.state.Apply(l, func(*Event) { t.Errorf("%s: something happened", name) })
@@ -34,7 +34,7 @@ func TestLogOrderIsChecked(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	y.pass(7 * days)
+	y.pass(8 * days)
 	y.feed(st)
 	if _, more := y.state.NextDeadline(); more {
 		t.Error("a deadline after the only one")
@@ -67,7 +67,7 @@ func TestBeforeTheFirstMark(t *testing.T) {
 	}
 	y.now = testTime
 	none(t, y.pass(0), EventOverdue, plan)
-	one(t, y.pass(7*days), EventOverdue, plan)
+	one(t, y.pass(8*days), EventOverdue, plan)
 }
 
 // A charter's parameters may be anything that a number can be.
