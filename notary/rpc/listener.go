@@ -3,7 +3,6 @@ package rpc
 import (
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,8 +60,7 @@ func Bound(l net.Listener, total, share int, log *zap.Logger) net.Listener {
 
 type countedListener struct {
 	net.Listener
-	doors   *doors
-	gathers bool // see guest
+	doors *doors
 }
 
 // Accept returns the next connection that there is room for. It closes the
@@ -75,7 +73,6 @@ func (l *countedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if g := l.doors.let(conn); g != nil {
-			g.gathers = l.gathers
 			return g, nil
 		}
 		_ = conn.Close() // refused
@@ -88,13 +85,8 @@ type guest struct {
 	doors *doors
 	from  netip.Addr
 	addr  net.Addr // of the caller
-	// gathers lets other goroutines run before each write. grpc writes as soon as
-	// an answer is there and no second one; where one checkpoint releases thousands
-	// of them, those that are about to be there go into the next write together.
-	// Where nothing else is to be done, nothing is waited for.
-	gathers bool
-	once    sync.Once
-	heard   atomic.Int64 // when something was last read, in nanoseconds since doorsOpened
+	once  sync.Once
+	heard atomic.Int64 // when something was last read, in nanoseconds since doorsOpened
 }
 
 // doorsOpened makes heard monotonic.
@@ -106,14 +98,6 @@ func (g *guest) Read(b []byte) (int, error) {
 		g.heard.Store(int64(time.Since(doorsOpened)))
 	}
 	return n, err
-}
-
-// Write implements net.Conn.
-func (g *guest) Write(b []byte) (int, error) {
-	if g.gathers {
-		runtime.Gosched()
-	}
-	return g.Conn.Write(b)
 }
 
 // RemoteAddr implements net.Conn.

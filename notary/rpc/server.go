@@ -102,11 +102,11 @@ func New(cfg Config) (*Server, error) {
 	if s.limiter, err = newLimiter(cfg.Limits); err != nil {
 		return nil, err
 	}
-	var creds []grpc.ServerOption
+	creds := insecure.NewCredentials()
 	if t := cfg.tlsConfig("h2"); t != nil {
-		creds = append(creds, grpc.Creds(credentials.NewTLS(t)))
+		creds = credentials.NewTLS(t)
 	}
-	s.outside = s.newGRPC(false, creds...)
+	s.outside = s.newGRPC(false, grpc.Creds(gathering{creds}))
 	s.inside = s.newGRPC(true)
 	s.probes = grpc.NewServer(append(s.limits(), grpc.MaxRecvMsgSize(4<<10), grpc.MaxConcurrentStreams(maxProbes/4))...)
 	grpc_health_v1.RegisterHealthServer(s.probes, s.probe)
@@ -218,7 +218,7 @@ func (s *Server) Serve(l Listeners) error {
 	}
 	serve("in process", s.pipe, s.inside.Serve)
 	serve("gRPC", l.GRPC, func(l net.Listener) error {
-		return s.outside.Serve(&countedListener{Listener: l, doors: s.doors, gathers: true})
+		return s.outside.Serve(s.doors.behind(l))
 	})
 	serve("health", l.Health, func(l net.Listener) error {
 		return s.probes.Serve(newDoors(maxProbes, maxProbes/4, s.log).behind(l))
