@@ -94,7 +94,7 @@ func (it *custodyItem) lacks(event IPEvent, from, to string, known bool) string 
 		return "received at " + to + " without a shipment"
 	case event == IPReceipt:
 		return "received at " + to + ", where it was not sent"
-	case event == IPReturn && it.gone == IPDispensing && it.from == from:
+	case (event == IPReturn || event == IPDestruction) && it.gone == IPDispensing && it.from == from:
 		return ""
 	case !here:
 		return "not at " + from + " by any earlier event"

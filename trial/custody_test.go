@@ -35,6 +35,12 @@ func TestCustody(t *testing.T) {
 		"a site by its GLN": {[]*IPEventBody{
 			ship(pack, "depot", "4012345000009"), receive(pack, "704"), use(IPDispensing, pack, "4012345000009"),
 		}, nil},
+		"used, then destroyed there": {[]*IPEventBody{
+			ship(pack, "depot", "704"), receive(pack, "704"), use(IPDispensing, pack, "704"), use(IPDestruction, pack, "704"),
+		}, nil},
+		"used, then destroyed elsewhere": {[]*IPEventBody{
+			ship(pack, "depot", "704"), receive(pack, "704"), use(IPDispensing, pack, "704"), use(IPDestruction, pack, "701"),
+		}, []string{"3 not at 701 by any earlier event"}},
 		"no shipment":   {[]*IPEventBody{receive(pack, "704")}, []string{"0 received at 704 without a shipment"}},
 		"two receipts":  {[]*IPEventBody{ship(pack, "depot", "704"), receive(pack, "704"), receive(pack, "704")}, []string{"2 received twice at 704"}},
 		"wrong place":   {[]*IPEventBody{ship(pack, "depot", "704"), receive(pack, "701")}, []string{"1 received at 701, where it was not sent"}},

@@ -53,8 +53,7 @@ func actTexts(body any, add func(field, text string)) {
 	case *AuditTrailBody:
 		add("sourceSystem", b.SourceSystem)
 	case *FindingResponseBody:
-		add("cause", b.Cause)
-		add("capa", b.CAPA)
+		add("cause", b.Cause) // a CAPA's reference looks like an id in most quality systems
 	case *VerificationBody:
 		add("note", b.Note)
 	case *RedactionBody:

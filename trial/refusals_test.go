@@ -58,6 +58,9 @@ func refusalCases() []refusalCase {
 	all = append(all, subjectCases()...)
 	all = append(all, bodyCases()...)
 	all = append(all, authorityCases()...)
+	all = append(all, conductCases()...)
+	all = append(all, aboutCases()...)
+	all = append(all, trialCases()...)
 	return all
 }
 
