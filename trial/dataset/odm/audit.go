@@ -86,6 +86,8 @@ type auditor struct {
 	hashes [][hashLength]byte
 	stack  []*element
 	path   []byte // canonical starts of the open data elements
+	begun  []byte // canonical start of the newest element
+	record []byte // canonical form of the newest record
 }
 
 // element is an open element.
@@ -167,13 +169,14 @@ func (a *auditor) begin(t xml.StartElement) error {
 			return nil
 		}
 	}
-	e := &element{name: fullName(t.Name)}
+	e := &element{name: a.fullName(t.Name)}
 	var parent *element
 	if len(a.stack) > 0 {
 		parent = a.stack[len(a.stack)-1]
 		parent.children = true
 	}
-	start := appendStart(nil, t)
+	a.begun = a.appendStart(a.begun[:0], t)
+	start := a.begun
 	switch {
 	case isData(t.Name):
 		if parent != nil && parent.kind != data {
@@ -185,7 +188,7 @@ func (a *auditor) begin(t xml.StartElement) error {
 		if parent.kind != data {
 			return a.errorf(ErrRecord, "%s stands where it is not read, in %s", t.Name.Local, parent.name)
 		}
-		e.kind, e.content, e.stampName = audit, start, fullName(xml.Name{Space: t.Name.Space, Local: "DateTimeStamp"})
+		e.kind, e.content, e.stampName = audit, bytes.Clone(start), a.fullName(xml.Name{Space: t.Name.Space, Local: "DateTimeStamp"})
 	default:
 		holder := a.holder()
 		holder.content = append(holder.content, start...)
@@ -256,8 +259,11 @@ func (a *auditor) close(e *element) error {
 		if len(a.hashes) == MaxRecords {
 			return a.errorf(ErrLimit, "more than %d audit records; give a day", MaxRecords)
 		}
-		canonical := slices.Concat([]byte(AuditVersion+"\n"), a.path, e.content, r.canonical)
-		a.hashes = append(a.hashes, [hashLength]byte(rfc6962.DefaultHasher.HashLeaf(canonical)))
+		a.record = append(append(a.record[:0], AuditVersion...), '\n')
+		for _, part := range [][]byte{a.path, e.content, r.canonical} {
+			a.record = append(a.record, part...)
+		}
+		a.hashes = append(a.hashes, [hashLength]byte(rfc6962.DefaultHasher.HashLeaf(a.record)))
 	}
 	return nil
 }
@@ -319,14 +325,14 @@ func appendString[T ~string | ~[]byte](b []byte, s T) []byte {
 
 // appendStart writes an element's name and its attributes, which are sorted, but
 // for declarations of namespaces.
-func appendStart(b []byte, t xml.StartElement) []byte {
-	b = appendString(append(b, startTag), fullName(t.Name))
-	for _, a := range t.Attr {
-		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
+func (a *auditor) appendStart(b []byte, t xml.StartElement) []byte {
+	b = appendString(append(b, startTag), a.fullName(t.Name))
+	for _, at := range t.Attr {
+		if at.Name.Space == "xmlns" || at.Name.Space == "" && at.Name.Local == "xmlns" {
 			continue
 		}
-		b = appendString(append(b, attributeTag), fullName(a.Name))
-		b = appendString(b, a.Value)
+		b = appendString(append(b, attributeTag), a.fullName(at.Name))
+		b = appendString(b, at.Value)
 	}
 	return b
 }

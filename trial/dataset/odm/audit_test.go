@@ -311,3 +311,15 @@ func FuzzAuditTrail(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkAuditTrail(b *testing.B) {
+	head, tail, _ := strings.Cut(export("F", "x", "\x00"), "\x00")
+	const times = 20_000
+	b.SetBytes(int64(len(head) + len(first)*times + len(tail)))
+	for b.Loop() {
+		got, err := odm.AuditTrail(b.Context(), &long{head: head, middle: first, tail: tail, times: times}, "")
+		if err != nil || got.Records != times {
+			b.Fatalf("got %+v, %v", got, err)
+		}
+	}
+}

@@ -38,10 +38,15 @@ type scanner struct {
 	depth int
 	roots int
 	fault error // of src
+	// names are full names that were spelled already: a file has few, many times.
+	names map[xml.Name]string
 }
 
+// maxNames bounds the names that are remembered.
+const maxNames = 4096
+
 func newScanner(src io.Reader) *scanner {
-	s := &scanner{src: src}
+	s := &scanner{src: src, names: map[xml.Name]string{}}
 	s.dec = xml.NewDecoder(s)
 	return s
 }
@@ -108,7 +113,9 @@ func (s *scanner) attributes(t xml.StartElement) error {
 	if len(t.Attr) > maxAttributes {
 		return s.errorf(ErrLimit, "element %s has more than %d attributes", t.Name.Local, maxAttributes)
 	}
-	slices.SortFunc(t.Attr, func(a, b xml.Attr) int { return strings.Compare(fullName(a.Name), fullName(b.Name)) })
+	if len(t.Attr) > 1 {
+		slices.SortFunc(t.Attr, func(a, b xml.Attr) int { return strings.Compare(s.fullName(a.Name), s.fullName(b.Name)) })
+	}
 	for i := 1; i < len(t.Attr); i++ {
 		if t.Attr[i].Name == t.Attr[i-1].Name {
 			return s.errorf(ErrSyntax, "element %s has the attribute %s twice", t.Name.Local, t.Attr[i].Name.Local)
@@ -118,11 +125,18 @@ func (s *scanner) attributes(t xml.StartElement) error {
 }
 
 // fullName spells a name with its namespace, as James Clark does.
-func fullName(n xml.Name) string {
+func (s *scanner) fullName(n xml.Name) string {
 	if n.Space == "" {
 		return n.Local
 	}
-	return "{" + n.Space + "}" + n.Local
+	name, ok := s.names[n]
+	if !ok {
+		name = "{" + n.Space + "}" + n.Local
+		if len(s.names) < maxNames {
+			s.names[n] = name
+		}
+	}
+	return name
 }
 
 // fail says what the decoder's error means.
