@@ -164,7 +164,7 @@ func (r *xptReader) read(row []Value) error {
 		}
 		n := trimBlanks(r.buf[at : at+f.size])
 		row[i] = Value{kind: KindText, text: r.chunk[at : at+n]}
-		if r.text.enc != nil || !isASCII(r.buf[at:at+n]) {
+		if !r.text.ascii || !isASCII(r.buf[at:at+n]) {
 			text, ok := r.text.decode(row[i].text)
 			if !ok {
 				return r.badText(i, r.buf[at:at+n])
