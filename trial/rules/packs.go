@@ -28,7 +28,7 @@ var Default = sync.OnceValue(func() *Pack {
 	return p
 })
 
-// ErrUnknownPack: a charter names a pack that is not at hand.
+// ErrUnknownPack means that a charter names a pack that is not at hand.
 var ErrUnknownPack = errors.New("unknown rule pack")
 
 // maxPrograms is how many compiled programs are kept. Most trials share the
