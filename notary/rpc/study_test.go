@@ -129,6 +129,26 @@ func (s *study) revoke(h *holder) *trial.Envelope {
 	return s.sign(s.sponsor, trial.KindKeyRevocation, trial.RoleSponsor, "", "", &trial.RevocationBody{Key: h.body.Key.ID, Cause: trial.CauseLost})
 }
 
+// delegate lets a contract research organisation enrol by the key of a holder.
+func (s *study) delegate(h *holder) *trial.Envelope {
+	b := &trial.DelegationBody{
+		From: "Acme", To: "Some CRO", Obligations: []string{trial.ObligationKeyEnrolment},
+		Begins: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	if h != nil {
+		b.Keys = []trial.KeyID{h.body.Key.ID}
+	}
+	return s.sign(s.sponsor, trial.KindDelegation, trial.RoleSponsor, "", "", b)
+}
+
+// enrolBy is an enrolment that a holder signs instead of the sponsor.
+func (s *study) enrolBy(h *holder) *trial.Envelope {
+	next, _ := s.enrol("by-"+h.body.HolderID, trial.RoleMonitor, trial.OrganisationCRO)
+	return s.sign(h.key, trial.KindKeyEnrolment, h.body.Roles[0], "", "", next.body, func(p *trial.Predicate) {
+		p.Signer.Name, p.Signer.Organisation = h.body.Name, h.body.Organisation
+	})
+}
+
 func (s *study) dataset(h *holder, site, file string, change ...func(*trial.Predicate)) *trial.Envelope {
 	// The file's content is its name.
 	prints := func(p *trial.Predicate) { p.Signer.Name, p.Signer.Organisation = h.body.Name, h.body.Organisation }
