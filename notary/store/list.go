@@ -280,13 +280,9 @@ func (l *lister) hasDigest(index int64) (bool, error) {
 	if err := l.stmt(l.read.payloadAt).QueryRowContext(l.ctx, index).Scan(&id, &payload, &at.at, &at.size); err != nil {
 		return false, err
 	}
-	payload, err := l.store.payload(id, payload, at)
+	subjects, err := l.store.subjects(id, payload, at)
 	if err != nil {
 		return false, err
-	}
-	subjects, err := trial.ReadSubjects(payload)
-	if err != nil {
-		return false, fmt.Errorf("%w: subjects of statement %x: %s", notary.ErrStoreDamaged, id, err.Error())
 	}
 	return slices.ContainsFunc(subjects, func(s trial.Subject) bool { return s.Digests.Is(trial.DigestSHA256, l.digest) }), nil
 }

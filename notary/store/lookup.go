@@ -3,8 +3,10 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -55,6 +57,10 @@ type lookupState struct {
 	top    int64 // the highest number of the statements that it covers
 	runs   []run
 	recent [lookupKinds][]pair
+	// unread are the statements whose payloads could not be read, so that nobody
+	// knows by which files they are to be found. Whoever looks for a file looks at
+	// each of them.
+	unread []int64
 }
 
 // lookups hold the newest state. It changes while the one write connection is
@@ -133,6 +139,9 @@ func (s *Store) find(ctx context.Context, tx *sql.Tx, kind lookupKind, hash []by
 			numbers = appendFound(numbers, pairs, key)
 		}
 	}
+	if kind == byDigest {
+		numbers = append(numbers, state.unread...)
+	}
 	slices.Sort(numbers)
 	return slices.Compact(numbers), nil
 }
@@ -208,12 +217,64 @@ func (s *Store) loadLookups(ctx context.Context, tx *sql.Tx) (*lookupState, erro
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
+	if err := s.loadUnread(ctx, tx, state); err != nil {
+		return nil, err
+	}
 	return state, s.loadRecent(ctx, tx, state, upto)
+}
+
+// loadUnread reads the payloads again that could not be read when a run was written:
+// the file may have been restored.
+func (s *Store) loadUnread(ctx context.Context, tx *sql.Tx, state *lookupState) error {
+	var unread []int64
+	rows, err := tx.QueryContext(ctx, `SELECT n FROM unread ORDER BY n`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return err
+		}
+		unread = append(unread, n)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, n := range unread {
+		_, err := s.eachStatement(ctx, tx, n-1, 1, 0, func(of statementPairs) {
+			if of.unread != nil {
+				state.unread = append(state.unread, of.n)
+			}
+			state.recent[byDigest] = append(state.recent[byDigest], of.pairs[byDigest]...)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepUnread is for a run of digests, which is the last to tell of its statements.
+func (s *Store) keepUnread(ctx context.Context, tx *sql.Tx, unread []int64) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM unread`); err != nil {
+		return err
+	}
+	for _, n := range unread {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO unread (n) VALUES (?)`, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) loadRecent(ctx context.Context, tx *sql.Tx, state *lookupState, upto [lookupKinds]int64) error {
 	_, err := s.eachStatement(ctx, tx, slices.Min(upto[:]), -1, upto[byDigest], func(of statementPairs) {
 		state.top = max(state.top, of.n)
+		if of.unread != nil {
+			state.unread = append(state.unread, of.n)
+		}
 		for kind := range lookupKinds {
 			if of.n > upto[kind] {
 				state.recent[kind] = append(state.recent[kind], of.pairs[kind]...)
@@ -225,16 +286,17 @@ func (s *Store) loadRecent(ctx context.Context, tx *sql.Tx, state *lookupState, 
 
 // statementPairs are the pairs that lead to a statement.
 type statementPairs struct {
-	n     int64
-	pairs [lookupKinds][]pair
+	n      int64
+	pairs  [lookupKinds][]pair
+	unread error // why the payload could not be read: pairs of digests are missing
 }
 
 // eachStatement reads the pairs of the statements above a number, of at most limit
 // where that is not negative, and returns how many it read. Those of digests are
 // left out of statements up to a number.
 //
-// A payload that cannot be read is found by none of its files: that is no reason
-// to take no statement. Check tells of it.
+// A payload that is damaged is no reason to take no statement: see
+// lookupState.unread. Any other error of reading one may be gone the next time.
 func (s *Store) eachStatement(ctx context.Context, tx *sql.Tx, above int64, limit int, noDigests int64, add func(statementPairs)) (read int, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT n, leaf, id, payload, payload_at, payload_size
 		FROM statements WHERE n > ? ORDER BY n LIMIT ?`, above, limit)
@@ -251,14 +313,35 @@ func (s *Store) eachStatement(ctx context.Context, tx *sql.Tx, above int64, limi
 		}
 		var subjects []trial.Subject
 		if of.n > noDigests {
-			if payload, err := s.payload(id, payload, at); err == nil {
-				subjects, _ = trial.ReadSubjects(payload)
+			subjects, err = s.subjects(id, payload, at)
+			switch {
+			case errors.Is(err, notary.ErrStoreDamaged):
+				of.unread = err
+			case err != nil && !isNoRows(err): // it was dropped meanwhile
+				return read, err
 			}
 		}
 		pairsOf(&of.pairs, of.n, leaf, subjects)
 		add(of)
 	}
 	return read, rows.Err()
+}
+
+// subjects reads what files a statement is about. It is never wrong about them: a
+// payload that is not the statement's is damage.
+func (s *Store) subjects(id, inRow []byte, at place) ([]trial.Subject, error) {
+	payload, err := s.payload(id, inRow, at)
+	if err != nil {
+		return nil, err
+	}
+	if !at.at.Valid {
+		if got := sha256.Sum256(payload); !bytes.Equal(got[:], id) {
+			return nil, fmt.Errorf("%w: statement %x: its payload hashes to %x", notary.ErrStoreDamaged, id, got)
+		}
+	}
+	// One that cannot be read in all that is signed was taken so: it names no file.
+	subjects, _ := trial.ReadSubjects(payload)
+	return subjects, nil
 }
 
 // byLeafHash returns the statement that has a leaf hash, or sql.ErrNoRows.

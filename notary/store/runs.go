@@ -70,7 +70,7 @@ func (s *Store) grown(ctx context.Context, tx *sql.Tx, fresh [lookupKinds][]pair
 		// The transaction has the new statements already.
 		return s.loadLookups(ctx, tx)
 	}
-	next := &lookupState{newest: old.newest, runs: old.runs, top: max(old.top, last)}
+	next := &lookupState{newest: old.newest, runs: old.runs, top: max(old.top, last), unread: old.unread}
 	written := false
 	for kind := range lookupKinds { // byLeaf first
 		recent := old.recent[kind]
@@ -85,6 +85,11 @@ func (s *Store) grown(ctx context.Context, tx *sql.Tx, fresh [lookupKinds][]pair
 		next.recent[kind] = make([]pair, 0, len(pairs))
 		if err := s.addRun(ctx, tx, next, run{kind: kind, level: s.levelOf(len(pairs)), upto: last}, pairs); err != nil {
 			return nil, fmt.Errorf("writing a run: %w", err)
+		}
+		if kind == byDigest {
+			if err := s.keepUnread(ctx, tx, next.unread); err != nil {
+				return nil, fmt.Errorf("writing what a run lacks: %w", err)
+			}
 		}
 	}
 	return next, nil
@@ -214,14 +219,18 @@ func (s *Store) without(ctx context.Context, tx *sql.Tx, state *lookupState, n i
 			return nil, err
 		}
 	}
-	var gone [lookupKinds][]pair
-	if _, err := s.eachStatement(ctx, tx, n-1, 1, 0, func(of statementPairs) { gone = of.pairs }); err != nil {
+	var gone statementPairs
+	if _, err := s.eachStatement(ctx, tx, n-1, 1, 0, func(of statementPairs) { gone = of }); err != nil {
 		return nil, err
 	}
+	if gone.unread != nil {
+		return nil, fmt.Errorf("%w; restore it before it is dropped", gone.unread)
+	}
 	next := &lookupState{newest: state.newest, runs: slices.Clone(state.runs), top: state.top}
+	next.unread = slices.DeleteFunc(slices.Clone(state.unread), func(other int64) bool { return other == n })
 	for kind := range lookupKinds {
 		next.recent[kind] = slices.DeleteFunc(slices.Clone(state.recent[kind]), func(p pair) bool { return p.n == n })
-		for _, p := range gone[kind] {
+		for _, p := range gone.pairs[kind] {
 			if err := s.cut(ctx, tx, next, kind, p); err != nil {
 				return nil, err
 			}
@@ -238,30 +247,37 @@ func (s *Store) cut(ctx context.Context, tx *sql.Tx, state *lookupState, kind lo
 		if r.kind != kind || gone.n > r.upto {
 			continue
 		}
-		first := slices.Clone(r.first)
-		for at := range r.mayHold(gone.key) {
-			kept, err := cutPiece(ctx, tx, r.pieceID(at), gone)
-			if err != nil {
-				return err
-			}
-			switch {
-			case first[at] != gone.key:
-			case len(kept) > 0:
-				first[at] = pairAt(kept, 0).key
-			case at+1 < len(first):
-				first[at] = first[at+1]
-			default:
-				first[at] = math.MaxUint64 // nothing is left behind it
-			}
-		}
-		if slices.Equal(first, r.first) {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE runs SET first = ? WHERE run = ?`, encodeKeys(first), r.id); err != nil {
+		if err := cutRun(ctx, tx, r, gone); err != nil {
 			return err
 		}
-		r.first = first
 	}
+	return nil
+}
+
+func cutRun(ctx context.Context, tx *sql.Tx, r *run, gone pair) error {
+	first := slices.Clone(r.first)
+	// From the end: of a piece in which nothing is left the list has the next one's key.
+	for _, at := range slices.Backward(slices.Collect(r.mayHold(gone.key))) {
+		kept, err := cutPiece(ctx, tx, r.pieceID(at), gone)
+		if err != nil {
+			return err
+		}
+		switch {
+		case len(kept) > 0:
+			first[at] = pairAt(kept, 0).key
+		case at+1 < len(first):
+			first[at] = first[at+1]
+		default:
+			first[at] = math.MaxUint64 // nothing is left behind it
+		}
+	}
+	if slices.Equal(first, r.first) {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE runs SET first = ? WHERE run = ?`, encodeKeys(first), r.id); err != nil {
+		return err
+	}
+	r.first = first
 	return nil
 }
 

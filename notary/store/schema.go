@@ -37,7 +37,8 @@ var migrations = []string{schema1}
 //
 // runs and pieces lead from a leaf hash and from a file's SHA-256 to statements:
 // see pair. An absent ID is an empty blob, a time is in microseconds since 1970
-// UTC.
+// UTC. unread has the statements whose payloads could not be read when their files'
+// digests were to be written to a run.
 //
 // A number is never given twice, also after the statement that had it was dropped:
 // a run covers all numbers up to its highest, and what came later under one of them
@@ -105,6 +106,10 @@ CREATE TABLE runs (
 CREATE TABLE pieces (
 	piece INTEGER PRIMARY KEY,
 	pairs BLOB NOT NULL CHECK (length(pairs) % 16 = 0)
+) STRICT;
+
+CREATE TABLE unread (
+	n INTEGER PRIMARY KEY REFERENCES statements ON DELETE CASCADE
 ) STRICT;
 
 CREATE TABLE mark (

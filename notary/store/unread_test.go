@@ -1,0 +1,129 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// byFile lists a trial's statements about a record's file.
+func byFile(t *testing.T, s *Store, r *notary.Record, file int) ([]*notary.Record, error) {
+	t.Helper()
+	sum, _ := r.Subjects[file].Digests.Get("sha256")
+	return s.List(t.Context(), notary.Query{Digest: trial.ID(sum).String(), After: -1, Limit: 2})
+}
+
+func flipAt(t *testing.T, name string, at int) {
+	t.Helper()
+	b := readFile(t, name)
+	b[at] ^= 1
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestUnreadIsNoAnswer: while a payload is damaged nobody learns that its files were
+// not notarized, also when a run was written meanwhile. Once it is restored they
+// are found.
+func TestUnreadIsNoAnswer(t *testing.T) {
+	path, large := largeStore(t)
+	name := path + payloadsSuffix
+	at := bytes.Index(readFile(t, name), large[0].Envelope.Payload) + 100
+	flipAt(t, name, at)
+	damaged := func(s *Store) {
+		t.Helper()
+		if list, err := byFile(t, s, large[0], 150); !errors.Is(err, notary.ErrStoreDamaged) {
+			t.Errorf("got %d statements, %v, want ErrStoreDamaged", len(list), err)
+		}
+		if list, err := s.List(t.Context(), notary.Query{Charter: &trial.ID{2}, Digest: trial.ID{1}.String(), After: -1, Limit: 2}); err != nil || len(list) > 0 {
+			t.Errorf("in another trial: got %d statements, %v", len(list), err)
+		}
+	}
+	for round := range 2 { // the second one begins with what the first has written
+		s, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		damaged(s)
+		s.maxRecent = 4
+		for i := range 80 { // so many digests are a run
+			if _, err := s.Put(t.Context(), []*notary.Record{newRecord(fmt.Sprint(round, " ", i))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		damaged(s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openStore(t, path)
+	damaged(s)
+	flipAt(t, name, at)
+	found := func() {
+		t.Helper()
+		if list, err := byFile(t, s, large[0], 150); err != nil || len(list) != 1 || list[0].ID != large[0].ID {
+			t.Errorf("got %v, %v, want the restored statement", list, err)
+		}
+		if err := s.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	found() // by the process that met the damage
+	s = openStore(t, path)
+	found()
+	s.maxRecent = 1
+	if _, err := s.Put(t.Context(), []*notary.Record{newRecord("last")}); err != nil {
+		t.Fatal(err)
+	}
+	found()
+	var left int
+	if err := s.r.QueryRowContext(t.Context(), "SELECT count(*) FROM unread").Scan(&left); err != nil || left != 0 {
+		t.Errorf("got %d statements that were not read, %v, want none", left, err)
+	}
+}
+
+// TestUnreadIsNotFoundInARow: a digest that changed still looks like one.
+func TestUnreadIsNotFoundInARow(t *testing.T) {
+	s := newStore(t)
+	r := newRecord("small")
+	putPlaced(t, s, 0, r)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	digest, _ := r.Subjects[0].Digests.Get("sha256")
+	text := trial.ID(digest).String()
+	execForeign(t, s.Path(), fmt.Sprintf("UPDATE statements SET payload = CAST(replace(CAST(payload AS TEXT), '%s', '%064x') AS BLOB)", text, 5))
+	s = openStore(t, s.Path())
+	if list, err := byFile(t, s, r, 0); !errors.Is(err, notary.ErrStoreDamaged) {
+		t.Errorf("got %d statements, %v, want ErrStoreDamaged", len(list), err)
+	}
+}
+
+// TestUnreadForNow: what may be readable the next time is no damage.
+func TestUnreadForNow(t *testing.T) {
+	path, large := largeStore(t)
+	s := openStore(t, path)
+	if err := s.payloads.file.Close(); err != nil { // as if no descriptor were left
+		t.Fatal(err)
+	}
+	if list, err := byFile(t, s, large[0], 150); err == nil || errors.Is(err, notary.ErrStoreDamaged) {
+		t.Errorf("got %d statements, %v, want an error that is no damage", len(list), err)
+	}
+	if s.lookups.get() != nil {
+		t.Error("lookups are kept that lack what could not be read")
+	}
+	file, err := os.OpenFile(path+payloadsSuffix, os.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.payloads.file = file
+	if list, err := byFile(t, s, large[0], 150); err != nil || len(list) != 1 {
+		t.Errorf("got %d statements, %v, want 1", len(list), err)
+	}
+}
