@@ -72,12 +72,12 @@ func (s *Service) linger() time.Duration {
 func (s *Service) commit(acts []*act) {
 	if err := s.Err(); err != nil {
 		s.halt(err)
-		go s.settleAll(acts, unavailable(err))
+		s.running.Go(func() { s.settleAll(acts, unavailable(err)) })
 		return
 	}
 	mark, due, err := s.marks.next(s.log.Checkpoint())
 	if err != nil {
-		go s.settleAll(acts, unavailable(fmt.Errorf("making a time mark: %w", err)))
+		s.running.Go(func() { s.settleAll(acts, unavailable(fmt.Errorf("making a time mark: %w", err))) })
 		return
 	}
 	s.observeBatch(acts, StageQueue, acts[0].admitted)
@@ -90,7 +90,7 @@ func (s *Service) commit(acts []*act) {
 			s.halt(err) // the store takes nothing more
 		}
 		s.dropMark(mark)
-		go s.settleAll(acts, unavailable(fmt.Errorf("storing statements: %w", err)))
+		s.running.Go(func() { s.settleAll(acts, unavailable(fmt.Errorf("storing statements: %w", err))) })
 		return
 	}
 	if len(held) > 0 {
@@ -148,7 +148,7 @@ func (s *Service) without(acts []*act, held []trial.ID) []*act {
 	}
 	return slices.DeleteFunc(acts, func(a *act) bool {
 		if known[a.id] {
-			go s.settle(a, nil)
+			s.running.Go(func() { s.settle(a, nil) })
 		}
 		return known[a.id]
 	})

@@ -21,16 +21,21 @@ type publisher struct {
 	mu      *sync.Mutex
 	waiting line
 	closed  bool
-	over    bool // the publisher has ended
+	over    bool // the publisher takes nobody any more
 }
 
-func (p *publisher) add(waiting []*submission) {
+// add returns false where it came too late: nobody will look at them.
+func (p *publisher) add(waiting []*submission) bool {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return false
+	}
 	for _, w := range waiting {
 		p.waiting.push(w)
 	}
-	p.mu.Unlock()
 	p.tell()
+	return true
 }
 
 // close tells that nothing more comes.
@@ -41,12 +46,6 @@ func (p *publisher) close() {
 	p.tell()
 }
 
-func (p *publisher) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.over = true
-}
-
 func (p *publisher) tell() {
 	select {
 	case p.wake <- struct{}{}:
@@ -54,15 +53,19 @@ func (p *publisher) tell() {
 	}
 }
 
-// next returns the lowest index that is waited for, if there is one.
-func (p *publisher) next() (index uint64, waits, closed bool) {
+// next returns the lowest index that is waited for, if there is one. It tells that
+// the publisher is over in the same moment in which it makes it so: whoever adds is
+// either seen or told.
+func (p *publisher) next() (index uint64, waits, over bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	index = math.MaxUint64
 	for w := p.waiting.first; w != nil; w = w.next {
 		index = min(index, w.act.record.Index)
 	}
-	return index, p.waiting.first != nil, p.closed
+	waits = p.waiting.first != nil
+	p.over = p.closed && !waits
+	return index, waits, p.over
 }
 
 // take returns those that want says, who do not wait any more.
@@ -91,21 +94,22 @@ func (s *Service) publish(waiting []*submission) {
 		}
 	}
 	s.hand(covered)
-	if len(rest) > 0 {
-		s.published.add(rest)
+	if len(rest) > 0 && !s.published.add(rest) {
+		for _, w := range rest {
+			s.end(w, nil, false, unavailable(errClosing))
+		}
 	}
 }
 
 // publishLoop is the publisher: it waits for each checkpoint once, for everybody.
 func (s *Service) publishLoop() {
 	defer s.pool.close()
-	defer s.published.end()
 	for {
-		next, waits, closed := s.published.next()
+		next, waits, over := s.published.next()
+		if over {
+			return
+		}
 		if !waits {
-			if closed {
-				return
-			}
 			<-s.published.wake
 			continue
 		}
