@@ -19,6 +19,11 @@ const (
 // where the file system can: they are hardly ever read soon, and making pages for
 // them and writing those back took most of the time. A batch therefore begins
 // at a whole block.
+//
+// It writes whole blocks that no other batch has a part of, so that nothing in the
+// page cache is older than the disk: what was read of the file before, or written
+// through the cache, shares no block with it. The sync of the file makes durable what
+// was written either way.
 type appender struct {
 	direct  *os.File // nil where it is not to be had
 	opened  bool
@@ -27,16 +32,35 @@ type appender struct {
 }
 
 // begin starts a batch behind end and returns where its first byte goes.
-func (a *appender) begin(path string, end int64) int64 {
+func (a *appender) begin(file *os.File, end int64) int64 {
 	if a.buf == nil {
 		a.buf = alignedBuffer(directBuffer)[:0]
 	}
-	if !a.opened && directFlag != 0 {
-		a.direct, _ = os.OpenFile(path, os.O_WRONLY|directFlag, 0) // or without
+	if !a.opened {
+		a.direct = openDirect(file)
 	}
 	a.opened = true
 	a.buf, a.written = a.buf[:0], wholeBlocks(end)
 	return a.written
+}
+
+// openDirect opens a file once more, or returns nil: many file systems refuse it, and
+// under the name may be another file by now.
+func openDirect(file *os.File) *os.File {
+	if directFlag == 0 {
+		return nil
+	}
+	direct, err := os.OpenFile(file.Name(), os.O_WRONLY|directFlag, 0)
+	if err != nil {
+		return nil
+	}
+	got, err := direct.Stat()
+	want, wantErr := file.Stat()
+	if err != nil || wantErr != nil || !os.SameFile(got, want) {
+		_ = direct.Close() // nothing was written
+		return nil
+	}
+	return direct
 }
 
 // wholeBlocks returns where the block ends in which n bytes end.
@@ -64,15 +88,24 @@ func (a *appender) flush(file *os.File) error {
 	for len(a.buf)%directBlock != 0 {
 		a.buf = append(a.buf, 0)
 	}
-	err := error(syscall.EINVAL)
-	if a.direct != nil {
-		_, err = a.direct.WriteAt(a.buf, a.written)
-	}
-	if errors.Is(err, syscall.EINVAL) { // not on this file system, or not from here on
-		_, err = file.WriteAt(a.buf, a.written)
-	}
+	err := a.write(file)
 	a.written += int64(len(a.buf))
 	a.buf = a.buf[:0]
+	return err
+}
+
+// write writes buf. Some file systems open a file so and refuse the first write, and
+// a write may end in the middle of a block, from where no other can go on: then all
+// of it is written the usual way.
+func (a *appender) write(file *os.File) error {
+	if a.direct != nil {
+		_, err := a.direct.WriteAt(a.buf, a.written)
+		if !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		_ = a.close() // its writes have returned; what counts is the sync
+	}
+	_, err := file.WriteAt(a.buf, a.written)
 	return err
 }
 
@@ -80,7 +113,9 @@ func (a *appender) close() error {
 	if a.direct == nil {
 		return nil
 	}
-	return a.direct.Close()
+	direct := a.direct
+	a.direct = nil
+	return direct.Close()
 }
 
 // alignedBuffer returns memory that begins at a block.

@@ -307,7 +307,7 @@ func (p *payloads) append(payload []byte) (at place, err error) {
 		return at, err
 	}
 	if !p.begun {
-		p.end, p.begun = p.appended.begin(p.path, p.end), true
+		p.end, p.begun = p.appended.begin(file, p.end), true
 	}
 	if err := p.appended.add(file, payload); err != nil {
 		return at, p.failure(err)
@@ -363,58 +363,4 @@ func (p *payloads) wasDropped(at int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.dropped[at]
-}
-
-// erase overwrites parts of the file, durably.
-func (p *payloads) erase(extents []extent) error {
-	file, err := p.open(false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	if p.dropped == nil {
-		p.dropped = make(map[int64]bool)
-	}
-	for _, e := range extents {
-		p.dropped[e.at] = true // before its bytes are gone
-	}
-	p.mu.Unlock()
-	for _, e := range extents {
-		if _, err := file.WriteAt(make([]byte, e.size), e.at); err != nil {
-			return p.failure(err)
-		}
-	}
-	return p.flush(file)
-}
-
-// eraseDropped overwrites the payloads of statements that were dropped. Their places
-// are in the database until that is done, so a crash leaves it to the next one who
-// drops or stores.
-func (s *Store) eraseDropped(ctx context.Context) error {
-	return s.inWrite(ctx, "overwriting what was dropped", func(ctx context.Context, tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT at, size FROM dropped`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		var extents []extent
-		for rows.Next() {
-			var e extent
-			if err := rows.Scan(&e.at, &e.size); err != nil {
-				return err
-			}
-			extents = append(extents, e)
-		}
-		if err := rows.Err(); err != nil || len(extents) == 0 {
-			return err
-		}
-		if err := s.payloads.erase(extents); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM dropped`)
-		return err
-	}, func() { s.payloads.toErase.Store(false) })
 }
