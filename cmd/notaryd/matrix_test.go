@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -152,10 +153,16 @@ func payloadHarms() []harm {
 	payloads := func(name, says string, starts bool, do func(*patient)) harm {
 		return harm{name: name, mark: withMark, do: do, says: []string{file + ": " + says}, starts: starts, section: payloadsSection}
 	}
-	flip := func(p *patient) { p.alter(file, flipAt(-100)) }
+	// The last statement's bytes; zeros fill its block behind them.
+	last := func(change func([]byte) []byte) func(*patient) {
+		return func(p *patient) {
+			p.alter(file, func(b []byte) []byte { return change(bytes.TrimRight(b, "\x00")) })
+		}
+	}
+	flip := last(flipAt(-100))
 	harms := []harm{
 		payloads("missing", "the file is missing", false, func(p *patient) { p.remove(file) }),
-		payloads("truncated", "the file is cut short or an older copy", false, func(p *patient) { p.alter(file, cutBy(1)) }),
+		payloads("truncated", "the file is cut short or an older copy", false, last(cutBy(1))),
 		payloads("older", "the file is cut short or an older copy", false, func(p *patient) { p.put("older", file) }),
 		payloads("another", "the file is none of payloads", false, func(p *patient) { p.alter(file, flipAt(3)) }),
 		payloads("flipped", "statement ", true, flip),
