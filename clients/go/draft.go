@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,8 +70,9 @@ func (d *Draft) Sign(key crypto.Signer, now time.Time, zone string) (*trial.Enve
 func NeedsDeclaredTime(k trial.Kind) bool { return k.NeedsDeclaredTime() }
 
 // Same tells whether an envelope is this draft, signed earlier: equal in all but
-// the time of signing, the salt, the checkpoint seen, and the declared time
-// where the draft gives none.
+// the time of signing, the salt, the checkpoint seen, the declared time where the
+// draft gives none, and content digests that the envelope lacks: files that were
+// notarized by their bytes alone stay notarized.
 func (d *Draft) Same(e *trial.Envelope) bool {
 	st, err := trial.ParseStatement(e.Payload)
 	if err != nil || st.Predicate.Kind != d.Predicate.Kind || st.Predicate.Charter != d.Predicate.Charter {
@@ -81,8 +83,23 @@ func (d *Draft) Same(e *trial.Envelope) bool {
 	if p.Declared == nil {
 		p.Declared = st.Predicate.Declared
 	}
-	payload, err := trial.MarshalStatement(&trial.Statement{Subjects: d.Subjects, Predicate: p})
+	payload, err := trial.MarshalStatement(&trial.Statement{Subjects: withoutTables(d.Subjects, st.Subjects), Predicate: p})
 	return err == nil && bytes.Equal(payload, e.Payload)
+}
+
+// withoutTables drops the content digests of subjects where signed has the same
+// file by its bytes alone.
+func withoutTables(subjects, signed []trial.Subject) []trial.Subject {
+	out := slices.Clone(subjects)
+	for i := range min(len(out), len(signed)) {
+		sum, ok := out[i].Digests.Get(trial.DigestSHA256)
+		if ok && slices.Equal(signed[i].Digests, trial.SHA256(sum)) {
+			if _, table := out[i].Digests.Get(trial.DigestTable); table && len(out[i].Digests) == 2 {
+				out[i].Digests = trial.SHA256(sum)
+			}
+		}
+	}
+	return out
 }
 
 // Zone returns the IANA name of the local time zone, or "UTC" where the system
@@ -103,9 +120,14 @@ func Zone() string {
 	return "UTC"
 }
 
-// Subject returns the file as a statement's subject.
+// Subject returns the file as a statement's subject, with its content digest
+// where it has one.
 func (h FileHash) Subject() trial.Subject {
-	return trial.Subject{Name: h.Name, Digests: trial.SHA256(h.SHA256)}
+	s := trial.Subject{Name: h.Name, Digests: trial.SHA256(h.SHA256)}
+	if h.Table.Digest != nil {
+		s.Digests = append(s.Digests, trial.Digest{Name: trial.DigestTable, Sum: *h.Table.Digest})
+	}
+	return s
 }
 
 // NewManifest lists files under one root, with a fresh secret. The manifest

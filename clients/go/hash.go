@@ -15,6 +15,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
 // readSize is how much of a file is read at once, in bytes.
@@ -33,6 +35,8 @@ type FileHash struct {
 	Path   string
 	Size   int64
 	SHA256 [32]byte
+	// Table is the content digest, where the file was hashed to be notarized.
+	Table Table
 }
 
 // Progress is told how many bytes were hashed since it was last called. It is
@@ -41,7 +45,8 @@ type Progress func(bytes int64)
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
 
-// HashFile streams a file through SHA-256. It fails with ErrFile for a symbolic
+// HashFile streams a file through SHA-256, and where it holds a table computes
+// its content digest; a table without one is no error. It fails with ErrFile for a symbolic
 // link, an empty file, anything but a regular file, and a file whose size or
 // modification time changed while it was read.
 func HashFile(ctx context.Context, path string, progress Progress) (FileHash, error) {
@@ -67,6 +72,10 @@ func HashFile(ctx context.Context, path string, progress Progress) (FileHash, er
 	h := FileHash{Name: filepath.Base(path), Path: path}
 	h.SHA256, h.Size, err = hashReader(ctx, f, progress)
 	if err != nil {
+		return FileHash{}, fmt.Errorf("%w %s: %w", ErrFile, path, reason(err))
+	}
+	// Before the last look at the file: both digests are of the same bytes.
+	if h.Table, err = readTable(ctx, f, h.Size, dataset.Options{}); err != nil {
 		return FileHash{}, fmt.Errorf("%w %s: %w", ErrFile, path, reason(err))
 	}
 	after, err := os.Lstat(path)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,6 +27,8 @@ type input struct {
 	manifest *trial.Manifest // nil where the statement lists the files
 	body     any             // of its own, nil where all inputs have the same
 	format   dataset.Format  // of a single file, by its content
+	table    *[32]byte       // its content digest, nil where there is none
+	noTable  error           // why a single file with a table has no content digest
 }
 
 // readInputs hashes every path on all cores. Whatever cannot be notarized ends
@@ -66,6 +67,7 @@ func (a *app) readInputs(ctx context.Context, paths []string) ([]*input, error) 
 			return nil, err
 		}
 	}
+	a.noteTables(inputs)
 	a.notePackages(inputs)
 	return inputs, nil
 }
@@ -92,8 +94,9 @@ func (in *input) finish() error {
 		if err := client.UnchangedFolder(in.path, in.files); err != nil {
 			return err
 		}
-	} else if in.format, err = detectFormat(in.path); err != nil {
-		return fmt.Errorf("reading %s: %w", in.path, err)
+	} else {
+		t := in.files[0].Table
+		in.format, in.table, in.noTable = t.Format, t.Digest, t.Err
 	}
 	if len(in.files) <= maxListed {
 		for _, f := range in.files {
@@ -148,16 +151,13 @@ func (in *input) earlierManifest() (*trial.Manifest, error) {
 	return m, nil
 }
 
-// detectFormat tells a file's format by its first bytes.
-func detectFormat(path string) (dataset.Format, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
+// noteTables tells which tables are notarized by their bytes alone, and why.
+func (a *app) noteTables(inputs []*input) {
+	for _, in := range inputs {
+		for _, f := range in.files {
+			if f.Table.Err != nil {
+				a.notef("warning: %s: no content digest, the file is notarized by its bytes alone: %v", f.Path, f.Table.Err)
+			}
+		}
 	}
-	defer f.Close()
-	head, err := io.ReadAll(io.LimitReader(f, dataset.HeadLength))
-	if err != nil {
-		return "", err
-	}
-	return dataset.Detect(head), nil
 }

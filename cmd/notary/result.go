@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,9 @@ type submitResult struct {
 	Manifest    string     `json:"manifest,omitzero"`
 	// Format is what a single file is by its content, empty where that is not known.
 	Format dataset.Format `json:"format,omitzero"`
+	// Table is the content digest of a single file, or NoTable says why it has none.
+	Table   string `json:"contentDigest,omitzero"`
+	NoTable string `json:"noContentDigest,omitzero"`
 	// Continuity says what was checked about the log.
 	Continuity client.Continuity `json:"continuity,omitzero"`
 	Message    string            `json:"message,omitzero"`
@@ -116,8 +120,25 @@ func (s *submitResult) print(w io.Writer) {
 			fmt.Fprintf(w, " as entry %d", *s.LogIndex)
 		}
 		fmt.Fprintf(w, "\n  statement %s\n  receipt   %s\n", s.StatementID, s.Receipt)
+		if s.Table != "" {
+			fmt.Fprintf(w, "  content   %s %s\n", trial.DigestTable, s.Table)
+		}
 		if s.Manifest != "" {
 			fmt.Fprintf(w, "  manifest  %s (keep it: it proves single files)\n", s.Manifest)
+		}
+	}
+}
+
+// content says what a single file is, and by what its table was notarized: a
+// statement that commits to a file has no digest of it.
+func (s *submitResult) content(in *input) {
+	s.Format = in.format
+	if in.noTable != nil {
+		s.NoTable = in.noTable.Error()
+	}
+	for _, subject := range in.subjects {
+		if sum, ok := subject.Digests.Get(trial.DigestTable); ok && in.table != nil {
+			s.Table = hex.EncodeToString(sum[:])
 		}
 	}
 }

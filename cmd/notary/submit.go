@@ -28,7 +28,9 @@ func (a *app) submitCommand() *cobra.Command {
 		Use:   "submit --kind K [flags] [PATH…]",
 		Short: "Notarize files and folders",
 		Long: `submit hashes each PATH on this machine, signs one statement for it and writes
-PATH.receipt.json and PATH.evidence.json beside it, or into --receipts DIR. A folder is one
+PATH.receipt.json and PATH.evidence.json beside it, or into --receipts DIR. Beside the hash of
+a SAS transport or Dataset-JSON file stands the content digest of its table, where it has one:
+the same data in another file can be told by it. A folder is one
 statement that lists its files; above 1,000 files it is one statement about a manifest,
 which is written to PATH.manifest.json (mode 0600): keep it, it proves single files.
 
@@ -176,7 +178,7 @@ func (s *submission) sign(base *client.Draft, key *signer, zone string, inputs [
 		}
 		r := &s.results[i]
 		r.Path, r.Receipt, r.Kind, r.Site = in.path, in.name+client.ReceiptSuffix, d.Predicate.Kind, d.Predicate.Site
-		r.Format = in.format
+		r.content(in)
 		done, err := s.already(&d, in, r)
 		if err != nil {
 			return errors.Join(err, releaseAll(pending))
@@ -336,7 +338,7 @@ func (s *submission) answered(it client.Item, r *client.Receipt, err error) erro
 		return writeErr
 	}
 	n := newSubmitResult(res.Path, it.Note+client.ReceiptSuffix, r)
-	n.Manifest, n.Format = res.Manifest, res.Format
+	n.Manifest, n.Format, n.Table, n.NoTable = res.Manifest, res.Format, res.Table, res.NoTable
 	*res = n
 	return nil
 }

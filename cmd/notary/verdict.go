@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func (r *verifyResult) wholeFolder(gone, extra []string) {
 	}
 	for i, f := range r.Files {
 		// A copy of a listed file is a file that was not notarized all the same.
-		if f.Outcome == receipt.Identical && unlisted[f.Name] {
+		if f.Outcome.Holds() && unlisted[f.Name] {
 			r.Files[i].Outcome = receipt.NotNotarized
 			r.Files[i].Detail = "a copy of a notarized file, under a name that was not notarized"
 			r.Verified, r.Verdict = false, receipt.NotNotarized
@@ -64,18 +65,18 @@ func (r *verifyResult) wholeFolder(gone, extra []string) {
 	}
 }
 
+// severity orders verdicts on files, the best first.
+var severity = []receipt.FileOutcome{
+	receipt.Identical, receipt.SameData, receipt.NotComparable, receipt.DataDiffer, receipt.NotNotarized,
+}
+
 // worst is the verdict on several files together.
 func worst(files []receipt.FileResult) receipt.FileOutcome {
-	out := receipt.Identical
+	out := 0
 	for _, f := range files {
-		switch {
-		case f.Outcome == receipt.NotNotarized:
-			return f.Outcome
-		case f.Outcome != receipt.Identical:
-			out = f.Outcome
-		}
+		out = max(out, slices.Index(severity, f.Outcome))
 	}
-	return out
+	return severity[out]
 }
 
 // print writes a result for a person: the verdict first, then who and when,
@@ -108,6 +109,9 @@ func (r *verifyResult) print(w io.Writer, checks bool) {
 		fmt.Fprintf(w, "  enrolments and revocations known up to entry %d\n", r.KnownUpTo)
 	}
 	r.printFiles(w)
+	for _, note := range r.NoTable {
+		fmt.Fprintf(w, "  no content digest of %s\n", note)
+	}
 	for _, c := range r.Checks {
 		if checks || c.Outcome == receipt.Failed {
 			fmt.Fprintf(w, "  %-11s %s: %s\n", c.Outcome, c.Name, c.Detail)
@@ -149,8 +153,8 @@ func (r *verifyResult) headline() string {
 		return "the receipt holds"
 	case r.Verdict == "":
 		return "the receipt does not hold"
-	case r.Verdict == receipt.Identical && !r.Verified:
-		return "identical, but the receipt does not hold"
+	case r.Verdict.Holds() && !r.Verified:
+		return string(r.Verdict) + ", but the receipt does not hold"
 	}
 	return string(r.Verdict)
 }

@@ -34,7 +34,9 @@ it (PATH.receipt.json) or is named by --receipt. Without a PATH the receipt alon
 or with --receipts every receipt of that folder. Results come in the order of the inputs,
 each as soon as it is known.
 
-A file is "identical", or "file differs, contents not comparable", or "not notarized".
+A file is "identical"; or "same data, different file", where its table has the content digest
+that was notarized (labels and other metadata are not compared); or "data differ"; or "file
+differs, contents not comparable", where a content digest is missing; or "not notarized".
 Exit status: 0 everything holds, 1 something does not, 2 something could not be read.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), o, args) },
 	}
@@ -53,22 +55,24 @@ type verifyResult struct {
 	Verified bool   `json:"verified"`
 	// Verdict is the verdict on the file in its fixed words; empty where no file
 	// was compared.
-	Verdict       receipt.FileOutcome  `json:"verdict,omitzero"`
-	Summary       string               `json:"summary"`
-	Receipt       string               `json:"receipt,omitzero"`
-	StatementID   string               `json:"statementId,omitzero"`
-	Kind          trial.Kind           `json:"kind,omitzero"`
-	Site          string               `json:"site,omitzero"`
-	Version       string               `json:"version,omitzero"`
-	LogIndex      *uint64              `json:"logIndex,omitzero"`
-	LogTime       time.Time            `json:"logTime,omitzero"`
-	WitnessTime   time.Time            `json:"witnessTime,omitzero"`
-	KnownUpTo     uint64               `json:"authorityKnownUpTo,omitzero"`
-	Signer        *receipt.Signer      `json:"signer,omitzero"`
-	Files         []receipt.FileResult `json:"files,omitzero"`
-	Missing       []string             `json:"missing,omitzero"`
-	Checks        []receipt.Check      `json:"checks,omitzero"`
-	Unreadable    bool                 `json:"unreadable,omitzero"`
+	Verdict     receipt.FileOutcome  `json:"verdict,omitzero"`
+	Summary     string               `json:"summary"`
+	Receipt     string               `json:"receipt,omitzero"`
+	StatementID string               `json:"statementId,omitzero"`
+	Kind        trial.Kind           `json:"kind,omitzero"`
+	Site        string               `json:"site,omitzero"`
+	Version     string               `json:"version,omitzero"`
+	LogIndex    *uint64              `json:"logIndex,omitzero"`
+	LogTime     time.Time            `json:"logTime,omitzero"`
+	WitnessTime time.Time            `json:"witnessTime,omitzero"`
+	KnownUpTo   uint64               `json:"authorityKnownUpTo,omitzero"`
+	Signer      *receipt.Signer      `json:"signer,omitzero"`
+	Files       []receipt.FileResult `json:"files,omitzero"`
+	Missing     []string             `json:"missing,omitzero"`
+	// NoTable says why tables that differ have no content digest.
+	NoTable       []string        `json:"noContentDigest,omitzero"`
+	Checks        []receipt.Check `json:"checks,omitzero"`
+	Unreadable    bool            `json:"unreadable,omitzero"`
 	hasManyInside bool
 }
 
@@ -212,11 +216,12 @@ func (v *verification) path(ctx context.Context, path string, progress client.Pr
 	if err != nil {
 		return &verifyResult{Path: path, Receipt: receiptPath, Summary: err.Error(), Unreadable: true}
 	}
-	files, gone, extra, err := v.files(ctx, path, info.IsDir(), r, receiptPath, progress)
+	files, gone, extra, noTable, err := v.files(ctx, path, info.IsDir(), r, receiptPath, progress)
 	if err != nil {
 		return &verifyResult{Path: path, Receipt: receiptPath, Summary: err.Error(), Unreadable: true}
 	}
 	res := newVerifyResult(path, receiptPath, v.verifier.Verify(r, ev, files))
+	res.NoTable = noTable
 	if info.IsDir() {
 		res.wholeFolder(gone, extra)
 	}

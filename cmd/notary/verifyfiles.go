@@ -13,23 +13,25 @@ import (
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
 // files hashes what path holds and names it as the statement does; gone is what
 // the statement lists of a folder and the folder no longer has, extra what the
-// folder has and the statement does not list.
-func (v *verification) files(ctx context.Context, path string, isDir bool, r *receipt.Receipt, receiptPath string, progress client.Progress) (files []receipt.File, gone, extra []string, err error) {
+// folder has and the statement does not list, noTable why tables that would be
+// compared have no content digest.
+func (v *verification) files(ctx context.Context, path string, isDir bool, r *receipt.Receipt, receiptPath string, progress client.Progress) (files []receipt.File, gone, extra, noTable []string, err error) {
 	st, err := r.Statement()
 	if err != nil {
 		st = nil // the verdict says so
 	}
 	hashes, err := hashNow(ctx, path, isDir, progress)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, nil, err
 	}
 	m, err := v.findManifest(st, receiptPath)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, nil, err
 	}
 	var listed []string
 	switch {
@@ -46,12 +48,21 @@ func (v *verification) files(ctx context.Context, path string, isDir bool, r *re
 	for _, h := range hashes {
 		f, err := v.file(path, isDir, h, st, m)
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, nil, nil, err
+		}
+		if mayHoldTable(&f, st) {
+			t, err := client.TableAsIs(ctx, h.Path, dataset.Options{})
+			if err != nil {
+				return nil, nil, nil, nil, err
+			}
+			if f.Table = t.Digest; t.Err != nil {
+				noTable = append(noTable, fmt.Sprintf("%s: %v", h.Path, t.Err))
+			}
 		}
 		files = append(files, f)
 	}
 	if !isDir {
-		return files, nil, nil, nil
+		return files, nil, nil, noTable, nil
 	}
 	known := map[string]bool{}
 	for _, name := range listed {
@@ -62,7 +73,7 @@ func (v *verification) files(ctx context.Context, path string, isDir bool, r *re
 			extra = append(extra, f.Name)
 		}
 	}
-	return files, missing(listed, files), extra, nil
+	return files, missing(listed, files), extra, noTable, nil
 }
 
 func hashNow(ctx context.Context, path string, isDir bool, progress client.Progress) ([]client.FileHash, error) {
@@ -71,6 +82,27 @@ func hashNow(ctx context.Context, path string, isDir bool, progress client.Progr
 	}
 	h, err := client.HashAsIs(ctx, path, progress)
 	return []client.FileHash{h}, err
+}
+
+// mayHoldTable tells whether a content digest can change the verdict on a file:
+// its bytes are not the notarized ones, and a table was notarized.
+func mayHoldTable(f *receipt.File, st *trial.Statement) bool {
+	if f.Proof != nil {
+		_, ok := f.Proof.Digests().Get(trial.DigestTable)
+		return ok && f.Proof.SHA256() != f.SHA256
+	}
+	if st == nil {
+		return false
+	}
+	table := false
+	for _, s := range st.Subjects {
+		if s.Name == f.Name && s.Digests.Is(trial.DigestSHA256, f.SHA256) {
+			return false
+		}
+		_, ok := s.Digests.Get(trial.DigestTable)
+		table = table || ok
+	}
+	return table
 }
 
 // missing are the listed names that no file has.

@@ -15,10 +15,13 @@ func (j *judgement) files(files []File) {
 	if len(subjects) > len(few) {
 		held = make([]bool, len(subjects))
 	}
-	bad := 0
+	bad, same := 0, 0
 	for _, f := range files {
 		res := j.file(f, held)
-		if res.Outcome != Identical {
+		if res.Outcome == SameData {
+			same++
+		}
+		if !res.Outcome.Holds() {
 			if bad++; bad == 1 {
 				j.failf(CheckFileDigest, "%s: %s: %s", f.Name, res.Outcome, res.Detail)
 			}
@@ -33,6 +36,10 @@ func (j *judgement) files(files []File) {
 	switch {
 	case len(files) == 0:
 		j.skipf(CheckFileDigest, "not checked: no file was given")
+	case bad == 0 && same > 0 && len(files) == 1:
+		j.pass(CheckFileDigest, j.words.join(files[0].Name, ": ", string(SameData), ": ", sameTable))
+	case bad == 0 && same > 0:
+		j.pass(CheckFileDigest, fmt.Sprintf("%d files: %d identical to what was notarized, %d with the %s: %s", len(files), len(files)-same, same, SameData, sameTable))
 	case bad == 0 && len(files) == 1:
 		j.pass(CheckFileDigest, j.words.join(files[0].Name, ": identical to what was notarized"))
 	case bad == 0:
@@ -40,12 +47,30 @@ func (j *judgement) files(files []File) {
 	}
 }
 
+// sameTable says what a content digest covers.
+const sameTable = "its content digest is the one that was notarized; metadata not compared"
+
+// otherBytes is the result for a file whose SHA-256 is not the notarized one:
+// where both sides have a content digest, that decides.
+func otherBytes(f *File, notarized trial.Digests, where string) FileResult {
+	sum, ok := notarized.Get(trial.DigestTable)
+	switch {
+	case !ok:
+		return FileResult{f.Name, NotComparable, "its SHA-256 is not the one " + where}
+	case f.Table == nil:
+		return FileResult{f.Name, NotComparable, "its SHA-256 is not the one " + where + ", and the file has no content digest to compare with the one there"}
+	case sum == *f.Table:
+		return FileResult{f.Name, SameData, sameTable}
+	}
+	return FileResult{f.Name, DataDiffer, "neither its SHA-256 nor its content digest is the one " + where}
+}
+
 // file judges one file and marks the subjects that it holds.
 func (j *judgement) file(f File, held []bool) FileResult {
 	if f.Proof != nil {
 		return j.manifestFile(f, held)
 	}
-	other := -1
+	other, table := -1, -1
 	for i, s := range j.st.Subjects {
 		same := s.Digests.Is(trial.DigestSHA256, f.SHA256)
 		switch {
@@ -56,10 +81,16 @@ func (j *judgement) file(f File, held []bool) FileResult {
 			// Also where another subject has these bytes: two files whose contents
 			// changed places are two files that changed.
 			held[i] = true
-			return FileResult{f.Name, NotComparable, "its SHA-256 is not the one that was notarized under this name"}
+			return otherBytes(&f, s.Digests, "that was notarized under this name")
 		case same && other < 0:
 			other = i
+		case table < 0 && f.Table != nil && s.Digests.Is(trial.DigestTable, *f.Table):
+			table = i
 		}
+	}
+	if other < 0 && table >= 0 {
+		held[table] = true
+		return FileResult{f.Name, SameData, fmt.Sprintf("%s, under the name %q", sameTable, j.st.Subjects[table].Name)}
 	}
 	if other < 0 {
 		return FileResult{f.Name, NotNotarized, "the statement lists neither its name nor its SHA-256"}
@@ -82,7 +113,7 @@ func (j *judgement) manifestFile(f File, held []bool) FileResult {
 		case f.Proof.Path() != f.Name:
 			return FileResult{f.Name, NotNotarized, fmt.Sprintf("its proof is of %q", f.Proof.Path())}
 		case f.Proof.SHA256() != f.SHA256 || f.Proof.Size() != f.Size:
-			return FileResult{f.Name, NotComparable, "its SHA-256 is not the one in the notarized manifest"}
+			return otherBytes(&f, f.Proof.Digests(), "in the notarized manifest")
 		}
 		return FileResult{f.Name, Identical, "the same bytes, in the notarized manifest"}
 	}

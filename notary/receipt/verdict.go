@@ -67,7 +67,11 @@ type File struct {
 	// forward slashes.
 	Name   string
 	SHA256 [32]byte
-	Size   uint64
+	// Table is the content digest tn-table-v1 of the table that the file holds,
+	// computed by the caller like SHA256; nil where it has none. It is looked at
+	// only where SHA256 is another than was notarized.
+	Table *[32]byte
+	Size  uint64
 	// Proof shows the file in a manifest; nil where the statement lists its
 	// files itself.
 	Proof *trial.ManifestProof
@@ -76,12 +80,20 @@ type File struct {
 // FileOutcome is the verdict on one file.
 type FileOutcome string
 
-// The verdicts on a file.
+// The verdicts on a file. The first two are positive. SameData and DataDiffer
+// need a content digest on both sides; without one a file that differs is
+// NotComparable.
 const (
 	Identical     FileOutcome = "identical"
+	SameData      FileOutcome = "same data, different file"
+	DataDiffer    FileOutcome = "data differ"
 	NotComparable FileOutcome = "file differs, contents not comparable"
 	NotNotarized  FileOutcome = "not notarized"
 )
+
+// Holds tells whether the verdict is that nothing was changed that counts: the
+// bytes, or all that the table says.
+func (o FileOutcome) Holds() bool { return o == Identical || o == SameData }
 
 // FileResult is the verdict on one file, with what was found in plain words.
 type FileResult struct {

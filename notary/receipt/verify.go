@@ -257,5 +257,11 @@ func (j *judgement) verifiedSummary() string {
 	if c := j.verdict.Check(CheckKeyNotRevoked); c.Outcome == NotChecked && j.st.Predicate.Kind != trial.KindCharter && j.st.Predicate.Kind != trial.KindTimeMark {
 		later = "; later revocations not known"
 	}
-	return w.join("Verified: ", string(j.st.Predicate.Kind), ", entry ", w.decimal(j.r.Index), " of ", j.r.Checkpoint.Origin, signer, when, later)
+	same := ""
+	for _, f := range j.verdict.Files {
+		if f.Outcome == SameData {
+			same = string(SameData) + ": "
+		}
+	}
+	return w.join("Verified: ", same, string(j.st.Predicate.Kind), ", entry ", w.decimal(j.r.Index), " of ", j.r.Checkpoint.Origin, signer, when, later)
 }

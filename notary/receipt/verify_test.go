@@ -274,7 +274,7 @@ func TestDocumented(t *testing.T) {
 			t.Errorf("%s is no cause", c)
 		}
 	}
-	for _, o := range []FileOutcome{Identical, NotComparable, NotNotarized} {
+	for _, o := range []FileOutcome{Identical, SameData, DataDiffer, NotComparable, NotNotarized} {
 		if !strings.Contains(string(page), "*"+string(o)+"*") {
 			t.Errorf("docs/formats.md lacks the verdict %q", o)
 		}
@@ -290,5 +290,40 @@ func TestMissingTwin(t *testing.T) {
 	v := Verify(mustParse(t, s.receipt(index)), mustEvidence(t, s.evidence(index)), s.trust(), []File{files[1].file()})
 	if !v.Verified || !slices.Equal(v.Missing, []string{"a.json"}) {
 		t.Errorf("got missing %v: %s", v.Missing, v.Summary)
+	}
+}
+
+// Where the bytes differ, the content digests of both sides decide.
+func TestTableVerdicts(t *testing.T) {
+	s := newStory(t)
+	table, other := [32]byte{1}, [32]byte{2}
+	st := about(s.statement(s.coordinator, trial.KindDataset, siteID,
+		&trial.DataBody{Origin: trial.OriginSite, Purpose: trial.PurposeRoutine}), testFile{"adsl.xpt", "2018"}, testFile{"notes.txt", "1"})
+	st.Subjects[0].Digests = append(st.Subjects[0].Digests, trial.Digest{Name: trial.DigestTable, Sum: table})
+	index := s.add(s.coordinator, st)
+	for _, c := range []struct {
+		name    string
+		content string
+		table   *[32]byte
+		want    FileOutcome
+	}{
+		{"adsl.xpt", "2018", nil, Identical},
+		{"adsl.xpt", "2018", &other, Identical},
+		{"adsl.xpt", "2022", &table, SameData},
+		{"adsl.json", "2022", &table, SameData},
+		{"adsl.xpt", "2022", &other, DataDiffer},
+		{"adsl.xpt", "2022", nil, NotComparable},
+		{"notes.txt", "2", &table, NotComparable},
+		{"adsl.json", "2022", &other, NotNotarized},
+	} {
+		f := testFile{c.name, c.content}.file()
+		f.Table = c.table
+		v := Verify(mustParse(t, s.receipt(index)), mustEvidence(t, s.evidence(index)), s.trust(), []File{f})
+		if got := v.Files[0].Outcome; got != c.want || v.Verified != c.want.Holds() {
+			t.Errorf("%s %s: got %q, verified %t: %s; want %q", c.name, c.content, got, v.Verified, v.Summary, c.want)
+		}
+		if c.want == SameData && !strings.Contains(v.Summary, string(SameData)) {
+			t.Errorf("%s: %s", c.name, v.Summary)
+		}
 	}
 }
