@@ -167,7 +167,8 @@ Settings that stay the same may stand in notary.yaml in the working folder.`,
 	root.AddCommand(
 		a.keygenCommand(), a.trialCommand(), a.enrolCommand(), a.endorseCommand(), a.revokeCommand(),
 		a.recoverCommand(), a.registerCommand(), a.submitCommand(), a.listCommand(), a.receiptCommand(),
-		a.verifyCommand(), a.diffCommand(), a.trustCommand(), a.auditTrailCommand(), a.checkPackageCommand(), a.versionCommand(),
+		a.verifyCommand(), a.diffCommand(), a.trustCommand(), a.auditTrailCommand(), a.checkPackageCommand(),
+		a.rulesCommand(), a.versionCommand(),
 	)
 	return root
 }
