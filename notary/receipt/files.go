@@ -58,7 +58,7 @@ func otherBytes(f *File, notarized trial.Digests, where string) FileResult {
 	case !ok:
 		return FileResult{f.Name, NotComparable, "its SHA-256 is not the one " + where}
 	case f.Table == nil:
-		return FileResult{f.Name, NotComparable, "its SHA-256 is not the one " + where + ", and the file has no content digest to compare with the one there"}
+		return FileResult{f.Name, NotComparable, "its SHA-256 is not the one " + where + ", and no content digest of the file was given to compare"}
 	case sum == *f.Table:
 		return FileResult{f.Name, SameData, sameTable}
 	}
