@@ -66,8 +66,8 @@ func TestAFailingSync(t *testing.T) {
 			}
 			errs := c.submitAll(sent)
 			for round := 0; f.many && round < 16 && len(failed(sent, errs)) == 0; round++ {
-				large := n.signLarge(t, 16)
-				sent, errs = append(sent, large...), append(errs, c.submitAll(large)...)
+				more := n.signMedium(t, 256)
+				sent, errs = append(sent, more...), append(errs, c.submitAll(more)...)
 			}
 			if got := wantReasons(t, errs, "LOG_STOPPED", "TRY_AGAIN"); got > 0 && !f.late {
 				t.Errorf("%d receipts were given while the disk failed", got)
@@ -102,7 +102,7 @@ func (c *site) growLog(t *testing.T) {
 		if info.Size() > 14_000*4<<10 {
 			return
 		}
-		c.mustSubmit(t, c.n.signLarge(t, 16)...)
+		c.mustSubmit(t, c.n.signMedium(t, 256)...)
 	}
 }
 

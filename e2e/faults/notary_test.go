@@ -109,12 +109,25 @@ func (n *notary) signFiles(t *testing.T, files int) *trial.Envelope {
 	return env
 }
 
-// signLarge signs statements about a thousand files each.
+// signLarge signs statements about a thousand files each, which are kept beside
+// the database.
 func (n *notary) signLarge(t *testing.T, count int) []*trial.Envelope {
+	t.Helper()
+	return n.signAbout(t, count, 1000)
+}
+
+// signMedium signs statements that are nearly as large as the database itself
+// keeps them.
+func (n *notary) signMedium(t *testing.T, count int) []*trial.Envelope {
+	t.Helper()
+	return n.signAbout(t, count, 100)
+}
+
+func (n *notary) signAbout(t *testing.T, count, files int) []*trial.Envelope {
 	t.Helper()
 	envs := make([]*trial.Envelope, count)
 	for i := range envs {
-		envs[i] = n.signFiles(t, 1000)
+		envs[i] = n.signFiles(t, files)
 	}
 	return envs
 }
