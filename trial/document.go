@@ -9,10 +9,18 @@ var gaveUp = new(Refusal)
 // care. The careful reading alone decides what is refused, and why. parse must
 // begin from nothing each time.
 func readDocument(src []byte, malformed Reason, parse func(*reader)) *Refusal {
+	return readBeginning(src, malformed, func(r *reader) {
+		parse(r)
+		r.end()
+	})
+}
+
+// readBeginning is readDocument for a part that begins the document: what follows
+// is neither read nor judged.
+func readBeginning(src []byte, malformed Reason, parse func(*reader)) *Refusal {
 	for _, quick := range []bool{true, false} {
 		r := newReader(src, malformed, "", quick)
 		parse(r)
-		r.end()
 		refusal := r.refusal
 		r.release()
 		if refusal == nil || !quick {

@@ -24,7 +24,6 @@ type conduct struct {
 // siteState is what is the case at one site.
 type siteState struct {
 	activated, first, lastVisit, closed *Act
-	ended                               *Act // lastVisit or closed
 }
 
 type reveal struct {
@@ -84,15 +83,16 @@ func (s *State) lastVisit(act *Act) {
 	s.tell(Event{Type: EventLastVisit, Act: act})
 	site := act.Statement.Predicate.Site
 	if site == "" {
-		if s.conduct.ended == nil {
-			s.conduct.ended = act
-		}
+		s.conduct.end(act)
 		return
 	}
-	at := s.conduct.site(site)
-	at.lastVisit = act
-	if at.ended == nil {
-		at.ended = act
+	s.conduct.site(site).lastVisit = act
+}
+
+// end ends the trial, if nothing did before.
+func (c *conduct) end(act *Act) {
+	if c.ended == nil {
+		c.ended = act
 	}
 }
 
@@ -109,17 +109,11 @@ func (s *State) closeout(act *Act) {
 		s.tell(Event{Type: EventCloseout, Act: p})
 	}
 	if site == "" {
-		if s.conduct.ended == nil {
-			s.conduct.ended = act
-		}
+		s.conduct.end(act)
 		s.conduct.closed = act
 		return
 	}
-	at := s.conduct.site(site)
-	at.closed = act
-	if at.ended == nil {
-		at.ended = act
-	}
+	s.conduct.site(site).closed = act
 }
 
 // noteUnblinding folds an unblinding, which counts at once. It returns what is to

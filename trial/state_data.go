@@ -199,7 +199,7 @@ func (s *State) ended(site string) bool {
 		return true
 	}
 	at := s.conduct.sites[site]
-	return site != "" && at != nil && at.ended != nil
+	return site != "" && at != nil && (at.lastVisit != nil || at.closed != nil)
 }
 
 // gapLimit is the longest time between two extracts that is not late.

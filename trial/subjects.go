@@ -8,18 +8,12 @@ import (
 // ReadSubjects returns the subjects of a statement that ParseStatement accepted
 // before, at the cost of the part in which they stand, which clients write first.
 // It judges no more of the payload than it reads.
-func ReadSubjects(payload []byte) ([]Subject, error) {
-	var refusal *Refusal
-	for _, quick := range []bool{true, false} { // as readDocument does
-		r := newReader(payload, ReasonMalformedStatement, "", quick)
-		subjects := r.onlySubjects()
-		refusal = r.refusal
-		r.release()
-		if refusal == nil {
-			return subjects, nil
-		}
+func ReadSubjects(payload []byte) (subjects []Subject, err error) {
+	refusal := readBeginning(payload, ReasonMalformedStatement, func(r *reader) { subjects = r.onlySubjects() })
+	if refusal != nil {
+		return nil, refusal
 	}
-	return nil, refusal
+	return subjects, nil
 }
 
 func (r *reader) onlySubjects() []Subject {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/trial"
-	"github.com/trialnotary/trialnotary/trial/benchtest"
 )
 
 // BenchmarkSubjects stores and places statements by the number of their subjects,
@@ -36,15 +35,7 @@ func BenchmarkSubjects(b *testing.B) {
 					placed[i] = notary.Placed{ID: r.ID, Index: index}
 					index++
 				}
-				began := benchtest.CPU()
-				if _, err := s.Put(b.Context(), records); err != nil {
-					b.Fatal(err)
-				}
-				stored := benchtest.CPU()
-				if err := s.Place(b.Context(), placed); err != nil {
-					b.Fatal(err)
-				}
-				put, place = put+stored-began, place+benchtest.CPU()-stored
+				put, place = timed(b, s, records, placed, put, place)
 			}
 			n := float64(b.N * batch)
 			b.ReportMetric(float64(put.Microseconds())/n, "put-CPU-µs/statement")

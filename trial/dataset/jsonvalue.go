@@ -25,9 +25,9 @@ func conversionOf(dataType, target string) (conversion, Type, bool) {
 	case "string>", "URI>", "date>", "datetime>", "time>":
 		return toText, Character, true
 	case "integer>", "integer>integer":
-		return toInteger, Numeric, true
+		return toNumber(true), Numeric, true
 	case "float>", "double>":
-		return toFloat, Numeric, true
+		return toNumber(false), Numeric, true
 	case "decimal>", "decimal>decimal":
 		return toDecimal, Numeric, true
 	case "boolean>":
@@ -98,37 +98,27 @@ func small(raw string) (Value, bool) {
 	return Number(float64(n)), true
 }
 
-func toInteger(raw string) (Value, error) {
-	switch {
-	case raw[0] == 'n':
-		return missingNumber, nil
-	case !isNumber(raw):
-		return Value{}, wrongType(raw, "a number")
+// toNumber reads JSON numbers; an integer must be exact.
+func toNumber(integer bool) func(raw string) (Value, error) {
+	return func(raw string) (Value, error) {
+		switch {
+		case raw[0] == 'n':
+			return missingNumber, nil
+		case !isNumber(raw):
+			return Value{}, wrongType(raw, "a number")
+		}
+		if v, ok := small(raw); ok {
+			return v, nil
+		}
+		return number(raw, integer)
 	}
-	if v, ok := small(raw); ok {
-		return v, nil
-	}
-	return number(raw, true)
-}
-
-func toFloat(raw string) (Value, error) {
-	switch {
-	case raw[0] == 'n':
-		return missingNumber, nil
-	case !isNumber(raw):
-		return Value{}, wrongType(raw, "a number")
-	}
-	if v, ok := small(raw); ok {
-		return v, nil
-	}
-	return number(raw, false)
 }
 
 // toDecimal reads a decimal, which Dataset-JSON spells as a string; a number says
 // the same.
 func toDecimal(raw string) (Value, error) {
 	if raw[0] != '"' {
-		return toFloat(raw)
+		return toNumber(false)(raw)
 	}
 	text, err := unquote(raw)
 	if err != nil {
