@@ -49,6 +49,7 @@ type Engine struct {
 	byKey    map[key]*Finding
 	closing  map[trial.ID][]*Finding // those that their act's effect closes
 	fresh    []*Finding              // of the running Apply
+	observe  func(*trial.Event)
 }
 
 type trigger struct {
@@ -110,6 +111,10 @@ func (e *Engine) Apply(l trial.Logged) ([]Finding, error) {
 	return out, nil
 }
 
+// Observe has f called for each event of what is applied from now on, in their
+// order, just before it changes the state. f must not change what it is handed.
+func (e *Engine) Observe(f func(*trial.Event)) { e.observe = f }
+
 // compare orders findings. Those of one Apply have one index, and each Apply's
 // index is above the last one's.
 func compare(a, b *Finding) int {
@@ -118,6 +123,9 @@ func compare(a, b *Finding) int {
 
 // judge looks at an event just before it changes the state.
 func (e *Engine) judge(ev *trial.Event) {
+	if e.observe != nil {
+		e.observe(ev)
+	}
 	st := ev.Act.Statement
 	if ev.Type == trial.EventEffect {
 		for _, f := range e.closing[st.ID] {
@@ -169,6 +177,27 @@ func (e *Engine) Findings() []Finding {
 	out := make([]Finding, len(e.findings))
 	for i, f := range e.findings {
 		out[i] = *f
+	}
+	return out
+}
+
+// Finding returns the finding of a rule on a statement, as it stands at
+// [Engine.Position]; ok is false where there is none.
+func (e *Engine) Finding(rule string, statement trial.ID) (f Finding, ok bool) {
+	if p := e.byKey[key{rule, statement}]; p != nil {
+		return *p, true
+	}
+	return Finding{}, false
+}
+
+// Closing returns the findings that are open and that close when a pending
+// statement takes effect.
+func (e *Engine) Closing(statement trial.ID) []Finding {
+	var out []Finding
+	for _, f := range e.closing[statement] {
+		if f.Closed == nil {
+			out = append(out, *f)
+		}
 	}
 	return out
 }

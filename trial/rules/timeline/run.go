@@ -37,24 +37,27 @@ type Expected struct {
 // Run folds the steps of a timeline as a notary would log them, with the time
 // marks between, and compares the findings with what the timeline expects.
 func Run(t *Timeline, steps []Step, program *rules.Program) (*Report, error) {
-	l := &logger{by: map[uint64]int{}}
-	engine, err := rules.NewEngine(trial.Logged{Statement: steps[0].Statement, Index: l.next(setup), Time: steps[0].At}, program)
+	engine, err := rules.NewEngine(Charter(steps), program)
 	if err != nil {
 		return nil, err
 	}
-	l.engine, l.now = engine, steps[0].At
-	events := map[trial.ID]int{}
+	events, by := map[trial.ID]int{}, map[uint64]int{}
 	for _, s := range steps[1:] {
 		if s.Act {
 			events[s.Statement.ID] = s.Event
 		}
-		if err := l.step(s); err != nil {
-			return nil, fmt.Errorf("folding event %d: %w", s.Event, err)
-		}
+	}
+	err = Log(steps, engine.State(), func(l trial.Logged, event int) error {
+		by[l.Index] = event
+		_, err := engine.Apply(l)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	r := &Report{Statements: len(steps)}
 	for _, f := range engine.Findings() {
-		found := Found{f, setup, l.by[f.Index]}
+		found := Found{f, setup, by[f.Index]}
 		if e, ok := events[f.Statement]; ok {
 			found.Event = e
 		}
@@ -64,47 +67,59 @@ func Run(t *Timeline, steps []Step, program *rules.Program) (*Report, error) {
 	return r, nil
 }
 
-// logger gives statements their place and time.
-type logger struct {
-	engine *rules.Engine
-	index  uint64
-	now    time.Time
-	by     map[uint64]int // the event of an index
+// Charter returns the first step at its place in the log.
+func Charter(steps []Step) trial.Logged {
+	return trial.Logged{Statement: steps[0].Statement, Time: steps[0].At}
 }
 
-func (l *logger) next(event int) uint64 {
-	l.index++
-	l.by[l.index-1] = event
-	return l.index - 1
+// Log hands the steps after the charter to apply, in their order, as a notary would
+// log them: with their index and log time, and with the time marks between. event
+// is the number of the event that a step belongs to, -1 for none and for marks.
+// state is what apply folds into; it says which deadlines time must not skip.
+func Log(steps []Step, state *trial.State, apply func(l trial.Logged, event int) error) error {
+	l := &logger{state: state, apply: apply, now: steps[0].At}
+	for _, s := range steps[1:] {
+		if err := l.step(s); err != nil {
+			return fmt.Errorf("folding event %d: %w", s.Event, err)
+		}
+	}
+	return nil
+}
+
+// logger gives statements their place and time.
+type logger struct {
+	state *trial.State
+	apply func(l trial.Logged, event int) error
+	last  uint64
+	now   time.Time
+}
+
+func (l *logger) log(st *trial.Statement, event int) error {
+	l.last++
+	return l.apply(trial.Logged{Statement: st, Index: l.last, Time: l.now}, event)
 }
 
 // mark lets time pass: to each deadline on the way, as a notary's clock would.
 func (l *logger) mark(to time.Time) error {
-	for {
+	for l.now.Before(to) {
 		at := to
-		due, ok := l.engine.State().NextDeadline()
-		if ok && due.Before(to) && due.After(l.now) {
+		if due, ok := l.state.NextDeadline(); ok && due.Before(to) && due.After(l.now) {
 			at = due
 		}
+		l.now = at
 		st := &trial.Statement{Predicate: trial.Predicate{Kind: trial.KindTimeMark, Body: &trial.TimeMarkBody{Time: at}}}
-		if _, err := l.engine.Apply(trial.Logged{Statement: st, Index: l.next(setup), Time: at}); err != nil {
+		if err := l.log(st, setup); err != nil {
 			return err
 		}
-		l.now = at
-		if !at.Before(to) {
-			return nil
-		}
 	}
+	return nil
 }
 
 func (l *logger) step(s Step) error {
-	if s.At.After(l.now) {
-		if err := l.mark(s.At); err != nil {
-			return err
-		}
+	if err := l.mark(s.At); err != nil {
+		return err
 	}
-	_, err := l.engine.Apply(trial.Logged{Statement: s.Statement, Index: l.next(s.Event), Time: l.now})
-	return err
+	return l.log(s.Statement, s.Event)
 }
 
 // compare tells what is found and not expected, and the other way round.
