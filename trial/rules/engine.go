@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -41,6 +42,7 @@ type Response struct {
 type Engine struct {
 	state   *trial.State
 	program *Program
+	trial   trial.ID
 	charter *trial.CharterBody
 	params  map[string]int64
 
@@ -50,6 +52,9 @@ type Engine struct {
 	closing  map[trial.ID][]*Finding // those that their act's effect closes
 	fresh    []*Finding              // of the running Apply
 	observe  func(*trial.Event)
+
+	statements uint64            // that were folded, the charter too
+	folded     [sha256.Size]byte // a digest of them
 }
 
 type trigger struct {
@@ -75,9 +80,10 @@ func NewEngine(charter trial.Logged, program *Program) (*Engine, error) {
 		return nil, &Error{Reason: "the statement is no charter"}
 	}
 	e := &Engine{
-		state: state, program: program, charter: body, params: body.AllParameters(),
+		state: state, program: program, trial: charter.Statement.ID, charter: body, params: body.AllParameters(),
 		triggers: map[trigger][]*compiled{}, byKey: map[key]*Finding{}, closing: map[trial.ID][]*Finding{},
 	}
+	e.count(charter)
 	for _, kind := range trial.Kinds() {
 		for _, rule := range program.rules {
 			if !rule.Trigger.looks(kind) {
@@ -98,6 +104,9 @@ func (e *Engine) Apply(l trial.Logged) ([]Finding, error) {
 	e.fresh = e.fresh[:0]
 	if err := e.state.Apply(l, e.judge); err != nil {
 		return nil, err
+	}
+	if l.Statement.Predicate.Kind != trial.KindTimeMark {
+		e.count(l)
 	}
 	if len(e.fresh) == 0 {
 		return nil, nil

@@ -1,0 +1,73 @@
+package rules
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/trialnotary/trialnotary/trial"
+)
+
+// view returns the view of a story's engine.
+func (y *story) view(site string, withheld uint64) View {
+	y.Helper()
+	v, err := y.engine.View(site, y.next, withheld)
+	if err != nil {
+		y.Fatal(err)
+	}
+	return v
+}
+
+func TestView(t *testing.T) {
+	y := tell(t)
+	y.running()
+	v := y.view("", 0)
+	if v.Charter != y.charter.Statement.ID || v.Pack != Default().Digest || v.Size != y.next || v.Statements != y.next-10 || v.Findings != 0 {
+		t.Errorf("got %+v", v)
+	}
+	if _, err := y.engine.View("", y.next-1, 0); err == nil {
+		t.Error("a view of less than was folded")
+	}
+	late := y.write("edc", "701", trial.KindDataset, extract("AE"), declared(begin.Add(-20*day)))
+	y.feed("late data", late)
+	opened := y.view("", 0)
+	if opened.Findings != 1 || opened.Open != 1 || opened.Digest == v.Digest || opened.Folded == v.Folded {
+		t.Errorf("got %+v", opened)
+	}
+	y.add("answer", "dm", "", trial.KindFindingResponse, &trial.FindingResponseBody{Rule: "R13", Statement: late.ID, Cause: "holidays"},
+		subject("statement", trial.SHA256(late.ID)))
+	answered := y.view("", 0)
+	if answered.Findings != 1 || answered.Open != 0 || answered.Digest == opened.Digest {
+		t.Errorf("got %+v", answered)
+	}
+	digest, err := DigestFindings(y.engine.Findings())
+	if err != nil || digest != answered.Digest {
+		t.Errorf("got %x (%v), want %x", digest, err, answered.Digest)
+	}
+}
+
+func TestAgrees(t *testing.T) {
+	y := tell(t)
+	y.running()
+	v := y.view("701", 3)
+	if err := v.Agrees(&v); err != nil {
+		t.Errorf("with itself: %v", err)
+	}
+	for name, c := range map[string]struct {
+		change func(*View)
+		want   error
+	}{
+		"another trial":    {func(v *View) { v.Charter[0]++ }, ErrOtherView},
+		"another pack":     {func(v *View) { v.Pack = "" }, ErrOtherView},
+		"the whole trial":  {func(v *View) { v.Site = "" }, ErrOtherView},
+		"a longer log":     {func(v *View) { v.Size++ }, ErrOtherView},
+		"fewer withheld":   {func(v *View) { v.Withheld-- }, ErrOtherView},
+		"other statements": {func(v *View) { v.Folded[0]++ }, ErrStatementsDiffer},
+		"other findings":   {func(v *View) { v.Digest[0]++ }, ErrFindingsDiffer},
+	} {
+		o := v
+		c.change(&o)
+		if err := v.Agrees(&o); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+}
