@@ -1,6 +1,8 @@
 package notary_test
 
 import (
+	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -105,6 +107,43 @@ func TestTimeMarks(t *testing.T) {
 			_, err := w.Check(t.Context())
 			must(t, err)
 		})
+	}
+}
+
+// TestTimeMarkBeforeAnIndex finds each mark by the indexes behind it.
+func TestTimeMarkBeforeAnIndex(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.TimeMark(t.Context(), 0); !errors.Is(err, notary.ErrNotFound) {
+		t.Errorf("an empty log: got %v, want ErrNotFound", err)
+	}
+	s, h := w.manager(nil)
+	for i := range 3 {
+		w.clock.Add(time.Minute)
+		w.submit(s.dataset(h, "701", string(rune('a'+i))))
+	}
+	var last *trial.TimeMarkBody
+	for i, e := range w.logged() {
+		if i > 0 { // 0 asks for the newest
+			res, err := w.TimeMark(t.Context(), uint64(i))
+			must(t, err)
+			st, err := trial.ParseStatement(res.Record.Envelope.Payload)
+			must(t, err)
+			if got := st.Predicate.Body.(*trial.TimeMarkBody); !got.Time.Equal(last.Time) || res.Record.Index >= uint64(i) {
+				t.Errorf("before index %d: got the mark of %s at index %d, want that of %s", i, got.Time, res.Record.Index, last.Time)
+			}
+		}
+		if e.mark != nil {
+			last = e.mark
+		}
+	}
+	for _, below := range []uint64{0, w.Checkpoint().Size, math.MaxUint64} {
+		res, err := w.TimeMark(t.Context(), below)
+		must(t, err)
+		st, err := trial.ParseStatement(res.Record.Envelope.Payload)
+		must(t, err)
+		if got := st.Predicate.Body.(*trial.TimeMarkBody); !got.Time.Equal(last.Time) {
+			t.Errorf("below %d: got the mark of %s, want the newest of %s", below, got.Time, last.Time)
+		}
 	}
 }
 

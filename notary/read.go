@@ -36,6 +36,24 @@ func (s *Service) Receipt(ctx context.Context, id trial.ID) (*Result, error) {
 	return s.answer(ctx, rec, key)
 }
 
+// TimeMark returns the receipt of the last time mark below an index, or
+// ErrNotFound. Marks above the newest checkpoint are not there yet; below 0 is its
+// size.
+func (s *Service) TimeMark(ctx context.Context, below uint64) (*Result, error) {
+	size := s.Checkpoint().Size
+	if below == 0 || below > size {
+		below = size
+	}
+	mark, err := s.markProofs.before(ctx, below)
+	switch {
+	case err != nil:
+		return nil, readError(ctx, err)
+	case mark.record == nil:
+		return nil, ErrNotFound
+	}
+	return s.answer(ctx, mark.record, s.marks.self)
+}
+
 // List returns logged statements in log order.
 func (s *Service) List(ctx context.Context, q Query) ([]*Record, error) {
 	records, err := s.store.List(ctx, q)

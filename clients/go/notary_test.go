@@ -45,7 +45,9 @@ type testNotary struct {
 	after  func(n int, r *notaryv1.Receipt) (*notaryv1.Receipt, error)
 	// checkpoint replaces the newest checkpoint.
 	checkpoint []byte
-	arrived    int
+	// mark replaces the time mark that is answered.
+	mark    *notaryv1.Receipt
+	arrived int
 	// leftOut counts the receipts whose evidence the caller held.
 	leftOut int
 	// whole answers with whole receipts, whatever is asked for.
@@ -364,6 +366,20 @@ func (n *testNotary) GetCheckpoint(context.Context, *notaryv1.GetCheckpointReque
 		return &notaryv1.GetCheckpointResponse{Checkpoint: string(n.checkpoint)}, nil
 	}
 	return &notaryv1.GetCheckpointResponse{Checkpoint: string(n.service.Checkpoint().Note)}, nil
+}
+
+func (n *testNotary) GetTimeMark(ctx context.Context, req *notaryv1.GetTimeMarkRequest) (*notaryv1.GetTimeMarkResponse, error) {
+	res, err := n.service.TimeMark(ctx, req.GetBelow())
+	if err != nil {
+		return nil, status.Error(codes.NotFound, err.Error())
+	}
+	n.mu.Lock()
+	swap := n.mark
+	n.mu.Unlock()
+	if swap != nil {
+		return &notaryv1.GetTimeMarkResponse{Receipt: swap}, nil
+	}
+	return &notaryv1.GetTimeMarkResponse{Receipt: toReceipt(res)}, nil
 }
 
 func (n *testNotary) GetTrustMaterial(ctx context.Context, req *notaryv1.GetTrustMaterialRequest) (*notaryv1.GetTrustMaterialResponse, error) {

@@ -24,6 +24,7 @@ type Service interface {
 	List(ctx context.Context, q notary.Query) ([]*notary.Record, error)
 	FindSubject(ctx context.Context, q notary.Query) ([]*notary.Record, error)
 	Checkpoint() receipt.Checkpoint
+	TimeMark(ctx context.Context, below uint64) (*notary.Result, error)
 	Resolve(ctx context.Context, name string) (trial.ID, error)
 	Trust(ctx context.Context, charter trial.ID) (*receipt.Trust, error)
 	Verify(ctx context.Context, charter trial.ID, bundle, evidence []byte, files []receipt.File) (*receipt.Verdict, error)

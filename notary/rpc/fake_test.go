@@ -225,6 +225,27 @@ func (f *fakeService) Checkpoint() receipt.Checkpoint {
 	return receipt.Checkpoint{Origin: "notary.test", Size: f.size, Note: fmt.Appendf(nil, "notary.test\n%d\n", f.size)}
 }
 
+func (f *fakeService) TimeMark(_ context.Context, below uint64) (*notary.Result, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	if below == 0 {
+		below = f.size
+	}
+	var last *notary.Record
+	for _, r := range f.records {
+		if r.Kind == trial.KindTimeMark && r.Index < below && (last == nil || r.Index > last.Index) {
+			last = r
+		}
+	}
+	if last == nil {
+		return nil, notary.ErrNotFound
+	}
+	return result(last), nil
+}
+
 func (f *fakeService) Resolve(_ context.Context, name string) (trial.ID, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

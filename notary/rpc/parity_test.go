@@ -187,6 +187,18 @@ func (w *world) cases() []rpcCase {
 			},
 		},
 		rpcCase{
+			name: "GetTimeMark the newest", method: "GET", path: "/v1/timemark", answer: &notaryv1.GetTimeMarkResponse{}, want: map[string]codes.Code{"*": ok},
+			call: func(ctx context.Context, c notaryv1.NotaryServiceClient) (proto.Message, error) {
+				return c.GetTimeMark(ctx, &notaryv1.GetTimeMarkRequest{})
+			},
+		},
+		rpcCase{
+			name: "GetTimeMark before an index", method: "GET", path: "/v1/timemark?below=3", answer: &notaryv1.GetTimeMarkResponse{}, want: map[string]codes.Code{"*": ok},
+			call: func(ctx context.Context, c notaryv1.NotaryServiceClient) (proto.Message, error) {
+				return c.GetTimeMark(ctx, &notaryv1.GetTimeMarkRequest{Below: 3})
+			},
+		},
+		rpcCase{
 			name: "GetTrustMaterial of another trial", method: "GET", path: "/v1/trials/" + nobody + "/trust", answer: &notaryv1.GetTrustMaterialResponse{}, want: readersOf(), reason: reasonNotFound,
 			call: func(ctx context.Context, c notaryv1.NotaryServiceClient) (proto.Message, error) {
 				return c.GetTrustMaterial(ctx, &notaryv1.GetTrustMaterialRequest{Trial: nobody})

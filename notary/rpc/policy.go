@@ -42,6 +42,7 @@ var policy = map[string]rule{
 	notaryv1.NotaryService_ListStatements_FullMethodName:   readers,
 	notaryv1.NotaryService_FindSubject_FullMethodName:      readers,
 	notaryv1.NotaryService_GetCheckpoint_FullMethodName:    anyone,
+	notaryv1.NotaryService_GetTimeMark_FullMethodName:      anyone,
 	notaryv1.NotaryService_GetTrustMaterial_FullMethodName: readers,
 	notaryv1.NotaryService_Verify_FullMethodName:           readers,
 

@@ -65,6 +65,12 @@ func checkParameter(field protoreflect.FieldDescriptor, name, value string) erro
 			return badRequest(name, "want an integer in decimal digits")
 		}
 		return nil
+	case field.Kind() == protoreflect.Uint64Kind:
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err != nil || strconv.FormatUint(n, 10) != value {
+			return badRequest(name, "want a number in decimal digits")
+		}
+		return nil
 	case field.Message() != nil && field.Message().FullName() == "google.protobuf.Timestamp":
 		if err := protojson.Unmarshal([]byte(strconv.Quote(value)), new(timestamppb.Timestamp)); err != nil {
 			return badRequest(name, `want a time in RFC 3339, such as 2026-01-02T03:04:05Z`)

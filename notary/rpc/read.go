@@ -210,6 +210,15 @@ func (a *api) GetCheckpoint(context.Context, *notaryv1.GetCheckpointRequest) (*n
 	return &notaryv1.GetCheckpointResponse{Checkpoint: string(c.Note), Origin: c.Origin, Size: c.Size, Root: c.Root[:]}, nil
 }
 
+// GetTimeMark returns the receipt of the last time mark below an index.
+func (a *api) GetTimeMark(ctx context.Context, req *notaryv1.GetTimeMarkRequest) (*notaryv1.GetTimeMarkResponse, error) {
+	res, err := a.cfg.Service.TimeMark(ctx, req.GetBelow())
+	if err != nil {
+		return nil, err
+	}
+	return &notaryv1.GetTimeMarkResponse{Receipt: receiptMessage(res, "")}, nil
+}
+
 // GetTrustMaterial returns a trial's trust folder.
 func (a *api) GetTrustMaterial(ctx context.Context, req *notaryv1.GetTrustMaterialRequest) (*notaryv1.GetTrustMaterialResponse, error) {
 	charter, err := a.trialOf(ctx, req.GetTrial())

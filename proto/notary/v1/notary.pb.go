@@ -154,7 +154,7 @@ func (x Check_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Check_Outcome.Descriptor instead.
 func (Check_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{28, 0}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{30, 0}
 }
 
 // Envelope is a DSSE envelope (https://github.com/secure-systems-lab/dsse)
@@ -1513,6 +1513,100 @@ func (x *GetCheckpointResponse) GetRoot() []byte {
 	return nil
 }
 
+// GetTimeMarkRequest names a place in the log.
+type GetTimeMarkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// below is the log index that the mark lies before; 0 means the size of the
+	// newest checkpoint, so that the answer is the newest mark that it covers.
+	Below         uint64 `protobuf:"varint,1,opt,name=below,proto3" json:"below,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTimeMarkRequest) Reset() {
+	*x = GetTimeMarkRequest{}
+	mi := &file_notary_v1_notary_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTimeMarkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTimeMarkRequest) ProtoMessage() {}
+
+func (x *GetTimeMarkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTimeMarkRequest.ProtoReflect.Descriptor instead.
+func (*GetTimeMarkRequest) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetTimeMarkRequest) GetBelow() uint64 {
+	if x != nil {
+		return x.Below
+	}
+	return 0
+}
+
+// GetTimeMarkResponse carries the receipt.
+type GetTimeMarkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt is the mark's, proven under the newest checkpoint. Its evidence has
+	// the receipt of the mark before it.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTimeMarkResponse) Reset() {
+	*x = GetTimeMarkResponse{}
+	mi := &file_notary_v1_notary_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTimeMarkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTimeMarkResponse) ProtoMessage() {}
+
+func (x *GetTimeMarkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTimeMarkResponse.ProtoReflect.Descriptor instead.
+func (*GetTimeMarkResponse) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetTimeMarkResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 // GetTrustMaterialRequest names a trial.
 type GetTrustMaterialRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1524,7 +1618,7 @@ type GetTrustMaterialRequest struct {
 
 func (x *GetTrustMaterialRequest) Reset() {
 	*x = GetTrustMaterialRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[20]
+	mi := &file_notary_v1_notary_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1630,7 @@ func (x *GetTrustMaterialRequest) String() string {
 func (*GetTrustMaterialRequest) ProtoMessage() {}
 
 func (x *GetTrustMaterialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[20]
+	mi := &file_notary_v1_notary_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1643,7 @@ func (x *GetTrustMaterialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustMaterialRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustMaterialRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{20}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetTrustMaterialRequest) GetTrial() string {
@@ -1576,7 +1670,7 @@ type GetTrustMaterialResponse struct {
 
 func (x *GetTrustMaterialResponse) Reset() {
 	*x = GetTrustMaterialResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[21]
+	mi := &file_notary_v1_notary_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1682,7 @@ func (x *GetTrustMaterialResponse) String() string {
 func (*GetTrustMaterialResponse) ProtoMessage() {}
 
 func (x *GetTrustMaterialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[21]
+	mi := &file_notary_v1_notary_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1695,7 @@ func (x *GetTrustMaterialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustMaterialResponse.ProtoReflect.Descriptor instead.
 func (*GetTrustMaterialResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{21}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetTrustMaterialResponse) GetCharter() string {
@@ -1638,7 +1732,7 @@ type TrustFile struct {
 
 func (x *TrustFile) Reset() {
 	*x = TrustFile{}
-	mi := &file_notary_v1_notary_proto_msgTypes[22]
+	mi := &file_notary_v1_notary_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1744,7 @@ func (x *TrustFile) String() string {
 func (*TrustFile) ProtoMessage() {}
 
 func (x *TrustFile) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[22]
+	mi := &file_notary_v1_notary_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1757,7 @@ func (x *TrustFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrustFile.ProtoReflect.Descriptor instead.
 func (*TrustFile) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{22}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *TrustFile) GetPath() string {
@@ -1699,7 +1793,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[23]
+	mi := &file_notary_v1_notary_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1805,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[23]
+	mi := &file_notary_v1_notary_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1818,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{23}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *VerifyRequest) GetTrial() string {
@@ -1773,7 +1867,7 @@ type FileDigest struct {
 
 func (x *FileDigest) Reset() {
 	*x = FileDigest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[24]
+	mi := &file_notary_v1_notary_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +1879,7 @@ func (x *FileDigest) String() string {
 func (*FileDigest) ProtoMessage() {}
 
 func (x *FileDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[24]
+	mi := &file_notary_v1_notary_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +1892,7 @@ func (x *FileDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileDigest.ProtoReflect.Descriptor instead.
 func (*FileDigest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{24}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FileDigest) GetName() string {
@@ -1859,7 +1953,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	mi := &file_notary_v1_notary_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1965,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	mi := &file_notary_v1_notary_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +1978,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{25}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *VerifyResponse) GetVerified() bool {
@@ -1966,7 +2060,7 @@ type FileResult struct {
 
 func (x *FileResult) Reset() {
 	*x = FileResult{}
-	mi := &file_notary_v1_notary_proto_msgTypes[26]
+	mi := &file_notary_v1_notary_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2072,7 @@ func (x *FileResult) String() string {
 func (*FileResult) ProtoMessage() {}
 
 func (x *FileResult) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[26]
+	mi := &file_notary_v1_notary_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2085,7 @@ func (x *FileResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileResult.ProtoReflect.Descriptor instead.
 func (*FileResult) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{26}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *FileResult) GetName() string {
@@ -2039,7 +2133,7 @@ type Signer struct {
 
 func (x *Signer) Reset() {
 	*x = Signer{}
-	mi := &file_notary_v1_notary_proto_msgTypes[27]
+	mi := &file_notary_v1_notary_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2145,7 @@ func (x *Signer) String() string {
 func (*Signer) ProtoMessage() {}
 
 func (x *Signer) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[27]
+	mi := &file_notary_v1_notary_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2158,7 @@ func (x *Signer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signer.ProtoReflect.Descriptor instead.
 func (*Signer) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{27}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Signer) GetKeyId() string {
@@ -2131,7 +2225,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_notary_v1_notary_proto_msgTypes[28]
+	mi := &file_notary_v1_notary_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2143,7 +2237,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[28]
+	mi := &file_notary_v1_notary_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2156,7 +2250,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{28}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Check) GetName() string {
@@ -2286,7 +2380,11 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"checkpoint\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x12\n" +
-	"\x04root\x18\x04 \x01(\fR\x04root\"5\n" +
+	"\x04root\x18\x04 \x01(\fR\x04root\"*\n" +
+	"\x12GetTimeMarkRequest\x12\x14\n" +
+	"\x05below\x18\x01 \x01(\x04R\x05below\"C\n" +
+	"\x13GetTimeMarkResponse\x12,\n" +
+	"\areceipt\x18\x01 \x01(\v2\x12.notary.v1.ReceiptR\areceipt\"5\n" +
 	"\x17GetTrustMaterialRequest\x12\x1a\n" +
 	"\x05trial\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05trial\"\x82\x01\n" +
 	"\x18GetTrustMaterialResponse\x12\x18\n" +
@@ -2342,7 +2440,7 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\fOUTCOME_NOTE\x10\x04*C\n" +
 	"\vReceiptForm\x12\x1c\n" +
 	"\x18RECEIPT_FORM_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12RECEIPT_FORM_PROOF\x10\x012\x90\b\n" +
+	"\x12RECEIPT_FORM_PROOF\x10\x012\xf4\b\n" +
 	"\rNotaryService\x12_\n" +
 	"\x06Submit\x12\x18.notary.v1.SubmitRequest\x1a\x19.notary.v1.SubmitResponse\" \x82\xd3\xe4\x93\x02\x1a:\benvelope\"\x0e/v1/statements\x12u\n" +
 	"\fSubmitStream\x12\x1e.notary.v1.SubmitStreamRequest\x1a\x1f.notary.v1.SubmitStreamResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/statements:stream(\x010\x01\x12x\n" +
@@ -2351,7 +2449,8 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\fGetStatement\x12\x1e.notary.v1.GetStatementRequest\x1a\x1f.notary.v1.GetStatementResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/statements/{statement_id}\x12|\n" +
 	"\x0eListStatements\x12 .notary.v1.ListStatementsRequest\x1a!.notary.v1.ListStatementsResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/trials/{trial}/statements\x12v\n" +
 	"\vFindSubject\x12\x1d.notary.v1.FindSubjectRequest\x1a\x1e.notary.v1.FindSubjectResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/subjects/{sha256}/statements\x12j\n" +
-	"\rGetCheckpoint\x12\x1f.notary.v1.GetCheckpointRequest\x1a .notary.v1.GetCheckpointResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x12}\n" +
+	"\rGetCheckpoint\x12\x1f.notary.v1.GetCheckpointRequest\x1a .notary.v1.GetCheckpointResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x12b\n" +
+	"\vGetTimeMark\x12\x1d.notary.v1.GetTimeMarkRequest\x1a\x1e.notary.v1.GetTimeMarkResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/timemark\x12}\n" +
 	"\x10GetTrustMaterial\x12\".notary.v1.GetTrustMaterialRequest\x1a#.notary.v1.GetTrustMaterialResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/trials/{trial}/trust\x12T\n" +
 	"\x06Verify\x12\x18.notary.v1.VerifyRequest\x1a\x19.notary.v1.VerifyResponse\"\x15\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/v1/verifyB\xa0\x05\x92A\xdf\x04\x12\xaf\x03\n" +
@@ -2377,7 +2476,7 @@ func file_notary_v1_notary_proto_rawDescGZIP() []byte {
 }
 
 var file_notary_v1_notary_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_notary_v1_notary_proto_goTypes = []any{
 	(ReceiptForm)(0),                 // 0: notary.v1.ReceiptForm
 	(Check_Outcome)(0),               // 1: notary.v1.Check.Outcome
@@ -2401,18 +2500,20 @@ var file_notary_v1_notary_proto_goTypes = []any{
 	(*FindSubjectResponse)(nil),      // 19: notary.v1.FindSubjectResponse
 	(*GetCheckpointRequest)(nil),     // 20: notary.v1.GetCheckpointRequest
 	(*GetCheckpointResponse)(nil),    // 21: notary.v1.GetCheckpointResponse
-	(*GetTrustMaterialRequest)(nil),  // 22: notary.v1.GetTrustMaterialRequest
-	(*GetTrustMaterialResponse)(nil), // 23: notary.v1.GetTrustMaterialResponse
-	(*TrustFile)(nil),                // 24: notary.v1.TrustFile
-	(*VerifyRequest)(nil),            // 25: notary.v1.VerifyRequest
-	(*FileDigest)(nil),               // 26: notary.v1.FileDigest
-	(*VerifyResponse)(nil),           // 27: notary.v1.VerifyResponse
-	(*FileResult)(nil),               // 28: notary.v1.FileResult
-	(*Signer)(nil),                   // 29: notary.v1.Signer
-	(*Check)(nil),                    // 30: notary.v1.Check
-	nil,                              // 31: notary.v1.Subject.DigestsEntry
-	(*status.Status)(nil),            // 32: google.rpc.Status
-	(*timestamppb.Timestamp)(nil),    // 33: google.protobuf.Timestamp
+	(*GetTimeMarkRequest)(nil),       // 22: notary.v1.GetTimeMarkRequest
+	(*GetTimeMarkResponse)(nil),      // 23: notary.v1.GetTimeMarkResponse
+	(*GetTrustMaterialRequest)(nil),  // 24: notary.v1.GetTrustMaterialRequest
+	(*GetTrustMaterialResponse)(nil), // 25: notary.v1.GetTrustMaterialResponse
+	(*TrustFile)(nil),                // 26: notary.v1.TrustFile
+	(*VerifyRequest)(nil),            // 27: notary.v1.VerifyRequest
+	(*FileDigest)(nil),               // 28: notary.v1.FileDigest
+	(*VerifyResponse)(nil),           // 29: notary.v1.VerifyResponse
+	(*FileResult)(nil),               // 30: notary.v1.FileResult
+	(*Signer)(nil),                   // 31: notary.v1.Signer
+	(*Check)(nil),                    // 32: notary.v1.Check
+	nil,                              // 33: notary.v1.Subject.DigestsEntry
+	(*status.Status)(nil),            // 34: google.rpc.Status
+	(*timestamppb.Timestamp)(nil),    // 35: google.protobuf.Timestamp
 }
 var file_notary_v1_notary_proto_depIdxs = []int32{
 	3,  // 0: notary.v1.Envelope.signatures:type_name -> notary.v1.Signature
@@ -2422,48 +2523,51 @@ var file_notary_v1_notary_proto_depIdxs = []int32{
 	2,  // 4: notary.v1.SubmitStreamRequest.envelope:type_name -> notary.v1.Envelope
 	0,  // 5: notary.v1.SubmitStreamRequest.receipt_form:type_name -> notary.v1.ReceiptForm
 	8,  // 6: notary.v1.SubmitStreamResponse.receipt:type_name -> notary.v1.Receipt
-	32, // 7: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
+	34, // 7: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
 	9,  // 8: notary.v1.Receipt.proof:type_name -> notary.v1.ReceiptProof
 	8,  // 9: notary.v1.GetReceiptResponse.receipt:type_name -> notary.v1.Receipt
 	14, // 10: notary.v1.GetStatementResponse.statement:type_name -> notary.v1.Statement
-	33, // 11: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
+	35, // 11: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
 	15, // 12: notary.v1.Statement.subjects:type_name -> notary.v1.Subject
 	2,  // 13: notary.v1.Statement.envelope:type_name -> notary.v1.Envelope
-	31, // 14: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
-	33, // 15: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
-	33, // 16: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
+	33, // 14: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
+	35, // 15: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
+	35, // 16: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
 	14, // 17: notary.v1.ListStatementsResponse.statements:type_name -> notary.v1.Statement
 	14, // 18: notary.v1.FindSubjectResponse.statements:type_name -> notary.v1.Statement
-	24, // 19: notary.v1.GetTrustMaterialResponse.files:type_name -> notary.v1.TrustFile
-	26, // 20: notary.v1.VerifyRequest.files:type_name -> notary.v1.FileDigest
-	30, // 21: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
-	28, // 22: notary.v1.VerifyResponse.files:type_name -> notary.v1.FileResult
-	33, // 23: notary.v1.VerifyResponse.log_time:type_name -> google.protobuf.Timestamp
-	29, // 24: notary.v1.VerifyResponse.signer:type_name -> notary.v1.Signer
-	1,  // 25: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
-	4,  // 26: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
-	6,  // 27: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
-	10, // 28: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
-	12, // 29: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
-	16, // 30: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
-	18, // 31: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
-	20, // 32: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
-	22, // 33: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
-	25, // 34: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
-	5,  // 35: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
-	7,  // 36: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
-	11, // 37: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
-	13, // 38: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
-	17, // 39: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
-	19, // 40: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
-	21, // 41: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
-	23, // 42: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
-	27, // 43: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
-	35, // [35:44] is the sub-list for method output_type
-	26, // [26:35] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	8,  // 19: notary.v1.GetTimeMarkResponse.receipt:type_name -> notary.v1.Receipt
+	26, // 20: notary.v1.GetTrustMaterialResponse.files:type_name -> notary.v1.TrustFile
+	28, // 21: notary.v1.VerifyRequest.files:type_name -> notary.v1.FileDigest
+	32, // 22: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
+	30, // 23: notary.v1.VerifyResponse.files:type_name -> notary.v1.FileResult
+	35, // 24: notary.v1.VerifyResponse.log_time:type_name -> google.protobuf.Timestamp
+	31, // 25: notary.v1.VerifyResponse.signer:type_name -> notary.v1.Signer
+	1,  // 26: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
+	4,  // 27: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
+	6,  // 28: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
+	10, // 29: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
+	12, // 30: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
+	16, // 31: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
+	18, // 32: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
+	20, // 33: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
+	22, // 34: notary.v1.NotaryService.GetTimeMark:input_type -> notary.v1.GetTimeMarkRequest
+	24, // 35: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
+	27, // 36: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
+	5,  // 37: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
+	7,  // 38: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
+	11, // 39: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
+	13, // 40: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
+	17, // 41: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
+	19, // 42: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
+	21, // 43: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
+	23, // 44: notary.v1.NotaryService.GetTimeMark:output_type -> notary.v1.GetTimeMarkResponse
+	25, // 45: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
+	29, // 46: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
+	37, // [37:47] is the sub-list for method output_type
+	27, // [27:37] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_notary_v1_notary_proto_init() }
@@ -2481,7 +2585,7 @@ func file_notary_v1_notary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_notary_v1_notary_proto_rawDesc), len(file_notary_v1_notary_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -44,6 +44,7 @@ const (
 	NotaryService_ListStatements_FullMethodName   = "/notary.v1.NotaryService/ListStatements"
 	NotaryService_FindSubject_FullMethodName      = "/notary.v1.NotaryService/FindSubject"
 	NotaryService_GetCheckpoint_FullMethodName    = "/notary.v1.NotaryService/GetCheckpoint"
+	NotaryService_GetTimeMark_FullMethodName      = "/notary.v1.NotaryService/GetTimeMark"
 	NotaryService_GetTrustMaterial_FullMethodName = "/notary.v1.NotaryService/GetTrustMaterial"
 	NotaryService_Verify_FullMethodName           = "/notary.v1.NotaryService/Verify"
 )
@@ -94,6 +95,11 @@ type NotaryServiceClient interface {
 	FindSubject(ctx context.Context, in *FindSubjectRequest, opts ...grpc.CallOption) (*FindSubjectResponse, error)
 	// GetCheckpoint returns the newest published checkpoint. Anyone may call it.
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error)
+	// GetTimeMark returns the receipt of a time mark of the notary's: the last one
+	// before a log index. Whoever computes a trial's state needs those that pass a
+	// deadline. Anyone may call it. Errors: INVALID_ARGUMENT, NOT_FOUND (no time
+	// mark lies before it).
+	GetTimeMark(ctx context.Context, in *GetTimeMarkRequest, opts ...grpc.CallOption) (*GetTimeMarkResponse, error)
 	// GetTrustMaterial returns what an offline verifier of one trial needs: the
 	// anchors, which must be compared by another channel, and the authority
 	// receipts, which verify themselves against the anchors. Errors:
@@ -189,6 +195,16 @@ func (c *notaryServiceClient) GetCheckpoint(ctx context.Context, in *GetCheckpoi
 	return out, nil
 }
 
+func (c *notaryServiceClient) GetTimeMark(ctx context.Context, in *GetTimeMarkRequest, opts ...grpc.CallOption) (*GetTimeMarkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTimeMarkResponse)
+	err := c.cc.Invoke(ctx, NotaryService_GetTimeMark_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *notaryServiceClient) GetTrustMaterial(ctx context.Context, in *GetTrustMaterialRequest, opts ...grpc.CallOption) (*GetTrustMaterialResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetTrustMaterialResponse)
@@ -255,6 +271,11 @@ type NotaryServiceServer interface {
 	FindSubject(context.Context, *FindSubjectRequest) (*FindSubjectResponse, error)
 	// GetCheckpoint returns the newest published checkpoint. Anyone may call it.
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error)
+	// GetTimeMark returns the receipt of a time mark of the notary's: the last one
+	// before a log index. Whoever computes a trial's state needs those that pass a
+	// deadline. Anyone may call it. Errors: INVALID_ARGUMENT, NOT_FOUND (no time
+	// mark lies before it).
+	GetTimeMark(context.Context, *GetTimeMarkRequest) (*GetTimeMarkResponse, error)
 	// GetTrustMaterial returns what an offline verifier of one trial needs: the
 	// anchors, which must be compared by another channel, and the authority
 	// receipts, which verify themselves against the anchors. Errors:
@@ -297,6 +318,9 @@ func (UnimplementedNotaryServiceServer) FindSubject(context.Context, *FindSubjec
 }
 func (UnimplementedNotaryServiceServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
+}
+func (UnimplementedNotaryServiceServer) GetTimeMark(context.Context, *GetTimeMarkRequest) (*GetTimeMarkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTimeMark not implemented")
 }
 func (UnimplementedNotaryServiceServer) GetTrustMaterial(context.Context, *GetTrustMaterialRequest) (*GetTrustMaterialResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTrustMaterial not implemented")
@@ -440,6 +464,24 @@ func _NotaryService_GetCheckpoint_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _NotaryService_GetTimeMark_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTimeMarkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NotaryServiceServer).GetTimeMark(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NotaryService_GetTimeMark_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NotaryServiceServer).GetTimeMark(ctx, req.(*GetTimeMarkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _NotaryService_GetTrustMaterial_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetTrustMaterialRequest)
 	if err := dec(in); err != nil {
@@ -506,6 +548,10 @@ var NotaryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCheckpoint",
 			Handler:    _NotaryService_GetCheckpoint_Handler,
+		},
+		{
+			MethodName: "GetTimeMark",
+			Handler:    _NotaryService_GetTimeMark_Handler,
 		},
 		{
 			MethodName: "GetTrustMaterial",
