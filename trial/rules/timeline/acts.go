@@ -136,17 +136,16 @@ func (w *writer) ethics(e *Event, d *draft) error {
 
 func (w *writer) effective(e *Event, d *draft) error {
 	b := &trial.VersionEffectiveBody{Activation: e.Type == "SITE_ACTIVATED"}
-	for name, version := range map[string]string{"ICF": e.ICF, "PROTOCOL": e.Protocol} {
-		if version == "" {
+	for _, of := range []struct{ name, version string }{{"PROTOCOL", e.Protocol}, {"ICF", e.ICF}} {
+		if of.version == "" {
 			continue
 		}
-		id, ok := w.byVersion[name+" "+version]
+		id, ok := w.byVersion[of.name+" "+of.version]
 		if !ok {
-			return fmt.Errorf("no version \"%s %s\" is in effect", name, version)
+			return fmt.Errorf("no version \"%s %s\" is in effect", of.name, of.version)
 		}
 		b.Statements = append(b.Statements, id)
 	}
-	slices.SortFunc(b.Statements, func(x, y trial.ID) int { return slices.Compare(x[:], y[:]) })
 	d.Body = b
 	return nil
 }
