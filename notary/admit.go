@@ -19,7 +19,7 @@ import (
 func (s *Service) admit(a *act) (authority bool, err error) {
 	p := &a.st.Predicate
 	if p.Kind == trial.KindCharter {
-		return true, nil // judged by its own body when its key was found
+		return true, s.admitRules(p.Body) // its keys were judged when its signer was found
 	}
 	_, now, err := s.trials.get(s.ctx, p.Charter)
 	if err != nil {
@@ -41,6 +41,23 @@ func (s *Service) admit(a *act) (authority bool, err error) {
 		return false, unavailable(err)
 	}
 	return authority, now.auth.Admit(a.st, at)
+}
+
+// admitRules judges what a charter says about rules. One charter's rules are
+// compiled at a time: whoever may open trials takes one core at most, however many
+// charters come at once. It may wait, which no worker does for a charter.
+func (s *Service) admitRules(body any) error {
+	b, ok := body.(*trial.CharterBody)
+	if !ok {
+		return nil // the parser lets none through
+	}
+	select {
+	case s.compiling <- struct{}{}:
+		defer func() { <-s.compiling }()
+	case <-s.ctx.Done():
+		return unavailable(errClosing)
+	}
+	return s.cfg.Packs.Admit(b)
 }
 
 // relies checks what an act must find logged in its trial: an endorsement its

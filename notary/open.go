@@ -11,6 +11,7 @@ import (
 
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/rules"
 )
 
 // Defaults of Config.
@@ -70,6 +71,8 @@ type Service struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	stopped chan struct{} // closed with stopErr set
+
+	compiling chan struct{} // held, by a value inside, by the one charter whose rules are compiled
 
 	checking chan struct{} // held, by a value inside, by the one full check that runs
 	checks   checkStatus
@@ -166,6 +169,7 @@ func newService(c Config) (*Service, error) {
 		awaits:     make(chan *batch, 64),
 		places:     make(chan []*act, 64),
 		stopped:    make(chan struct{}),
+		compiling:  make(chan struct{}, 1),
 		checking:   make(chan struct{}, 1),
 		inFlight:   make(map[trial.ID]*act),
 		enrolling:  make(map[trial.KeyID]keyClaim),
@@ -181,6 +185,9 @@ func newService(c Config) (*Service, error) {
 func withDefaults(c Config) Config {
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Packs == nil {
+		c.Packs = rules.NewPacks()
 	}
 	setDefault(&c.MarkInterval, defaultMarkInterval)
 	setDefault(&c.MaxInFlight, defaultMaxInFlight)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/rules"
 )
 
 // Errors of a Service, beside ErrOverloaded, ErrLogStopped, ErrNotFound and
@@ -95,6 +96,9 @@ type Config struct {
 	// below it Health reports the condition disk-space as not OK. What is in
 	// flight ends within it. 0 is 256 MiB.
 	MinFree uint64
+	// Packs are the packs of rules that a charter may name; nil is the default one
+	// alone.
+	Packs *rules.Packs
 	// Observer is told how long things took; nil observes nothing.
 	Observer Observer
 }

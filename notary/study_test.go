@@ -34,12 +34,15 @@ type study struct {
 const sponsorName = "Sponsor Ltd"
 
 // newStudy signs the charter of a trial with two sites.
-func newStudy(tb testing.TB, registry trial.Registry) *study {
+func newStudy(tb testing.TB, registry trial.Registry, change ...func(*trial.CharterBody)) *study {
 	tb.Helper()
 	s := &study{t: tb, sponsor: newKey(tb), recovery: newKey(tb), registry: registry}
 	body := &trial.CharterBody{
 		SponsorKey: public(tb, s.sponsor), RecoveryKey: public(tb, s.recovery), SponsorOrganisation: sponsorName,
 		Sites: []trial.Site{{ID: "701", Name: "Site 701"}, {ID: "704", Name: "Site 704"}},
+	}
+	for _, f := range change {
+		f(body)
 	}
 	var err error
 	body.SponsorProof, err = trial.SignPossession(s.sponsor, trial.ID{}, body)

@@ -32,6 +32,8 @@ const (
 	ReasonBadValue           Reason = "BAD_VALUE" // not of the closed list, or contradicts another field
 	ReasonDuplicateValue     Reason = "DUPLICATE_VALUE"
 	ReasonMissingReason      Reason = "MISSING_REASON" // supersedes without reason
+	ReasonBadRule            Reason = "BAD_RULE"       // an own rule of the charter that cannot be used
+	ReasonUnknownParameter   Reason = "UNKNOWN_PARAMETER"
 	ReasonTooLarge           Reason = "TOO_LARGE"
 	ReasonTooDeep            Reason = "TOO_DEEP"
 )
@@ -48,6 +50,7 @@ const (
 	ReasonRegistryMismatch   Reason = "REGISTRY_MISMATCH"
 	ReasonUnknownSite        Reason = "UNKNOWN_SITE"
 	ReasonUnknownRole        Reason = "UNKNOWN_ROLE"
+	ReasonUnknownRulePack    Reason = "UNKNOWN_RULE_PACK" // no pack at hand has the digest
 	ReasonRoleNotAllowed     Reason = "ROLE_NOT_ALLOWED"
 	ReasonSignerMismatch     Reason = "SIGNER_MISMATCH" // printed name or organisation differ from the enrolment
 	ReasonUnknownKey         Reason = "UNKNOWN_KEY"
@@ -75,9 +78,9 @@ var reasons = []Reason{
 	ReasonMalformedKey, ReasonDuplicateField, ReasonUnknownField, ReasonMissingField, ReasonFieldNotAllowed,
 	ReasonNumberTooLarge, ReasonBadNumber, ReasonBadUTF8, ReasonForbiddenCharacter, ReasonBadDigest,
 	ReasonBadIdentifier, ReasonBadName, ReasonBadTime, ReasonBadValue, ReasonDuplicateValue,
-	ReasonMissingReason, ReasonTooLarge, ReasonTooDeep,
+	ReasonMissingReason, ReasonBadRule, ReasonUnknownParameter, ReasonTooLarge, ReasonTooDeep,
 	ReasonBadSignature, ReasonBadPossessionProof, ReasonUnknownKind, ReasonKindNotAllowed, ReasonUnknownTrial,
-	ReasonAmbiguousTrial, ReasonOtherTrial, ReasonRegistryMismatch, ReasonUnknownSite, ReasonUnknownRole,
+	ReasonAmbiguousTrial, ReasonOtherTrial, ReasonRegistryMismatch, ReasonUnknownSite, ReasonUnknownRole, ReasonUnknownRulePack,
 	ReasonRoleNotAllowed, ReasonSignerMismatch, ReasonUnknownKey, ReasonKeyOtherSite, ReasonKeyOtherKind,
 	ReasonKeyNotActive, ReasonKeyNotYetValid, ReasonKeyExpired, ReasonKeyRevoked, ReasonKeySuspect,
 	ReasonKeyInUse, ReasonNotDelegated, ReasonKeyNotRevocable, ReasonHolderMismatch, ReasonNotAPerson, ReasonUnknownStatement,

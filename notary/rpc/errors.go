@@ -174,6 +174,11 @@ func statusOf(reason trial.Reason, path, detail string, more ...protoadapt.Messa
 		message = path + ": " + detail
 	}
 	st := status.New(codeOf(reason), message)
+	if c := st.Code(); path != "" && (c == codes.InvalidArgument || c == codes.FailedPrecondition) {
+		more = append(more, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+			{Field: path, Description: detail, Reason: string(reason)},
+		}})
+	}
 	with, err := st.WithDetails(append([]protoadapt.MessageV1{info}, more...)...)
 	if err != nil { // only for code OK, which no reason has
 		return st

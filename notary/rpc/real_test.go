@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -17,6 +18,7 @@ import (
 	"github.com/trialnotary/trialnotary/notary/store"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/rules"
 )
 
 // both submits over both transports and demands the same answer.
@@ -151,6 +153,55 @@ func TestRealRefusals(t *testing.T) {
 	if err != nil || len(kept) != 2*len(tests) {
 		t.Errorf("got %d refusals (%v), want %d", len(kept), err, 2*len(tests))
 	}
+}
+
+// TestRealCharters refuses what a charter says about rules, over both transports,
+// with the place in the charter.
+func TestRealCharters(t *testing.T) {
+	r := newRealStudy(t)
+	own := func(expression string) func(*trial.CharterBody) {
+		return func(b *trial.CharterBody) {
+			b.Rules = []trial.OwnRule{{
+				ID: "S1", Title: "t", Severity: trial.SeverityMinor, Trigger: []trial.Kind{trial.KindSAP}, Expression: expression, Message: "m",
+			}}
+		}
+	}
+	for _, tt := range []struct {
+		change func(*trial.CharterBody)
+		code   codes.Code
+		reason trial.Reason
+		path   string
+		says   string
+	}{
+		{func(b *trial.CharterBody) { b.RulePack = strings.Repeat("0", 64) }, codes.FailedPrecondition, trial.ReasonUnknownRulePack, "rulePack", "the default pack's is"},
+		{own("act.version ==\n  colour"), codes.InvalidArgument, trial.ReasonBadRule, "rules[0].expression", "S1: expression 2:3: undeclared reference"},
+		{func(b *trial.CharterBody) { b.Parameters = map[string]int64{"gracDays": 7} }, codes.InvalidArgument, trial.ReasonUnknownParameter, "parameters.gracDays", "graceDays"},
+		{func(b *trial.CharterBody) { b.Parameters = map[string]int64{"graceDays": -7} }, codes.InvalidArgument, trial.ReasonBadValue, "parameters.graceDays", "want 0 to 3660"},
+	} {
+		_, st := r.both(t, "sponsor", newStudy(t, "Acme", nil, tt.change).charter)
+		if st.Code() != tt.code || reasonIn(st) != string(tt.reason) {
+			t.Errorf("%s: got %v %s, want %v %s", tt.path, st, reasonIn(st), tt.code, tt.reason)
+			continue
+		}
+		v := violation(st)
+		if path := "predicate.body." + tt.path; v.GetField() != path || errorInfo(st).GetMetadata()["path"] != path || v.GetReason() != string(tt.reason) || !strings.Contains(v.GetDescription(), tt.says) {
+			t.Errorf("got %v, want a violation of %s that says %q", v, path, tt.says)
+		}
+	}
+	good := own("act.version != '' && params.mine > 1")
+	r.logged("sponsor", newStudy(t, "Acme", nil, good, func(b *trial.CharterBody) {
+		b.RulePack, b.Parameters = rules.Default().Digest, map[string]int64{"mine": 2}
+	}).charter)
+}
+
+// violation returns the one field violation of a status, or nil.
+func violation(st *status.Status) *errdetails.BadRequest_FieldViolation {
+	for _, d := range st.Details() {
+		if bad, ok := d.(*errdetails.BadRequest); ok && len(bad.GetFieldViolations()) == 1 {
+			return bad.GetFieldViolations()[0]
+		}
+	}
+	return nil
 }
 
 // TestRealReads compares what each role reads over both transports.

@@ -104,6 +104,8 @@ var reasonTable = []ReasonInfo{
 	{Reason: trial.ReasonBadValue, Code: codes.InvalidArgument, Meaning: "A value that is not of its closed list, or contradicts another field."},
 	{Reason: trial.ReasonDuplicateValue, Code: codes.InvalidArgument, Meaning: "A list holds a value twice."},
 	{Reason: trial.ReasonMissingReason, Code: codes.InvalidArgument, Meaning: "A statement replaces another without saying why."},
+	{Reason: trial.ReasonBadRule, Code: codes.InvalidArgument, Meaning: "An own rule of a charter that cannot be used: the message names the rule, the place and why."},
+	{Reason: trial.ReasonUnknownParameter, Code: codes.InvalidArgument, Meaning: "A parameter of a charter that no rule looks at."},
 	{Reason: trial.ReasonTooLarge, Code: codes.InvalidArgument, Meaning: "A document, field or list above its limit."},
 	{Reason: trial.ReasonTooDeep, Code: codes.InvalidArgument, Meaning: "JSON nested too deep."},
 
@@ -117,6 +119,7 @@ var reasonTable = []ReasonInfo{
 	{Reason: trial.ReasonRegistryMismatch, Code: codes.FailedPrecondition, Meaning: "A registry number that neither the charter nor a registration has."},
 	{Reason: trial.ReasonUnknownSite, Code: codes.FailedPrecondition, Meaning: "A site that the charter does not have."},
 	{Reason: trial.ReasonUnknownRole, Code: codes.InvalidArgument, Meaning: "A role that neither the fixed list nor the charter has."},
+	{Reason: trial.ReasonUnknownRulePack, Code: codes.FailedPrecondition, Meaning: "A charter names a pack of rules that this notary does not have."},
 	{Reason: trial.ReasonRoleNotAllowed, Code: codes.PermissionDenied, Meaning: "The holder's organisation or type cannot have this role."},
 	{Reason: trial.ReasonSignerMismatch, Code: codes.PermissionDenied, Meaning: "The printed name or organisation differs from the enrolment."},
 	{Reason: trial.ReasonUnknownKey, Code: codes.PermissionDenied, Meaning: "The signing key is not enrolled in this trial."},

@@ -41,12 +41,15 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-func newStudy(tb testing.TB, organisation string, registry trial.Registry) *study {
+func newStudy(tb testing.TB, organisation string, registry trial.Registry, change ...func(*trial.CharterBody)) *study {
 	tb.Helper()
 	s := &study{t: tb, sponsor: generate(tb), recovery: generate(tb), registry: registry}
 	body := &trial.CharterBody{
 		SponsorKey: public(tb, s.sponsor), RecoveryKey: public(tb, s.recovery), SponsorOrganisation: organisation,
 		Sites: []trial.Site{{ID: "DE-01", Name: "Site 1"}, {ID: "DE-02", Name: "Site 2"}},
+	}
+	for _, f := range change {
+		f(body)
 	}
 	var err error
 	body.SponsorProof, err = trial.SignPossession(s.sponsor, trial.ID{}, body)

@@ -34,6 +34,8 @@ const (
 type Program struct {
 	Pack  *Pack // nil: own rules only
 	rules []*compiled
+	// params are the parameters that an expression names.
+	params map[string]bool
 }
 
 // compiled is a rule and its expressions.
@@ -68,14 +70,14 @@ func Compile(pack *Pack, ownRules []trial.OwnRule, params map[string]int64) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{Pack: pack}
+	p := &Program{Pack: pack, params: map[string]bool{}}
 	ids := map[string]bool{}
 	add := func(r Rule) error {
 		if ids[r.ID] {
 			return &Error{Rule: r.ID, Reason: "another rule has this id: give it one of its own"}
 		}
 		ids[r.ID] = true
-		c, err := compile(e, r)
+		c, err := compile(e, r, p.params)
 		if err != nil {
 			return err
 		}
@@ -98,8 +100,8 @@ func Compile(pack *Pack, ownRules []trial.OwnRule, params map[string]int64) (*Pr
 }
 
 // compile prepares one rule.
-func compile(e *cel.Env, r Rule) (*compiled, error) {
-	x := &compiler{env: e, rule: r.ID}
+func compile(e *cel.Env, r Rule, params map[string]bool) (*compiled, error) {
+	x := &compiler{env: e, rule: r.ID, params: params}
 	c := &compiled{Rule: r, expression: x.condition("expression", r.Expression), message: x.message("message", r.Message)}
 	if r.When.Value != "" {
 		c.when = x.condition("when", r.When)
@@ -116,9 +118,10 @@ func compile(e *cel.Env, r Rule) (*compiled, error) {
 
 // compiler compiles the parts of a rule. The first error stays.
 type compiler struct {
-	env  *cel.Env
-	rule string
-	err  error
+	env    *cel.Env
+	rule   string
+	params map[string]bool // that were named
+	err    error
 }
 
 func (c *compiler) condition(part string, t Text) *expression {
@@ -165,7 +168,21 @@ func (c *compiler) expression(part string, t Text, src string, offset int, want 
 	if err != nil {
 		return fail(1, 1, err.Error())
 	}
+	c.note(ast)
 	return &expression{program}
+}
+
+// note keeps the names of the parameters that an expression looks at.
+func (c *compiler) note(a *cel.Ast) {
+	native := a.NativeRep()
+	celast.PostOrderVisit(native.Expr(), celast.NewExprVisitor(func(e celast.Expr) {
+		if e.Kind() != celast.SelectKind {
+			return
+		}
+		if s := e.AsSelect(); native.GetType(s.Operand().ID()).IsExactType(paramsType) {
+			c.params[s.FieldName()] = true
+		}
+	}))
 }
 
 // hasKind tells whether an expression has a part of a kind: a structure is an

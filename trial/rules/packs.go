@@ -64,10 +64,10 @@ func (s *Packs) Pack(digest string) (*Pack, error) {
 }
 
 // Program compiles what a charter names: its pack and its own rules. A charter
-// that names no pack, from before there were any, has its own rules only. An error
-// wraps ErrUnknownPack or is an *Error.
+// that names no pack is judged by the default pack. An error wraps ErrUnknownPack
+// or is an *Error.
 func (s *Packs) Program(b *trial.CharterBody) (*Program, error) {
-	var pack *Pack
+	pack := Default()
 	if b.RulePack != "" {
 		var err error
 		if pack, err = s.Pack(b.RulePack); err != nil {
@@ -75,7 +75,7 @@ func (s *Packs) Program(b *trial.CharterBody) (*Program, error) {
 		}
 	}
 	params := b.AllParameters()
-	k, err := cacheKey(b.RulePack, b.Rules, params)
+	k, err := cacheKey(pack.Digest, b.Rules, params)
 	if err != nil {
 		return nil, err
 	}
