@@ -54,6 +54,9 @@ func (s *Store) Check(ctx context.Context) error {
 		err = s.checkRows(ctx, checks[i], &problems)
 	}
 	if err == nil {
+		_, err = s.piece(ctx, &problems, func(tx *sql.Tx) ([]string, error) { return s.checkDropped(ctx, tx) })
+	}
+	if err == nil {
 		err = s.checkLookups(ctx, &problems)
 	}
 	if err != nil {
@@ -249,7 +252,7 @@ func (s *Store) checkStatements(ctx context.Context, tx *sql.Tx, above, to int64
 			switch {
 			case errors.Is(err, sql.ErrNoRows): // dropped meanwhile
 			case errors.Is(err, notary.ErrStoreDamaged):
-				problems = append(problems, strings.TrimPrefix(err.Error(), notary.ErrStoreDamaged.Error()+": "))
+				problems = append(problems, plainDamage(err))
 			default:
 				return problems, err
 			}
@@ -271,6 +274,11 @@ func (s *Store) checkStatements(ctx context.Context, tx *sql.Tx, above, to int64
 		}
 	}
 	return problems, rows.Err()
+}
+
+// plainDamage is damage in the words of a problem.
+func plainDamage(err error) string {
+	return strings.TrimPrefix(err.Error(), notary.ErrStoreDamaged.Error()+": ")
 }
 
 // texts returns the first column of a query.

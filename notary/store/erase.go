@@ -11,10 +11,10 @@ import (
 const sqlPayloadBefore = `SELECT id, payload_at + payload_size FROM statements INDEXED BY statements_payload_at
 	WHERE payload_at IS NOT NULL AND payload_at < ? ORDER BY payload_at DESC LIMIT 1`
 
-// erasable demands that each part is one of the file and that no statement which is
+// erasable demands that a part is one of the file and that no statement which is
 // held has a byte of it: a damaged row must not take a neighbour's payload away. That
 // a part was the dropped statement's own was found when it was dropped: see without.
-func (p *payloads) erasable(ctx context.Context, tx *sql.Tx, extents []extent) error {
+func (p *payloads) erasable(ctx context.Context, tx *sql.Tx, e extent) error {
 	file, err := p.open(false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -26,19 +26,17 @@ func (p *payloads) erasable(ctx context.Context, tx *sql.Tx, extents []extent) e
 	if err != nil {
 		return err
 	}
-	for _, e := range extents {
-		if e.at < int64(len(payloadsHeader)) || e.size <= 0 || e.size > info.Size() || e.at > info.Size()-e.size {
-			return p.damaged("%d bytes at %d are to be overwritten, which the file has not; restore the database", e.size, e.at)
-		}
-		var id []byte
-		var end int64
-		err := tx.QueryRowContext(ctx, sqlPayloadBefore, e.at+e.size).Scan(&id, &end)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		if err == nil && end > e.at {
-			return p.damaged("%d bytes at %d are to be overwritten, where statement %x is; restore the database", e.size, e.at, id)
-		}
+	if e.at < int64(len(payloadsHeader)) || e.size <= 0 || e.size > info.Size() || e.at > info.Size()-e.size {
+		return leftAlone{p.damaged("%d bytes at %d are to be overwritten, which the file has not; restore the database", e.size, e.at)}
+	}
+	var id []byte
+	var end int64
+	err = tx.QueryRowContext(ctx, sqlPayloadBefore, e.at+e.size).Scan(&id, &end)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err == nil && end > e.at {
+		return leftAlone{p.damaged("%d bytes at %d are to be overwritten, where statement %x is; restore the database", e.size, e.at, id)}
 	}
 	return nil
 }
@@ -75,32 +73,73 @@ func (p *payloads) erase(extents []extent) error {
 
 // eraseDropped overwrites the payloads of statements that were dropped. Their places
 // are in the database until that is done, so a crash leaves it to the next one who
-// drops or stores.
+// drops or stores. A place that must not be overwritten stays there for Check to name,
+// and is an error; the others are.
 func (s *Store) eraseDropped(ctx context.Context) error {
-	return s.inWrite(ctx, "overwriting what was dropped", func(ctx context.Context, tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT at, size FROM dropped`)
+	const what = "overwriting what was dropped"
+	var damage error
+	err := s.inWrite(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+		extents, err := droppedExtents(ctx, tx)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		var extents []extent
-		for rows.Next() {
-			var e extent
-			if err := rows.Scan(&e.at, &e.size); err != nil {
+		var own []extent
+		for _, e := range extents {
+			err := s.payloads.erasable(ctx, tx, e)
+			switch {
+			case errors.As(err, new(leftAlone)):
+				damage = errors.Join(damage, err)
+			case err != nil:
+				return err
+			default:
+				own = append(own, e)
+			}
+		}
+		if len(own) == 0 {
+			return nil
+		}
+		if err := s.payloads.erase(own); err != nil {
+			return err
+		}
+		for _, e := range own {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM dropped WHERE at = ?`, e.at); err != nil {
 				return err
 			}
-			extents = append(extents, e)
 		}
-		if err := rows.Err(); err != nil || len(extents) == 0 {
-			return err
-		}
-		if err := s.payloads.erasable(ctx, tx, extents); err != nil {
-			return err
-		}
-		if err := s.payloads.erase(extents); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM dropped`)
+		return nil
+	}, func() { s.payloads.toErase.Store(false) }) // what is damaged waits for the next one who drops, or a start
+	if err != nil {
 		return err
-	}, func() { s.payloads.toErase.Store(false) })
+	}
+	return s.failed(what, damage)
+}
+
+// droppedExtents returns what is still to be overwritten.
+func droppedExtents(ctx context.Context, tx *sql.Tx) ([]extent, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT at, size FROM dropped`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var extents []extent
+	for rows.Next() {
+		var e extent
+		if err := rows.Scan(&e.at, &e.size); err != nil {
+			return nil, err
+		}
+		extents = append(extents, e)
+	}
+	return extents, rows.Err()
+}
+
+// checkDropped finds what is to be overwritten and must not be.
+func (s *Store) checkDropped(ctx context.Context, tx *sql.Tx) ([]string, error) {
+	extents, err := droppedExtents(ctx, tx)
+	var problems []string
+	for i := 0; err == nil && i < len(extents) && len(problems) < maxProblems; i++ {
+		if err = s.payloads.erasable(ctx, tx, extents[i]); errors.As(err, new(leftAlone)) {
+			problems, err = append(problems, plainDamage(err)), nil
+		}
+	}
+	return problems, err
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"errors"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/trialnotary/trialnotary/notary"
@@ -29,9 +31,10 @@ func TestDropTakesNoNeighbour(t *testing.T) {
 			if !bytes.Equal(readFile(t, path+payloadsSuffix), want) {
 				t.Error("the file of payloads changed")
 			}
+			wantKeptAway(t, s, large)
 			var left int
-			if err := s.r.QueryRowContext(t.Context(), "SELECT count(*) FROM statements").Scan(&left); err != nil || left != 4 {
-				t.Errorf("got %d statements, %v, want all 4", left, err)
+			if err := s.r.QueryRowContext(t.Context(), "SELECT count(*) FROM statements").Scan(&left); err != nil || left != 5 {
+				t.Errorf("got %d statements, %v, want all 4 and a new one", left, err)
 			}
 		})
 	}
@@ -55,16 +58,75 @@ func TestEraseTakesNoNeighbour(t *testing.T) {
 			if _, err := s.Put(t.Context(), []*notary.Record{newRecord("next")}); err != nil {
 				t.Fatal(err) // it is stored, and the overwriting comes after it
 			}
-			if err := s.Err(); !errors.Is(err, notary.ErrStoreDamaged) {
-				t.Errorf("got %v, want ErrStoreDamaged", err)
-			}
 			if !bytes.Equal(readFile(t, path+payloadsSuffix), want) {
 				t.Error("the file of payloads changed")
+			}
+			wantKeptAway(t, s, large)
+			if err := s.Check(t.Context()); !errors.Is(err, notary.ErrStoreDamaged) || !strings.Contains(err.Error(), "are to be overwritten") {
+				t.Errorf("check: got %v, want it to name what must not be overwritten", err)
 			}
 			if _, err := s.Get(t.Context(), large[0].ID); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// wantKeptAway demands that a store which met damage and kept away from it goes on
+// taking large statements, and has those that are in order.
+func wantKeptAway(t *testing.T, s *Store, large []*notary.Record) {
+	t.Helper()
+	if err := s.Err(); err != nil {
+		t.Errorf("got %v, want a store that takes writes", err)
+	}
+	next := largeRecord("kept away")
+	if _, err := s.Put(t.Context(), []*notary.Record{next}); err != nil {
+		t.Error(err)
+	}
+	for _, r := range []*notary.Record{large[0], large[1], next} {
+		if _, err := s.Get(t.Context(), r.ID); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestEraseOfTheOthers: one damaged place keeps no other statement's bytes.
+func TestEraseOfTheOthers(t *testing.T) {
+	path, large := largeStore(t)
+	execForeign(t, path, "INSERT INTO dropped SELECT 3, 3")
+	s := openStore(t, path)
+	if err := s.Drop(t.Context(), []trial.ID{large[2].ID}); !errors.Is(err, notary.ErrStoreDamaged) {
+		t.Errorf("got %v, want ErrStoreDamaged for the damaged place", err)
+	}
+	if bytes.Contains(readFile(t, path+payloadsSuffix), []byte("third-150.json")) {
+		t.Error("the dropped bytes are still in the file")
+	}
+	wantKeptAway(t, s, large)
+}
+
+// TestPagesStillStopIt: damage of the database itself may spread with the next write.
+func TestPagesStillStopIt(t *testing.T) {
+	s := newStore(t)
+	putPlaced(t, s, 0, newRecord("first"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := readFile(t, s.Path())
+	page := rootPage(b, "pending")
+	clear(b[(page-1)*pageSize : page*pageSize])
+	if err := os.WriteFile(s.Path(), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(s.Path())
+	if err == nil {
+		defer s.Close()
+		_, err = s.Put(t.Context(), []*notary.Record{newRecord("next")})
+		if s.Err() == nil {
+			t.Error("the store takes writes on a damaged page")
+		}
+	}
+	if !errors.Is(err, notary.ErrStoreDamaged) {
+		t.Errorf("got %v, want ErrStoreDamaged", err)
 	}
 }
 
@@ -78,7 +140,7 @@ func TestEraseOfWhatTheFileHasNot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.payloads.erasable(t.Context(), tx, []extent{e}); !errors.Is(err, notary.ErrStoreDamaged) {
+		if err := s.payloads.erasable(t.Context(), tx, e); !errors.Is(err, notary.ErrStoreDamaged) {
 			t.Errorf("%d bytes at %d: got %v, want ErrStoreDamaged", e.size, e.at, err)
 		}
 		if err := tx.Rollback(); err != nil {

@@ -26,8 +26,19 @@ func (s *Store) Err() error {
 	return nil
 }
 
+// leftAlone is damage that a write met and kept away from: it changed nothing, and
+// what is stored from now on goes elsewhere. So it is no reason to take nothing more.
+// It is for one dropped statement's own bytes, and not for a page of the database,
+// which the next write may spread.
+type leftAlone struct{ error }
+
+func (e leftAlone) Unwrap() error { return e.error }
+
 // lose remembers a failed write whose outcome is unknown, and returns it.
 func (s *Store) lose(err error) error {
+	if errors.As(err, new(leftAlone)) {
+		return err
+	}
 	if errors.Is(err, notary.ErrStoreFailed) || errors.Is(err, notary.ErrStoreDamaged) {
 		s.lost.CompareAndSwap(nil, &err)
 	}

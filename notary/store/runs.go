@@ -224,7 +224,7 @@ func (s *Store) without(ctx context.Context, tx *sql.Tx, state *lookupState, n i
 		return nil, err
 	}
 	if gone.unread != nil {
-		return nil, fmt.Errorf("%w; restore it before it is dropped", gone.unread)
+		return nil, leftAlone{fmt.Errorf("%w; restore it before it is dropped", gone.unread)}
 	}
 	next := &lookupState{newest: state.newest, runs: slices.Clone(state.runs), top: state.top}
 	next.unread = slices.DeleteFunc(slices.Clone(state.unread), func(other int64) bool { return other == n })
