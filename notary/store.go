@@ -45,6 +45,9 @@ type Record struct {
 	// payload, for those who want them: trial.ReadSubjects.
 	Subjects []trial.Subject
 	Registry []string // the registry numbers that a charter or registration claims, normalised
+	// Unreadable is why the payload cannot be read, an ErrStoreDamaged. The envelope
+	// has none then. Only a Query that asks for such records gets them.
+	Unreadable error
 
 	// Authority tells that the statement may change who may sign what.
 	Authority bool
@@ -74,6 +77,14 @@ type Query struct {
 	After   int64      // only indexes above it; -1 from the start
 	Below   uint64     // only indexes below it: the log size of the first page; 0 for any
 	Limit   int        // at most so many, at least 1
+	// MaxBytes ends the list behind the statement with which the payloads come to
+	// more than so many bytes; 0 is no bound.
+	MaxBytes int64
+	// Unreadable also gives statements whose payload cannot be read, and holds each
+	// payload against its statement's ID. Without it such a statement fails the list,
+	// which is for those who need all of every statement. So it does with Digest in
+	// any case: nobody knows whether it is about the file.
+	Unreadable bool
 }
 
 // Visible narrows a Query to what a caller may see: any one of the grants.

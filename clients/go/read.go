@@ -27,8 +27,9 @@ type Query struct {
 	From, Until time.Time
 }
 
-// List yields a trial's statements that the caller may see, in log order. After
-// an error it yields nothing more.
+// List yields a trial's statements that the caller may see, in log order. One whose
+// copy at the notary is damaged is among them, without its subjects: GetUnreadable
+// tells. After an error it yields nothing more.
 func (c *Client) List(ctx context.Context, q Query) iter.Seq2[*Statement, error] {
 	req := &notaryv1.ListStatementsRequest{
 		Trial: q.Trial, Site: q.Site, Kind: string(q.Kind), From: stamp(q.From), Until: stamp(q.Until), PageSize: 1000,

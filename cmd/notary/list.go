@@ -61,6 +61,8 @@ type listed struct {
 	Supersedes  string          `json:"supersedes,omitzero"`
 	KeyID       string          `json:"keyId"`
 	Subjects    []listedSubject `json:"subjects"`
+	// Unreadable tells that the notary's copy is damaged: its subjects are not known.
+	Unreadable bool `json:"unreadable,omitzero"`
 }
 
 type listedSubject struct {
@@ -134,7 +136,7 @@ func newListed(s *client.Statement) listed {
 	l := listed{
 		StatementID: s.GetStatementId(), LogIndex: s.GetLogIndex(), Trial: s.GetCharter(), Site: s.GetSite(),
 		Kind: s.GetKind(), Version: s.GetVersion(), Supersedes: s.GetSupersedes(), KeyID: s.GetKeyId(),
-		Subjects: []listedSubject{},
+		Subjects: []listedSubject{}, Unreadable: s.GetUnreadable(),
 	}
 	if t := s.GetLogTime(); t != nil {
 		l.LogTime = t.AsTime()
@@ -163,6 +165,9 @@ func printListed(w io.Writer, out []listed) {
 }
 
 func (l *listed) files() string {
+	if l.Unreadable {
+		return "(damaged at the notary)"
+	}
 	switch len(l.Subjects) {
 	case 0:
 		return "-"

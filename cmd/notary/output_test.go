@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/notary/receipt"
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 	"github.com/trialnotary/trialnotary/trial"
 )
 
@@ -191,4 +193,21 @@ func TestExitStatus(t *testing.T) {
 	if err := status.err(); !errors.Is(err, errNegative) {
 		t.Errorf("got %v, want the negative verdict to weigh more", err)
 	}
+}
+
+// TestListOutput: a statement that the notary cannot read is not taken for one about
+// no file.
+func TestListOutput(t *testing.T) {
+	file := &notaryv1.Subject{Name: "dm.xpt", Digests: map[string]string{"sha256": strings.Repeat("ab", 32)}}
+	var out []listed
+	for i, s := range []*client.Statement{
+		{Kind: "dataset", Site: "701", Version: "2", Subjects: []*notaryv1.Subject{file, file}, LogTime: timestamppb.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))},
+		{Kind: "dataset", Site: "701", Unreadable: true},
+	} {
+		s.LogIndex, s.StatementId, s.KeyId = uint64(i), strings.Repeat(fmt.Sprint(i), 64), strings.Repeat("c", 64)
+		out = append(out, newListed(s))
+	}
+	golden(t, "list", struct {
+		Statements []listed `json:"statements"`
+	}{out}, func(w io.Writer) { printListed(w, out) })
 }

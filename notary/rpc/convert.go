@@ -128,6 +128,9 @@ func statementMessage(r *notary.Record) (*notaryv1.Statement, error) {
 	if !r.KeyID.IsZero() {
 		m.KeyId = r.KeyID.String()
 	}
+	if m.Unreadable = r.Unreadable != nil; m.Unreadable {
+		return m, nil
+	}
 	subjects, err := trial.ReadSubjects(r.Envelope.Payload)
 	if err != nil {
 		// Its text alone: a refusal would be taken for one of what the caller sent.

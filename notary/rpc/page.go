@@ -21,15 +21,19 @@ import (
 // query, by another caller, or after the caller's grants changed is refused
 // instead of giving a list with gaps.
 const (
-	pageVersion = 1
-	pageHead    = 1 + 8 + 8
-	pageLength  = pageHead + sha256.Size
+	pageVersion  = 1
+	pageHead     = 1 + 8 + 8
+	pageTokenLen = pageHead + sha256.Size
 )
 
-// Page sizes of lists, in statements.
+// Page sizes of lists, in statements, and in bytes of their payloads. A client of gRPC
+// takes messages of up to 4 MiB unless it is told otherwise. What a page says of a
+// statement stands in its payload, but for less than 256 bytes: 1,000 times that and
+// maxPageBytes are less than 4 MiB.
 const (
-	defaultPage = 100
-	maxPage     = 1000
+	defaultPage  = 100
+	maxPage      = 1000
+	maxPageBytes = 7 << 19
 )
 
 // page is a place in a list.
@@ -99,7 +103,7 @@ func sortedGrants(grants []notary.VisibleGrant) [][]byte {
 }
 
 func (p page) encode(key, bound []byte) string {
-	b := make([]byte, 0, pageLength)
+	b := make([]byte, 0, pageTokenLen)
 	b = append(b, pageVersion)
 	b = binary.BigEndian.AppendUint64(b, p.size)
 	b = binary.BigEndian.AppendUint64(b, p.after)
@@ -123,11 +127,11 @@ func parsePage(key, bound []byte, token string) (p page, ok bool, err error) {
 		Reason: reasonBadPageToken, Path: "pageToken",
 		Detail: "not a page token of this query and caller: start again without one",
 	}
-	if len(token) != base64.RawURLEncoding.EncodedLen(pageLength) {
+	if len(token) != base64.RawURLEncoding.EncodedLen(pageTokenLen) {
 		return page{}, false, bad
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(b) != pageLength || b[0] != pageVersion {
+	if err != nil || len(b) != pageTokenLen || b[0] != pageVersion {
 		return page{}, false, bad
 	}
 	if !hmac.Equal(pageMAC(key, b[:pageHead], bound), b) {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 
+	"go.uber.org/zap"
+
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
@@ -130,7 +132,10 @@ func (a *api) ListStatements(ctx context.Context, req *notaryv1.ListStatementsRe
 	if err != nil {
 		return nil, err
 	}
-	q := notary.Query{Charter: &charter, Site: req.GetSite(), Kind: trial.Kind(req.GetKind()), From: from, Until: until}
+	q := notary.Query{
+		Charter: &charter, Site: req.GetSite(), Kind: trial.Kind(req.GetKind()), From: from, Until: until,
+		Unreadable: true,
+	}
 	l, err := a.list(ctx, q, req.GetPageSize(), req.GetPageToken(), a.cfg.Service.List)
 	if err != nil {
 		return nil, err
@@ -180,7 +185,7 @@ func (a *api) list(ctx context.Context, q notary.Query, size int32, token string
 	} else {
 		p.size = a.cfg.Service.Checkpoint().Size
 	}
-	q.Below, q.Limit = p.size, limit+1
+	q.Below, q.Limit, q.MaxBytes = p.size, limit+1, maxPageBytes
 	out := &listed{size: p.size}
 	if len(q.Visible.Grants) == 0 {
 		return out, nil
@@ -189,9 +194,9 @@ func (a *api) list(ctx context.Context, q notary.Query, size int32, token string
 	if err != nil {
 		return nil, err
 	}
-	if len(records) > limit {
-		records = records[:limit]
-		p.after = records[limit-1].Index
+	if n := pageLength(records, limit); n < len(records) {
+		records = records[:n]
+		p.after = records[n-1].Index
 		out.next = p.encode(a.cfg.PageKey, bound)
 	}
 	for _, r := range records {
@@ -199,9 +204,23 @@ func (a *api) list(ctx context.Context, q notary.Query, size int32, token string
 		if err != nil {
 			return nil, err
 		}
+		if m.GetUnreadable() { // the operator is to know it, though the caller goes on
+			a.log.Error("a statement cannot be read", zap.String("request_id", c.id), zap.Stringer("statement", r.ID), zap.Error(r.Unreadable))
+		}
 		out.statements = append(out.statements, m)
 	}
 	return out, nil
+}
+
+// pageLength returns how many of the records are one page. The first one always is.
+func pageLength(records []*notary.Record, limit int) int {
+	size := 0
+	for i, r := range records {
+		if size += len(r.Envelope.Payload); i == limit || i > 0 && size > maxPageBytes {
+			return i
+		}
+	}
+	return len(records)
 }
 
 // GetCheckpoint returns the newest published checkpoint.

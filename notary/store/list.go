@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -354,19 +353,43 @@ func jsonNumbers(numbers []int64) string {
 	return string(append(list, ']'))
 }
 
-// fetch reads the records that were found, in log order.
-func (l *lister) fetch() ([]*notary.Record, error) {
+// fetch reads the records that were found, in log order, until they are as many
+// bytes as the query wants.
+func (l *lister) fetch() (records []*notary.Record, err error) {
 	if len(l.found) == 0 {
 		return nil, nil
 	}
-	records, err := l.store.readRecords(l.ctx, l.stmt(l.read.byIndexes), jsonNumbers(l.found))
+	rows, err := l.stmt(l.read.byIndexes).QueryContext(l.ctx, jsonNumbers(l.found))
 	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	scan := l.store.scanRecord
+	if l.q.Unreadable {
+		scan = l.store.scanAnyRecord
+	}
+	var size int64
+	for rows.Next() {
+		r, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		// They come in the order of the numbers, which is the log's.
+		if want := uint64(l.found[len(records)]); r.Index != want {
+			return nil, fmt.Errorf("%w: got the statement of entry %d, want that of entry %d, which the index names",
+				notary.ErrStoreDamaged, r.Index, want)
+		}
+		records = append(records, r)
+		if size += int64(len(r.Envelope.Payload)); l.q.MaxBytes > 0 && size > l.q.MaxBytes {
+			return records, nil
+		}
+	}
+	if err := rows.Err(); err != nil {
 		return nil, err
 	}
 	if len(records) != len(l.found) {
 		return nil, fmt.Errorf("%w: got %d statements, want %d that the index names",
 			notary.ErrStoreDamaged, len(records), len(l.found))
 	}
-	slices.SortFunc(records, func(a, b *notary.Record) int { return cmp.Compare(a.Index, b.Index) })
 	return records, nil
 }

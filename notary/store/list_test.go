@@ -125,6 +125,9 @@ func drawQuery(t *rapid.T) notary.Query {
 		After: rapid.Int64Range(-2, 30).Draw(t, "q.after"),
 		Below: rapid.SampledFrom([]uint64{0, 0, 0, 5, 20, 1 << 63}).Draw(t, "q.below"),
 		Limit: rapid.SampledFrom([]int{1, 2, 3, 7, 1000}).Draw(t, "q.limit"),
+
+		MaxBytes:   rapid.SampledFrom([]int64{0, 1, 500, 3000}).Draw(t, "q.bytes"),
+		Unreadable: rapid.Bool().Draw(t, "q.unreadable"),
 	}
 	if rapid.Bool().Draw(t, "q.one trial") {
 		id := worldTrials[rapid.IntRange(0, len(worldTrials)-1).Draw(t, "q.trial")]
@@ -164,7 +167,14 @@ func (w *world) list(q notary.Query) []*notary.Record {
 		}
 	}
 	slices.SortFunc(found, func(a, b *notary.Record) int { return cmp.Compare(a.Index, b.Index) })
-	return found[:min(len(found), q.Limit)]
+	found = found[:min(len(found), q.Limit)]
+	size := int64(0)
+	for i, r := range found {
+		if size += int64(len(r.Envelope.Payload)); q.MaxBytes > 0 && size > q.MaxBytes {
+			return found[:i+1]
+		}
+	}
+	return found
 }
 
 func matches(q notary.Query, r *notary.Record) bool {

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
 	"errors"
@@ -330,14 +329,9 @@ func (s *Store) eachStatement(ctx context.Context, tx *sql.Tx, above int64, limi
 // subjects reads what files a statement is about. It is never wrong about them: a
 // payload that is not the statement's is damage.
 func (s *Store) subjects(id, inRow []byte, at place) ([]trial.Subject, error) {
-	payload, err := s.payload(id, inRow, at)
+	payload, err := s.provenPayload(id, inRow, at)
 	if err != nil {
 		return nil, err
-	}
-	if !at.at.Valid {
-		if got := sha256.Sum256(payload); !bytes.Equal(got[:], id) {
-			return nil, fmt.Errorf("%w: statement %x: its payload hashes to %x", notary.ErrStoreDamaged, id, got)
-		}
 	}
 	// One that cannot be read in all that is signed was taken so: it names no file.
 	subjects, _ := trial.ReadSubjects(payload)

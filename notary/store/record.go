@@ -1,9 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -18,21 +21,51 @@ type scanner interface{ Scan(dest ...any) error }
 
 // scanRecord reads a row of recordColumns. The record owns all its bytes.
 func (s *Store) scanRecord(row scanner) (*notary.Record, error) {
-	var (
-		r                         notary.Record
-		id, leaf, key             []byte
-		charter, supersedes       []byte
-		index, logTime            sql.NullInt64
-		registry                  []byte
-		kind                      string
-		signer, sig, payloadBytes []byte
-		at                        place
-	)
-	err := row.Scan(&id, &leaf, &key, &charter, &r.Site, &kind, &r.Version, &supersedes, &r.Authority,
-		&signer, &r.Envelope.KeyID, &sig, &r.Envelope.PayloadType, &payloadBytes,
-		&at.at, &at.size, &index, &logTime, &registry)
+	r, inRow, at, err := scanRow(row)
 	if err != nil {
 		return nil, err
+	}
+	if r.Envelope.Payload, err = s.payload(r.ID[:], inRow, at); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// scanAnyRecord does so for one whose payload may be damaged: see
+// notary.Query.Unreadable.
+func (s *Store) scanAnyRecord(row scanner) (*notary.Record, error) {
+	r, inRow, at, err := scanRow(row)
+	if err != nil {
+		return nil, err
+	}
+	r.Envelope.Payload, err = s.provenPayload(r.ID[:], inRow, at)
+	if errors.Is(err, notary.ErrStoreDamaged) {
+		r.Unreadable = err
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// scanRow reads a row of recordColumns without the payload: that is in the row, or at
+// a place.
+func scanRow(row scanner) (_ *notary.Record, inRow []byte, at place, err error) {
+	var (
+		r                   notary.Record
+		id, leaf, key       []byte
+		charter, supersedes []byte
+		index, logTime      sql.NullInt64
+		registry            []byte
+		kind                string
+		signer, sig         []byte
+	)
+	err = row.Scan(&id, &leaf, &key, &charter, &r.Site, &kind, &r.Version, &supersedes, &r.Authority,
+		&signer, &r.Envelope.KeyID, &sig, &r.Envelope.PayloadType, &inRow,
+		&at.at, &at.size, &index, &logTime, &registry)
+	if err != nil {
+		return nil, nil, at, err
 	}
 	// The schema's checks hold the lengths; a damaged row must not panic here.
 	copy(r.ID[:], id)
@@ -41,20 +74,17 @@ func (s *Store) scanRecord(row scanner) (*notary.Record, error) {
 	copy(r.Charter[:], charter)
 	copy(r.Supersedes[:], supersedes)
 	r.Kind = trial.Kind(kind)
-	if r.Envelope.Payload, err = s.payload(id, payloadBytes, at); err != nil {
-		return nil, err
-	}
 	r.SignerDER, r.Envelope.Sig = signer, sig
 	if index.Valid {
 		r.Logged, r.Index, r.LogTime = true, uint64(index.Int64), readTime(logTime)
 	}
 	if err := json.Unmarshal(registry, &r.Registry); err != nil {
-		return nil, fmt.Errorf("%w: registry numbers of statement %s: %w", notary.ErrStoreDamaged, r.ID, err)
+		return nil, nil, at, fmt.Errorf("%w: registry numbers of statement %s: %w", notary.ErrStoreDamaged, r.ID, err)
 	}
 	if len(r.Registry) == 0 {
 		r.Registry = nil
 	}
-	return &r, nil
+	return &r, inRow, at, nil
 }
 
 // payload returns a statement's payload, from its row or from where that says.
@@ -63,6 +93,18 @@ func (s *Store) payload(id, inRow []byte, at place) ([]byte, error) {
 		return inRow, nil
 	}
 	return s.payloads.load(id, at)
+}
+
+// provenPayload is never wrong: a payload that is not the statement's is damage.
+func (s *Store) provenPayload(id, inRow []byte, at place) ([]byte, error) {
+	payload, err := s.payload(id, inRow, at)
+	if err != nil || at.at.Valid { // which was held against the ID
+		return payload, err
+	}
+	if got := sha256.Sum256(payload); !bytes.Equal(got[:], id) {
+		return nil, fmt.Errorf("%w: statement %x: its payload hashes to %x", notary.ErrStoreDamaged, id, got)
+	}
+	return payload, nil
 }
 
 // readTime is the inverse of timeValue.

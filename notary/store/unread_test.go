@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -85,6 +86,51 @@ func TestUnreadIsNoAnswer(t *testing.T) {
 	var left int
 	if err := s.r.QueryRowContext(t.Context(), "SELECT count(*) FROM unread").Scan(&left); err != nil || left != 0 {
 		t.Errorf("got %d statements that were not read, %v, want none", left, err)
+	}
+}
+
+// TestUnreadableInAList: whoever can do without the content of a damaged statement
+// gets the others, and which one it is.
+func TestUnreadableInAList(t *testing.T) {
+	path, large := largeStore(t) // the small one is entry 1
+	name := path + payloadsSuffix
+	flipAt(t, name, bytes.Index(readFile(t, name), large[0].Envelope.Payload)+100)
+	execForeign(t, path, "UPDATE statements SET payload = CAST(replace(CAST(payload AS TEXT), 'small', 'SMALL') AS BLOB) WHERE payload_at IS NULL")
+	s := openStore(t, path)
+	for _, limit := range []int{1, 2, 9} {
+		q := notary.Query{After: -1, Limit: limit, MaxBytes: 1, Unreadable: true}
+		var got []*notary.Record
+		for {
+			list, err := s.List(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(list) == 0 {
+				break
+			}
+			got = append(got, list...)
+			q.After = int64(list[len(list)-1].Index)
+		}
+		if len(got) != 3 {
+			t.Fatalf("limit %d: got %d statements, want 3", limit, len(got))
+		}
+		for i, r := range got {
+			damaged := i < 2
+			if r.Index != uint64(i) || r.ID.IsZero() || r.Kind != trial.KindDataset || errors.Is(r.Unreadable, notary.ErrStoreDamaged) != damaged || (r.Envelope.Payload == nil) != damaged {
+				t.Errorf("limit %d: got %+v, want entry %d, damaged: %t", limit, r, i, damaged)
+			}
+		}
+		if err := got[0].Unreadable; err == nil || !strings.Contains(err.Error(), large[0].ID.String()) {
+			t.Errorf("got %v, want it to name the statement", err)
+		}
+	}
+	if list, err := s.List(t.Context(), notary.Query{After: -1, Limit: 9}); !errors.Is(err, notary.ErrStoreDamaged) {
+		t.Errorf("for who needs all of it: got %d statements, %v, want ErrStoreDamaged", len(list), err)
+	}
+	damagedFile, _ := large[0].Subjects[150].Digests.Get("sha256")
+	q := notary.Query{After: -1, Limit: 9, Unreadable: true, Digest: trial.ID(damagedFile).String()}
+	if list, err := s.List(t.Context(), q); !errors.Is(err, notary.ErrStoreDamaged) {
+		t.Errorf("by a file: got %d statements, %v, want ErrStoreDamaged", len(list), err)
 	}
 }
 

@@ -951,7 +951,12 @@ type Statement struct {
 	Subjects []*Subject `protobuf:"bytes,10,rep,name=subjects,proto3" json:"subjects,omitempty"`
 	// envelope is the statement as it was signed, with its signature. Lists
 	// leave it out.
-	Envelope      *Envelope `protobuf:"bytes,11,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	Envelope *Envelope `protobuf:"bytes,11,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// unreadable tells that the notary's copy of the statement is damaged: it is
+	// logged, and the fields above are the notary's index of it, but its subjects
+	// are missing here. Only lists of a trial show such a statement; its receipt
+	// and its envelope cannot be had until the operator has restored it.
+	Unreadable    bool `protobuf:"varint,12,opt,name=unreadable,proto3" json:"unreadable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1063,6 +1068,13 @@ func (x *Statement) GetEnvelope() *Envelope {
 	return nil
 }
 
+func (x *Statement) GetUnreadable() bool {
+	if x != nil {
+		return x.Unreadable
+	}
+	return false
+}
+
 // Subject is one file, folder manifest or other digest of a statement.
 type Subject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1132,7 +1144,8 @@ type ListStatementsRequest struct {
 	From *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
 	// until selects log times before it.
 	Until *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
-	// page_size is the number of statements a page, 1 to 1000; 0 means 100.
+	// page_size is the number of statements a page, 1 to 1000; 0 means 100. A
+	// page of statements about very many files has fewer.
 	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// page_token continues an earlier list of the same query. It binds the query
 	// and the log size of its first page.
@@ -1289,7 +1302,8 @@ type FindSubjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// sha256 is the file's digest.
 	Sha256 string `protobuf:"bytes,1,opt,name=sha256,proto3" json:"sha256,omitempty"`
-	// page_size is the number of statements a page, 1 to 1000; 0 means 100.
+	// page_size is the number of statements a page, 1 to 1000; 0 means 100. A
+	// page of statements about very many files has fewer.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// page_token continues an earlier list of the same query.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -2326,7 +2340,7 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\x13GetStatementRequest\x12'\n" +
 	"\fstatement_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\vstatementId\"J\n" +
 	"\x14GetStatementResponse\x122\n" +
-	"\tstatement\x18\x01 \x01(\v2\x14.notary.v1.StatementR\tstatement\"\xf6\x02\n" +
+	"\tstatement\x18\x01 \x01(\v2\x14.notary.v1.StatementR\tstatement\"\x96\x03\n" +
 	"\tStatement\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x1b\n" +
 	"\tlog_index\x18\x02 \x01(\x04R\blogIndex\x125\n" +
@@ -2341,7 +2355,10 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\x06key_id\x18\t \x01(\tR\x05keyId\x12.\n" +
 	"\bsubjects\x18\n" +
 	" \x03(\v2\x12.notary.v1.SubjectR\bsubjects\x12/\n" +
-	"\benvelope\x18\v \x01(\v2\x13.notary.v1.EnvelopeR\benvelope\"\x94\x01\n" +
+	"\benvelope\x18\v \x01(\v2\x13.notary.v1.EnvelopeR\benvelope\x12\x1e\n" +
+	"\n" +
+	"unreadable\x18\f \x01(\bR\n" +
+	"unreadable\"\x94\x01\n" +
 	"\aSubject\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
 	"\adigests\x18\x02 \x03(\v2\x1f.notary.v1.Subject.DigestsEntryR\adigests\x1a:\n" +
