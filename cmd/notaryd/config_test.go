@@ -52,6 +52,7 @@ func TestConfigRefusals(t *testing.T) {
 		"endpoint path":    {"origin: log.example\ntracing: {endpoint: \"http://c:4317/v1\", sampleRatio: 1}\n", "want http://HOST:PORT"},
 		"endpoint user":    {"origin: log.example\ntracing: {endpoint: \"http://u:p@c:4317\", sampleRatio: 1}\n", "want http://HOST:PORT"},
 		"CA without TLS":   {"origin: log.example\ntracing: {endpoint: \"http://c:4317\", sampleRatio: 1, ca: ca.crt}\n", "tracing.ca"},
+		"pack's path":      {"origin: log.example\nrules: {packs: [\"\"]}\n", "rules.packs"},
 		"log level":        {"origin: log.example\nlogLevel: loud\n", "logLevel"},
 		"not YAML":         {"origin: [\n", ""},
 		"two documents":    {"origin: log.example\n---\norigin: log.example\n", ""},

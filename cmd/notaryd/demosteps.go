@@ -10,6 +10,7 @@ import (
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/notary/store"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/rules"
 )
 
 // openTrial is `notary trial create`.
@@ -48,6 +49,7 @@ func (s *story) charterEnvelope() (*trial.Envelope, error) {
 	sponsor, recovery := s.people["sponsor"], s.people["recovery"]
 	body := &trial.CharterBody{
 		SponsorKey: sponsor.public, RecoveryKey: recovery.public, SponsorOrganisation: demoSponsor,
+		RulePack: rules.Default().Digest,
 		Sites: []trial.Site{
 			{ID: siteNorth, Name: "North Clinic", Country: "FI"},
 			{ID: siteSouth, Name: "South Hospital", Country: "DE"},

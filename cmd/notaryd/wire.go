@@ -50,6 +50,9 @@ func openParts(ctx context.Context, c *Config, logger *zap.Logger, clock func() 
 		settings.Confirmed, err = p.store.Moment(ctx, store.MomentConfirmed)
 	}
 	if err == nil {
+		settings.Packs, err = readPacks(c.Rules.Packs)
+	}
+	if err == nil {
 		p.service, err = notary.Open(ctx, settings)
 	}
 	if err != nil {

@@ -120,6 +120,18 @@ func (e *Error) Error() string {
 	return where + ": " + e.Reason
 }
 
+// FileLine returns the line of the pack that the error is about, or where the part
+// begins that holds it; 0 is unknown.
+func (e *Error) FileLine() int {
+	if e.PackLine > 0 {
+		return e.PackLine
+	}
+	if e.Part != "" {
+		return 0 // a charter's
+	}
+	return e.Line
+}
+
 // looks tells whether the trigger is for a kind.
 func (t *Trigger) looks(k trial.Kind) bool {
 	if len(t.Kinds) > 0 {
