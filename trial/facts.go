@@ -16,7 +16,7 @@ type Facts struct {
 	FirstOfTrial bool
 
 	// HasHead: there is a version in effect of the same family (protocol with its
-	// amendments, consent form, analysis plan), document, scope and language.
+	// amendments, consent form, analysis plan), document, scope, site and language.
 	HasHead bool
 	// Head is that version: a statement, or the baseline that named it.
 	Head ID
@@ -25,11 +25,12 @@ type Facts struct {
 	// SupersedesHead: and that is Head.
 	SupersedesHead bool
 	// SupersedesAncestor: and that is a version, in effect now or earlier, of the
-	// same family, document and language, in whichever scope.
+	// same family, document and language, in whichever scope and of whichever site.
 	SupersedesAncestor bool
 	// SupersedesBaseline: and that is a baseline that names the document.
 	SupersedesBaseline bool
-	// Branch: and that is an ancestor of another scope.
+	// Branch: and that is an ancestor of another scope or site, and the act is of
+	// a scope or site of its own: a country's or site's branch.
 	Branch bool
 	// SAPInEffect: there is a statistical analysis plan in effect.
 	SAPInEffect bool

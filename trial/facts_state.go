@@ -82,7 +82,7 @@ func names(list []*series) []string {
 // documentFacts fills in how a version relates to those before it.
 func (s *State) documentFacts(f *Facts, act *Act) {
 	p := &act.Statement.Predicate
-	key := documentKey(familyOf(p.Kind), p.Document)
+	key := documentKey(familyOf(p.Kind), p.Document, p.Site)
 	if h, ok := s.documents.heads[key]; ok {
 		f.HasHead, f.Head = true, h.id
 		f.SupersedesHead = f.Supersedes && h.id == p.Supersedes
@@ -90,11 +90,11 @@ func (s *State) documentFacts(f *Facts, act *Act) {
 	switch old := s.records[p.Supersedes].what.(type) {
 	case *version:
 		f.SupersedesAncestor = old.act != act && old.act.Status == StatusEffective && old.key.sameChain(key)
-		f.Branch = f.SupersedesAncestor && old.key.scope != key.scope
+		f.Branch = f.SupersedesAncestor && key.branchOf(old.key)
 	case *baseline:
 		f.SupersedesBaseline = slices.ContainsFunc(old.body.Documents, func(d BaselineDocument) bool {
-			k := documentKey(familyOf(d.Kind), d.Document)
-			f.Branch = f.Branch || k.sameChain(key) && k.scope != key.scope
+			k := documentKey(familyOf(d.Kind), d.Document, "")
+			f.Branch = f.Branch || key.branchOf(k)
 			return k.sameChain(key)
 		})
 		f.SupersedesAncestor = f.SupersedesBaseline

@@ -32,6 +32,7 @@ func (d *documents) begin() {
 type docKey struct {
 	family              Kind // KindProtocol for amendments too
 	id, scope, language string
+	site                string // whose own the versions are; "" for none
 }
 
 // version is a version of a document.
@@ -87,19 +88,27 @@ func familyOf(k Kind) Kind {
 	}
 }
 
-func documentKey(family Kind, d *Document) docKey {
+func documentKey(family Kind, d *Document, site string) docKey {
 	if d == nil {
-		return docKey{family: family}
+		return docKey{family: family, site: site}
 	}
-	return docKey{family, d.ID, d.Scope, d.Language}
+	return docKey{family, d.ID, d.Scope, d.Language, site}
 }
 
 func (k docKey) at(site string) siteDocument { return siteDocument{site, k.id, k.language, k.family} }
 
-// sameChain tells whether two keys are of one document, whatever their scopes.
+// sameChain tells whether two keys are of one document, whatever their scopes and
+// sites.
 func (k docKey) sameChain(other docKey) bool {
-	k.scope, other.scope = "", ""
+	k.scope, k.site, other.scope, other.site = "", "", "", ""
 	return k == other
+}
+
+// branchOf tells whether versions of k may start from any version of another key:
+// they are a country's, a cohort's or a site's own. What is for the whole trial
+// follows its own versions only.
+func (k docKey) branchOf(other docKey) bool {
+	return k.sameChain(other) && k != other && (k.scope != "" || k.site != "")
 }
 
 // replace makes a version the head of its document.
@@ -125,7 +134,7 @@ func (d *documents) takeOver(b *baseline) {
 		if family == "" {
 			continue
 		}
-		key := documentKey(family, doc.Document)
+		key := documentKey(family, doc.Document, "")
 		id := b.act.Statement.ID
 		d.setHead(key, head{id, doc.Version, b.act, b.act.EffectIndex})
 		if family == KindSAP {
@@ -198,7 +207,7 @@ func (s *State) consentEffective(site string, id ID) bool {
 	case *baseline:
 		for i := range w.body.Documents {
 			doc := &w.body.Documents[i]
-			if doc.Kind == KindICF && d.inUse(documentKey(KindICF, doc.Document), site) == id {
+			if doc.Kind == KindICF && d.inUse(documentKey(KindICF, doc.Document, ""), site) == id {
 				return true
 			}
 		}

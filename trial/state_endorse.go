@@ -10,6 +10,7 @@ type target struct {
 	label    string
 	scope    string
 	language string
+	site     string
 }
 
 // targetOf returns what an act is about; ok is false where nothing but its own
@@ -23,11 +24,11 @@ func (s *State) targetOf(st *Statement) (t target, ok bool) {
 		return target{family: p.Kind, id: b.Lock}, true
 	}
 	if family := familyOf(p.Kind); family != "" {
-		k := documentKey(family, p.Document)
-		return target{family: family, label: k.id, scope: k.scope, language: k.language}, true
+		k := documentKey(family, p.Document, p.Site)
+		return target{family: family, label: k.id, scope: k.scope, language: k.language, site: k.site}, true
 	}
 	if p.Kind == KindRandomisationSeal {
-		return target{family: p.Kind, label: documentKey(p.Kind, p.Document).id}, true
+		return target{family: p.Kind, label: documentKey(p.Kind, p.Document, "").id}, true
 	}
 	return target{}, false
 }

@@ -40,7 +40,7 @@ func (s *State) note(act *Act) {
 		s.documents.protocolLogged = true
 	}
 	if family := familyOf(p.Kind); family != "" {
-		what = &version{act: act, key: documentKey(family, p.Document), label: p.Version}
+		what = &version{act: act, key: documentKey(family, p.Document, p.Site), label: p.Version}
 		s.documents.protocolLogged = s.documents.protocolLogged || p.Kind == KindProtocol
 	}
 	if what == nil && act.Status == StatusPending {

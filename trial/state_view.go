@@ -110,15 +110,16 @@ type Head struct {
 	Version   string
 	Statement ID     // or the baseline that names it
 	Since     uint64 // the index where it took effect
+	Site      string // whose own the document is; "" for none
 }
 
-// Heads returns the version in effect of each document, scope and language, in the
-// order in which they first came.
+// Heads returns the version in effect of each document, scope, site and language,
+// in the order in which they first came.
 func (s *State) Heads() []Head {
 	out := make([]Head, 0, len(s.documents.order))
 	for _, k := range s.documents.order {
 		h := s.documents.heads[k]
-		out = append(out, Head{k.family, Document{ID: k.id, Language: k.language, Scope: k.scope}, h.label, h.id, h.since})
+		out = append(out, Head{k.family, Document{ID: k.id, Language: k.language, Scope: k.scope}, h.label, h.id, h.since, k.site})
 	}
 	return out
 }
