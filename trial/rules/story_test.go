@@ -403,20 +403,44 @@ func (y *story) emergency(name string) *trial.Statement {
 }
 
 // running tells of a trial in good order until data come: documents in effect,
-// approved and used at both sites, list sealed, participants enrolled.
-func (y *story) running() (protocol, icf, seal *trial.Statement) {
+// approved and used at both sites, list sealed, participants enrolled. What is in
+// without does not happen.
+func (y *story) running(without ...string) (protocol, icf, seal *trial.Statement) {
 	y.Helper()
+	has := func(what string) bool { return !slices.Contains(without, what) }
 	protocol = y.protocol("protocol 1")
-	y.add("registration", "sponsor", "", trial.KindRegistration, &trial.RegistrationBody{Registry: trial.RegistryNCT, Number: "NCT00000000"})
-	y.sap("sap 1")
+	if has("registration") {
+		y.register()
+	}
+	if has("sap") {
+		y.sap("sap 1")
+	}
 	icf = y.icf("icf 1")
-	seal = y.seal("seal", 9)
+	if has("seal") {
+		seal = y.seal("seal", 9)
+	}
 	for _, site := range []string{"701", "704"} {
 		y.decides("decision "+site, site, "2026-01-05", trial.EthicsFavourable, protocol, icf)
 		y.effective("activation "+site, site, "2026-01-05", protocol, icf)
-		y.add("participant "+site, "pi"+site, site, trial.KindFirstParticipant, &trial.FirstParticipantBody{ICF: icf.ID})
+		if has("participants") {
+			y.participant(site, icf)
+		}
 	}
 	return protocol, icf, seal
+}
+
+func (y *story) register() {
+	y.Helper()
+	y.add("registration", "sponsor", "", trial.KindRegistration, &trial.RegistrationBody{Registry: trial.RegistryNCT, Number: "NCT00000000"})
+}
+
+func (y *story) participant(site string, icf *trial.Statement) {
+	y.Helper()
+	b := &trial.FirstParticipantBody{}
+	if icf != nil {
+		b.ICF = icf.ID
+	}
+	y.add("participant "+site, "pi"+site, site, trial.KindFirstParticipant, b)
 }
 
 // findings shows the story's findings, one a line: rule and severity, the act,
