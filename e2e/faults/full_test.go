@@ -151,6 +151,56 @@ func TestADiskThatIsFullToTheLastByte(t *testing.T) {
 	c.audit(t, unanswered)
 }
 
+// TestAFullDiskOfLargeStatements is the same where most of what is written goes to
+// the file beside the database, by large pieces and past the write-ahead log: first up
+// to the reserve, then to the last byte.
+func TestAFullDiskOfLargeStatements(t *testing.T) {
+	n, disk := newNotaryOnSmallDisk(t)
+	s := n.start(t)
+	c := n.site()
+	c.dial(t, s)
+	c.mustSubmit(t, append(n.signLarge(t, 2), n.sign(t))...)
+	var unanswered []*trial.Envelope
+	for round, reasons := range [][]string{{"STORAGE_FULL"}, {"STORAGE_FULL", "TRY_AGAIN"}, {"STORAGE_FULL", "TRY_AGAIN"}} {
+		before := c.answered()
+		sent, errs := c.submitUntilRefused(t, slices.Concat(unanswered, n.signMixed(t, 320)), func() {
+			eventually(t, "the first answers", func() bool { return c.answered() > before })
+			fill(t, disk, reserve+8<<20)
+			if round == 0 {
+				fill(t, disk, reserve)
+				return
+			}
+			fill(t, disk, 0) // at once, so that those in flight meet it too
+		})
+		got := wantReasons(t, errs, reasons...)
+		unanswered = failed(sent, errs)
+		if len(unanswered) == 0 {
+			t.Error("no statement was refused on a full disk")
+		}
+		t.Logf("%d statements have receipts, %d have not", got, len(unanswered))
+		if got := wantReasons(t, c.submitAll(n.signLarge(t, 4)), reasons...); got > 0 {
+			t.Errorf("%d receipts were given on a full disk", got)
+		}
+		c.wantReadable(t) // the first one is large
+		eventually(t, "health says no", func() bool { return !c.serving() })
+		must(t, os.Remove(filepath.Join(disk, "filler")))
+		eventually(t, "health says yes again", c.serving)
+		c.mustSubmit(t, unanswered...)
+		unanswered = nil
+	}
+	s.kill()
+	c.audit(t, nil)
+}
+
+// signMixed signs large statements and as many small ones, in turns.
+func (n *notary) signMixed(t *testing.T, count int) (envs []*trial.Envelope) {
+	t.Helper()
+	for range count / 2 {
+		envs = append(envs, n.signFiles(t, 1000), n.sign(t))
+	}
+	return envs
+}
+
 func (c *site) answered() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -111,8 +111,8 @@ func checkHeld(held string) error {
 	return nil
 }
 
-// statementMessage describes a logged statement, without its envelope.
-func statementMessage(r *notary.Record) (*notaryv1.Statement, error) {
+// indexMessage describes a logged statement by what the store's index says of it.
+func indexMessage(r *notary.Record) *notaryv1.Statement {
 	m := &notaryv1.Statement{
 		StatementId: r.ID.String(), LogIndex: r.Index, Site: r.Site, Kind: string(r.Kind), Version: r.Version,
 	}
@@ -128,9 +128,12 @@ func statementMessage(r *notary.Record) (*notaryv1.Statement, error) {
 	if !r.KeyID.IsZero() {
 		m.KeyId = r.KeyID.String()
 	}
-	if m.Unreadable = r.Unreadable != nil; m.Unreadable {
-		return m, nil
-	}
+	return m
+}
+
+// statementMessage describes a logged statement, without its envelope.
+func statementMessage(r *notary.Record) (*notaryv1.Statement, error) {
+	m := indexMessage(r)
 	subjects, err := trial.ReadSubjects(r.Envelope.Payload)
 	if err != nil {
 		// Its text alone: a refusal would be taken for one of what the caller sent.

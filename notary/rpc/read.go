@@ -200,12 +200,16 @@ func (a *api) list(ctx context.Context, q notary.Query, size int32, token string
 		out.next = p.encode(a.cfg.PageKey, bound)
 	}
 	for _, r := range records {
+		if r.Unreadable != nil { // the operator is to know it, though the caller goes on
+			a.log.Error("a statement cannot be read", zap.String("request_id", c.id), zap.Stringer("statement", r.ID), zap.Error(r.Unreadable))
+			m := indexMessage(r)
+			m.Unreadable = true
+			out.statements = append(out.statements, m)
+			continue
+		}
 		m, err := statementMessage(r)
 		if err != nil {
 			return nil, err
-		}
-		if m.GetUnreadable() { // the operator is to know it, though the caller goes on
-			a.log.Error("a statement cannot be read", zap.String("request_id", c.id), zap.Stringer("statement", r.ID), zap.Error(r.Unreadable))
 		}
 		out.statements = append(out.statements, m)
 	}
