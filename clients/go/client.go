@@ -160,7 +160,7 @@ func (k *checker) check(ctx context.Context, q question, pb *notaryv1.Receipt) (
 		evidence = &evidenceFile{}
 	}
 	verdict := k.verifier.Verify(r, evidence.parsed, nil)
-	if err := acceptable(verdict); err != nil {
+	if err := Acceptable(verdict); err != nil {
 		return nil, err
 	}
 	how, err := k.c.observe(ctx, r.Checkpoint, q.floor, func(ctx context.Context) (receipt.Checkpoint, error) {
@@ -214,9 +214,9 @@ func (k *checker) key(der []byte) (*trial.PublicKey, error) {
 	return key, nil
 }
 
-// acceptable lets a receipt pass that lacks only witnesses: issuing is open,
+// Acceptable lets a receipt pass that lacks only witnesses: issuing is open,
 // verifying is closed.
-func acceptable(v *receipt.Verdict) error {
+func Acceptable(v *receipt.Verdict) error {
 	if v.Verified {
 		return nil
 	}

@@ -54,3 +54,40 @@ func writeTemp(path string, data []byte, mode fs.FileMode, place func(tmp, path 
 	}
 	return syncDir(dir)
 }
+
+// ErrLocked means that another process holds a lock.
+var ErrLocked = errors.New("another process holds the lock")
+
+// Lock is a lock file that this process holds.
+type Lock struct{ f *os.File }
+
+// TryLock takes the lock file path, and makes it if there is none. It fails with
+// ErrLocked where another process has it. The lock ends with Unlock, or with the process.
+func TryLock(path string) (*Lock, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking: %w", err)
+	}
+	got, err := lockFile(f, false)
+	if err == nil && !got {
+		err = fmt.Errorf("%s: %w", path, ErrLocked)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Lock{f: f}, nil
+}
+
+// Holds tells whether the file at path is still the one that is locked: a folder
+// that went away and came back may hold another, or none.
+func (l *Lock) Holds(path string) bool {
+	mine, err := l.f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(mine, there)
+}
+
+// Unlock lets go of the lock; the file stays, so that nobody locks another one.
+func (l *Lock) Unlock() error { return l.f.Close() }

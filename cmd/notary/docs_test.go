@@ -54,7 +54,7 @@ func manualScript(t *testing.T, text string) string {
 	if commands < 20 {
 		t.Fatalf("got %d commands in the manual, want at least 20", commands)
 	}
-	b.WriteString("-- dm.csv --\na,b\n-- export/lb.csv --\nc,d\n-- export/ae.csv --\ne,f\n" +
+	b.WriteString("-- dm.csv --\na,b\n-- incoming/vs.csv --\ng,h\n-- export/lb.csv --\nc,d\n-- export/ae.csv --\ne,f\n" +
 		"-- edc-audit.xml --\n" + manualExport + "-- package/define.xml --\n" + manualDefine + "-- package/dm.json --\n{}\n" +
 		"-- protocol-1.txt --\none\n-- protocol-2.txt --\ntwo\n-- list.csv --\nslot,arm\n-- lock-1.txt --\nmembers\n")
 	return b.String()

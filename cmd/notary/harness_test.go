@@ -208,7 +208,7 @@ func (s *server) addUser(name, tokenFile string, g store.Grant) error {
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"notary": func() {
-			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+			main()
 		},
 	})
 }

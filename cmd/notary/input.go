@@ -29,6 +29,26 @@ type input struct {
 	format   dataset.Format  // of a single file, by its content
 	table    *[32]byte       // its content digest, nil where there is none
 	noTable  error           // why a single file with a table has no content digest
+	// supersedes is the statement that this one replaces, and reason why; zero for
+	// what all inputs name.
+	supersedes trial.ID
+	reason     string
+}
+
+// draft is the statement about this input.
+func (in *input) draft(base *client.Draft) client.Draft {
+	d := *base
+	d.Subjects = in.subjects
+	if in.body != nil {
+		d.Predicate.Body = in.body
+	}
+	if in.manifest != nil {
+		d.Predicate.Manifest = &trial.ManifestInfo{Files: uint64(len(in.files))}
+	}
+	if !in.supersedes.IsZero() {
+		d.Predicate.Supersedes, d.Predicate.Reason = in.supersedes, in.reason
+	}
+	return d
 }
 
 // readInputs hashes every path on all cores. Whatever cannot be notarized ends

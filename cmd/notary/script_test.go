@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -42,6 +43,8 @@ func params(dir string) testscript.Params {
 			"status":  cmdStatus,
 			"sum":     cmdSum,
 			"mode":    cmdMode,
+			"await":   cmdAwait,
+			"count":   cmdCount,
 
 			"setup-trial": cmdSetupTrial,
 		},
@@ -170,6 +173,32 @@ func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[1] {
 		ts.Fatalf("mode of %s: got %s, want %s", args[0], got, args[1])
+	}
+}
+
+// await FILE [TEXT]: waits until the file is there and holds the text.
+func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
+	want := ""
+	if len(args) > 1 {
+		want = args[1]
+	}
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && strings.Contains(string(text), want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("await %s: no %q in:\n%s%v", args[0], want, text, err)
+		}
+	}
+}
+
+// count N GLOB: so many files match.
+func cmdCount(ts *testscript.TestScript, _ bool, args []string) {
+	paths, err := filepath.Glob(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if fmt.Sprint(len(paths)) != args[0] {
+		ts.Fatalf("count %s: got %d, want %s: %v", args[1], len(paths), args[0], paths)
 	}
 }
 

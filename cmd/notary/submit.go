@@ -155,6 +155,8 @@ type submission struct {
 	verifier *receipt.Verifier
 	// index finds the result of a statement.
 	index map[trial.ID]int
+	// watch is set where files that change get a further statement; see watchSubmit.
+	watch *watchSubmit
 }
 
 // sign stores a signed statement for every input that has none. What an earlier
@@ -168,14 +170,7 @@ func (s *submission) sign(base *client.Draft, key *signer, zone string, inputs [
 	known := unanswered(pending)
 	var items []client.Item
 	for i, in := range inputs {
-		d := *base
-		d.Subjects = in.subjects
-		if in.body != nil {
-			d.Predicate.Body = in.body
-		}
-		if in.manifest != nil {
-			d.Predicate.Manifest = &trial.ManifestInfo{Files: uint64(len(in.files))}
-		}
+		d := in.draft(base)
 		r := &s.results[i]
 		r.Path, r.Receipt, r.Kind, r.Site = in.path, in.name+client.ReceiptSuffix, d.Predicate.Kind, d.Predicate.Site
 		r.content(in)
@@ -189,7 +184,12 @@ func (s *submission) sign(base *client.Draft, key *signer, zone string, inputs [
 		s.warnParticipants(&d)
 		env := earlier(&d, known)
 		if env == nil {
-			if env, err = d.Sign(key.priv, s.now(), zone); err != nil {
+			env, err = d.Sign(key.priv, s.now(), zone)
+			if err != nil && s.watch != nil {
+				s.watch.cannot(i, err)
+				continue
+			}
+			if err != nil {
 				return errors.Join(fmt.Errorf("%s: %w", in.path, err), releaseAll(pending))
 			}
 		}
@@ -220,7 +220,7 @@ func (s *submission) takeOver(pending []*client.Batch) error {
 			}
 		}
 	}
-	if left > 0 {
+	if left > 0 && s.watch == nil {
 		s.notef("%s of earlier commands without an answer yet; run: notary submit --resume", count(left, "statement", "statements"))
 	}
 	return releaseAll(pending)
@@ -229,6 +229,9 @@ func (s *submission) takeOver(pending []*client.Batch) error {
 // already tells whether the receipt of an earlier submission stands for this
 // draft. A receipt of anything else is never overwritten.
 func (s *submission) already(d *client.Draft, in *input, r *submitResult) (bool, error) {
+	if s.watch != nil {
+		return false, nil // looked at before it came here
+	}
 	path := in.name + client.ReceiptSuffix
 	old, ev, err := client.ReadReceipt(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -321,7 +324,13 @@ func (s *submission) send(ctx context.Context) error {
 func (s *submission) answered(it client.Item, r *client.Receipt, err error) error {
 	var writeErr error
 	if err == nil {
-		if writeErr = os.MkdirAll(filepath.Dir(it.Note), 0o755); writeErr == nil {
+		if s.watch != nil {
+			writeErr = s.watch.makeRoom(it.Note, r.StatementID)
+		}
+		if writeErr == nil {
+			writeErr = os.MkdirAll(filepath.Dir(it.Note), 0o755)
+		}
+		if writeErr == nil {
 			writeErr = r.WriteFiles(it.Note)
 		}
 		err = writeErr
@@ -333,6 +342,9 @@ func (s *submission) answered(it client.Item, r *client.Receipt, err error) erro
 		return fmt.Errorf("invalid answer: got one for %s, want one of those sent", client.StatementID(it.Envelope))
 	}
 	res := &s.results[i]
+	if s.watch != nil {
+		defer func() { s.watch.answered(i, client.StatementID(it.Envelope), *res) }()
+	}
 	if err != nil {
 		res.fail(err)
 		return writeErr
