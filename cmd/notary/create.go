@@ -22,7 +22,7 @@ type createOptions struct {
 	sites, registry, endorse, params   []string
 	extraRoles                         []string
 	randomisation                      bool
-	blinding, rulePack                 string
+	blinding, rulePack, rules          string
 }
 
 func (a *app) trialCommand() *cobra.Command {
@@ -56,7 +56,8 @@ it alone can replace a lost or stolen sponsor key.`,
 	f.StringSliceVar(&o.extraRoles, "extra-role", nil, "a `ROLE` of this trial beside the common ones")
 	f.BoolVar(&o.randomisation, "randomisation-list", false, "the trial has a randomisation list")
 	f.StringVar(&o.blinding, "blinding-guard", "", "what to do about files with treatment variables: off, warn, refuse")
-	f.StringVar(&o.rulePack, "rule-pack", "", "digest `HEX` of the rule pack")
+	f.StringVar(&o.rulePack, "rule-pack", "", "the pack of rules, `FILE|DIGEST` (default: the default pack)")
+	f.StringVar(&o.rules, "rules", "", "YAML `FILE` with the sponsor's own rules beside the pack's")
 	f.StringVar(&o.predicate, "predicate", "", "JSON `FILE` with registry numbers and body; flags win")
 	f.StringVarP(&a.actOut, "out", "o", "", "write `NAME`.receipt.json (default: charter-ID)")
 	f.StringVar(&a.flags.Receipts, "receipts", "", "folder `DIR` for the receipt")
@@ -147,6 +148,9 @@ func (a *app) charterDraft(o *createOptions, sponsor, recovery *signer) (*client
 	if err := o.fillBody(body); err != nil {
 		return nil, err
 	}
+	if err := a.fillRules(o, body); err != nil {
+		return nil, err
+	}
 	body.SponsorKey, body.RecoveryKey = sponsor.pub, recovery.pub
 	body.SponsorProof, body.RecoveryProof = nil, nil
 	sponsorProof, err := trial.SignPossession(sponsor.priv, trial.ID{}, body)
@@ -197,7 +201,6 @@ func (a *app) readCharterFile(path string) (*charterFile, error) {
 // fillBody lays the flags over the file's body.
 func (o *createOptions) fillBody(b *trial.CharterBody) error {
 	b.SponsorOrganisation = first(o.organisation, b.SponsorOrganisation)
-	b.RulePack = first(o.rulePack, b.RulePack)
 	b.BlindingGuard = trial.BlindingGuard(first(o.blinding, string(b.BlindingGuard)))
 	b.RandomisationList = b.RandomisationList || o.randomisation
 	for _, r := range o.extraRoles {

@@ -78,7 +78,7 @@ func readPack(path string) (*rules.Pack, error) {
 	}
 	p, err := rules.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, atLine(path, err)
 	}
 	return p, nil
 }

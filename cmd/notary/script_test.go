@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/notary/store"
 	"github.com/trialnotary/trialnotary/trial"
 )
@@ -47,8 +48,20 @@ func params(dir string) testscript.Params {
 			"count":   cmdCount,
 
 			"setup-trial": cmdSetupTrial,
+			"signed":      cmdSigned,
 		},
 	}
+}
+
+// signed RECEIPT prints the statement that was signed.
+func cmdSigned(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: signed RECEIPT")
+	}
+	r, _, err := client.ReadReceipt(ts.MkAbs(args[0]))
+	ts.Check(err)
+	_, err = ts.Stdout().Write(r.Envelope.Payload)
+	ts.Check(err)
 }
 
 // server start | stop | save NAME | restore NAME: the notary of this script.

@@ -98,7 +98,8 @@ type Error struct {
 	// Line and Column are counted from 1: in the pack where Rule is empty or
 	// PackLine is 0, else in the part. 0 is unknown.
 	Line, Column int
-	// PackLine is the line of the pack where the part begins; 0 without.
+	// PackLine is the line of the pack, or of the file of own rules, where the part
+	// begins; 0 without.
 	PackLine int
 	Reason   string
 }
@@ -115,12 +116,12 @@ func (e *Error) Error() string {
 		where += fmt.Sprintf(" %d:%d", e.Line, e.Column)
 	}
 	if e.PackLine > 0 {
-		where += fmt.Sprintf(" (the part begins in line %d of the pack)", e.PackLine)
+		where += fmt.Sprintf(" (it begins in line %d)", e.PackLine)
 	}
 	return where + ": " + e.Reason
 }
 
-// FileLine returns the line of the pack that the error is about, or where the part
+// FileLine returns the line of the file that the error is about, or where the part
 // begins that holds it; 0 is unknown.
 func (e *Error) FileLine() int {
 	if e.PackLine > 0 {

@@ -17,6 +17,21 @@ import (
 // field is there twice, and there are no anchors, aliases, tags or further
 // documents. What expressions say is checked by [Compile]. An error is an *Error.
 func Parse(text []byte) (*Pack, error) {
+	n, err := root(text)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{}
+	p := r.pack(n)
+	if r.err != nil {
+		return nil, r.err
+	}
+	p.Digest = Digest(text)
+	return p, nil
+}
+
+// root reads one YAML document and returns what it holds.
+func root(text []byte) (*yaml.Node, error) {
 	if len(text) > MaxPack {
 		return nil, &Error{Reason: fmt.Sprintf("got %d bytes, want at most %d", len(text), MaxPack)}
 	}
@@ -30,13 +45,7 @@ func Parse(text []byte) (*Pack, error) {
 	if len(docs) != 1 || len(docs[0].Content) != 1 {
 		return nil, &Error{Reason: fmt.Sprintf("got %d YAML documents, want one", len(docs))}
 	}
-	r := &reader{}
-	p := r.pack(docs[0].Content[0])
-	if r.err != nil {
-		return nil, r.err
-	}
-	p.Digest = Digest(text)
-	return p, nil
+	return docs[0].Content[0], nil
 }
 
 // syntax keeps the position of what the YAML parser says.
@@ -221,7 +230,7 @@ func (r *reader) ruleOf(n *yaml.Node) Rule {
 
 func (r *reader) trigger(n *yaml.Node) Trigger {
 	var t Trigger
-	kinds := slices.DeleteFunc(trial.Kinds(), func(k trial.Kind) bool { return k == trial.KindTimeMark })
+	kinds := triggerKinds()
 	r.fields(n, map[string]func(*yaml.Node){
 		"events": func(n *yaml.Node) { t.Events = set(r, n, "event", events) },
 		"kinds":  func(n *yaml.Node) { t.Kinds = set(r, n, "kind", kinds) },
@@ -231,6 +240,11 @@ func (r *reader) trigger(n *yaml.Node) Trigger {
 		r.failf(n, "kinds and except are both there: want one of them, or none")
 	}
 	return t
+}
+
+// triggerKinds are the kinds of acts that a rule can look at.
+func triggerKinds() []trial.Kind {
+	return slices.DeleteFunc(trial.Kinds(), func(k trial.Kind) bool { return k == trial.KindTimeMark })
 }
 
 func (r *reader) caseOf(n *yaml.Node) Case {
