@@ -305,6 +305,13 @@ func fileDigests(in []*notaryv1.FileDigest) ([]receipt.File, error) {
 			return nil, err
 		}
 		file := receipt.File{Name: f.GetName(), SHA256: digest, Size: f.GetSize()}
+		if f.GetContentDigest() != "" {
+			table, err := parseID(fmt.Sprintf("files[%d].contentDigest", i), f.GetContentDigest())
+			if err != nil {
+				return nil, err
+			}
+			file.Table = (*[32]byte)(&table)
+		}
 		if f.GetProof() != "" {
 			if file.Proof, err = trial.ParseManifestProof([]byte(f.GetProof())); err != nil {
 				return nil, at(fmt.Sprintf("files[%d].proof", i), err)

@@ -1874,7 +1874,11 @@ type FileDigest struct {
 	Size uint64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
 	// proof is the text of the proof file that shows the file in a folder's
 	// manifest; empty where the statement lists its files itself.
-	Proof         string `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`
+	Proof string `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`
+	// content_digest is the tn-table-v1 of the table in the file, in lowercase
+	// hexadecimal; empty where the caller has computed none. Where sha256 is not
+	// the notarized one it tells the same data in another file from other data.
+	ContentDigest string `protobuf:"bytes,5,opt,name=content_digest,json=contentDigest,proto3" json:"content_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1933,6 +1937,13 @@ func (x *FileDigest) GetSize() uint64 {
 func (x *FileDigest) GetProof() string {
 	if x != nil {
 		return x.Proof
+	}
+	return ""
+}
+
+func (x *FileDigest) GetContentDigest() string {
+	if x != nil {
+		return x.ContentDigest
 	}
 	return ""
 }
@@ -2063,8 +2074,8 @@ type FileResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// name is the file's name as the request gave it.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// outcome is "identical", "file differs, contents not comparable" or "not
-	// notarized".
+	// outcome is "identical", "same data, different file", "data differ", "file
+	// differs, contents not comparable" or "not notarized".
 	Outcome string `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// detail says what was seen, in plain words.
 	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
@@ -2415,13 +2426,14 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\x05trial\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05trial\x12\x1e\n" +
 	"\areceipt\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\areceipt\x12\x1a\n" +
 	"\bevidence\x18\x03 \x01(\tR\bevidence\x12+\n" +
-	"\x05files\x18\x04 \x03(\v2\x15.notary.v1.FileDigestR\x05files\"b\n" +
+	"\x05files\x18\x04 \x03(\v2\x15.notary.v1.FileDigestR\x05files\"\x89\x01\n" +
 	"\n" +
 	"FileDigest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x14\n" +
-	"\x05proof\x18\x04 \x01(\tR\x05proof\"\xd9\x02\n" +
+	"\x05proof\x18\x04 \x01(\tR\x05proof\x12%\n" +
+	"\x0econtent_digest\x18\x05 \x01(\tR\rcontentDigest\"\xd9\x02\n" +
 	"\x0eVerifyResponse\x12\x1a\n" +
 	"\bverified\x18\x01 \x01(\bR\bverified\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x12(\n" +
