@@ -138,6 +138,9 @@ type LimitsConfig struct {
 	// UserRate bounds the calls of one user in a second, each statement of a
 	// stream counted. Default: 30000.
 	UserRate int `yaml:"userRate"`
+	// UserBytes bounds the bytes of statements that one user sends in a second.
+	// Default: 268435456, which is 256 MiB.
+	UserBytes int `yaml:"userBytes"`
 	// UserInFlight bounds the statements of one user that wait for the log at
 	// once; it belongs below inFlight. Default: three quarters of inFlight.
 	UserInFlight int `yaml:"userInFlight"`
@@ -272,7 +275,7 @@ func (l *LimitsConfig) setDefaults() {
 		value int
 	}{
 		{&l.Connections, 2048}, {&l.AddressConnections, 1024},
-		{&l.UserRate, 30_000}, {&l.UserInFlight, max(1, l.InFlight/4*3)}, {&l.UserAuthority, 256},
+		{&l.UserRate, 30_000}, {&l.UserBytes, 256 << 20}, {&l.UserInFlight, max(1, l.InFlight/4*3)}, {&l.UserAuthority, 256},
 		{&l.UserReads, 256}, {&l.UserStreams, 1024},
 		{&l.AddressRate, 1000}, {&l.AddressInFlight, 32}, {&l.FailureRate, 10},
 	} {

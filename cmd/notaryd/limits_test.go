@@ -15,7 +15,7 @@ import (
 // where calls are limited.
 func TestLimitsReachTheServer(t *testing.T) {
 	c, err := parseConfig([]byte(`origin: log.example
-limits: {connections: 1, addressConnections: 2, userRate: 3, userInFlight: 4, userAuthority: 5, userReads: 6,
+limits: {connections: 1, addressConnections: 2, userRate: 3, userBytes: 10, userInFlight: 4, userAuthority: 5, userReads: 6,
   userStreams: 7, addressRate: 8, addressInFlight: 9, failureRate: -1}
 times: {users: 10s}
 `))
@@ -23,7 +23,7 @@ times: {users: 10s}
 		t.Fatal(err)
 	}
 	want := rpc.Limits{
-		MaxConnections: 1, MaxAddressConnections: 2, UserRate: 3, UserInFlight: 4, UserAuthority: 5, UserReads: 6,
+		MaxConnections: 1, MaxAddressConnections: 2, UserRate: 3, UserBytes: 10, UserInFlight: 4, UserAuthority: 5, UserReads: 6,
 		UserStreams: 7, AddressRate: 8, AddressInFlight: 9, FailureRate: -1, UserAge: 10 * time.Second,
 	}
 	if got := c.callLimits(); got != want {

@@ -237,7 +237,7 @@ func (c *Config) callLimits() rpc.Limits {
 	l := c.Limits
 	return rpc.Limits{
 		MaxConnections: l.Connections, MaxAddressConnections: l.AddressConnections,
-		UserRate: l.UserRate, UserInFlight: l.UserInFlight, UserAuthority: l.UserAuthority,
+		UserRate: l.UserRate, UserBytes: l.UserBytes, UserInFlight: l.UserInFlight, UserAuthority: l.UserAuthority,
 		UserReads: l.UserReads, UserStreams: l.UserStreams, UserAge: c.Times.Users,
 		AddressRate: l.AddressRate, AddressInFlight: l.AddressInFlight, FailureRate: l.FailureRate,
 	}

@@ -110,6 +110,9 @@ type Limits struct {
 	// UserRate bounds the calls a user makes in a second, each statement of a
 	// stream counted: 30,000, and as many at once.
 	UserRate int
+	// UserBytes bounds the bytes of statements that a user sends in a second:
+	// 256 MiB, and as many at once.
+	UserBytes int
 	// UserInFlight bounds the statements of a user that wait for the log: 12,288.
 	// It belongs below what the service takes in total, or one user can keep all
 	// others out.
@@ -157,6 +160,7 @@ func (l Limits) withDefaults() Limits {
 	l.MaxConnections = orDefault(l.MaxConnections, 2048)
 	l.MaxAddressConnections = orDefault(l.MaxAddressConnections, 1024)
 	l.UserRate = orDefault(l.UserRate, 30_000)
+	l.UserBytes = orDefault(l.UserBytes, 256<<20)
 	l.UserInFlight = orDefault(l.UserInFlight, 12_288)
 	l.UserAuthority = orDefault(l.UserAuthority, 256)
 	l.UserReads = orDefault(l.UserReads, 256)

@@ -36,6 +36,7 @@ const crowd = 8
 // party is a user or an address, and what it uses.
 type party struct {
 	calls    bucket
+	bytes    bucket // of statements
 	failed   bucket // credentials that were not known
 	inFlight [classes]int
 }
@@ -157,6 +158,20 @@ func (l *limiter) enterStranger(from netip.Addr, k class) (func(), error) {
 		p.inFlight[k]--
 		l.strangers[k]--
 	}, nil
+}
+
+// sends counts the bytes of a statement that was read.
+func (l *limiter) sends(c *call, size int) error {
+	if c.user == nil { // submissions have one
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := find(l.users, c.user.Name)
+	if wait, ok := p.bytes.takeMany(time.Now(), l.limits.userBytes(), float64(size)); !ok {
+		return &limitError{reasonRateLimited, "this caller sends too many bytes of statements", wait}
+	}
+	return nil
 }
 
 // waits counts a submission that turned out to be a statement of authority. leave

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -115,12 +116,13 @@ func TestDefaultsAreGenerous(t *testing.T) {
 
 // TestLimitsTurnedOff refuses nothing.
 func TestLimitsTurnedOff(t *testing.T) {
-	off, err := newLimiter(Limits{UserRate: -1, UserInFlight: -1, AddressRate: -1, AddressInFlight: -1, FailureRate: -1}.withDefaults())
+	off, err := newLimiter(Limits{UserRate: -1, UserBytes: -1, UserInFlight: -1, AddressRate: -1, AddressInFlight: -1, FailureRate: -1}.withDefaults())
 	must(t, err)
 	for range 50_000 {
 		if _, err := off.enter(&call{user: &User{Name: "load"}}, classSubmit); err != nil {
 			t.Fatal(err)
 		}
+		must(t, off.sends(&call{user: &User{Name: "load"}}, 1<<40))
 		if _, err := off.enter(&call{address: "192.0.2.1:1"}, classRead); err != nil {
 			t.Fatal(err)
 		}
@@ -303,6 +305,43 @@ func TestRates(t *testing.T) {
 		if r.Reason == reasonRateLimited {
 			t.Fatal("a call above its rate was kept in the record of refusals")
 		}
+	}
+}
+
+// TestUserBytes limits a user by the bytes of its statements, alone, in a stream and
+// over HTTP; one that is larger than a second's share passes by itself.
+func TestUserBytes(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Limits.UserBytes = 64 })
+	client := w.grpc()
+	large := func(name string) *notaryv1.Envelope {
+		p := fakePayload{Charter: w.trialA.String(), Kind: "dataset", Site: "DE-01", Nonce: name + strings.Repeat("x", 8<<10)}
+		return envelopeMessage(p.envelope())
+	}
+	_, err := client.Submit(w.asCtx("sponsor"), &notaryv1.SubmitRequest{Envelope: large("first")})
+	must(t, err)
+	_, err = client.Submit(w.asCtx("sponsor"), &notaryv1.SubmitRequest{Envelope: large("second")})
+	if reason, delay := limitOf(err); reason != "RATE_LIMITED" || delay <= time.Second || delay > 5*time.Minute {
+		t.Errorf("got %v with a delay of %v, want RATE_LIMITED until the first one is paid back", err, delay)
+	}
+	body, err := protojson.Marshal(large("over HTTP"))
+	must(t, err)
+	if a := w.do(w.web(), "POST", "/v1/statements", body, append(w.as("sponsor"), "Content-Type", "application/json")...); a.status != 429 || !bytes.Contains(a.body, []byte("RATE_LIMITED")) {
+		t.Errorf("over HTTP: got %d %s, want RATE_LIMITED", a.status, a.body)
+	}
+	stream, err := client.SubmitStream(w.asCtx("sponsor"))
+	must(t, err)
+	must(t, stream.Send(&notaryv1.SubmitStreamRequest{Id: "a", Envelope: large("in a stream")}))
+	resp, err := stream.Recv()
+	must(t, err)
+	if got := reasonIn(status.FromProto(resp.GetError())); got != "RATE_LIMITED" {
+		t.Errorf("in a stream: got %v, want RATE_LIMITED", resp)
+	}
+	must(t, stream.CloseSend())
+	if _, err := client.ListStatements(w.asCtx("sponsor"), &notaryv1.ListStatementsRequest{Trial: w.trialA.String()}); err != nil {
+		t.Errorf("its reads: %v", err)
+	}
+	if _, err := client.Submit(w.asCtx("site"), &notaryv1.SubmitRequest{Envelope: large("of another user")}); err != nil {
+		t.Errorf("another user: %v", err)
 	}
 }
 

@@ -97,7 +97,7 @@ func (t *attempt) begin() (s notary.Submission, err error) {
 		return s, badRequest("receiptForm", "want RECEIPT_FORM_PROOF, or none for the whole receipt")
 	}
 	s.Allow = t.allow
-	return s, nil
+	return s, t.limiter.sends(t.call, len(s.Envelope.Payload))
 }
 
 // allow decides whether the caller may hand in the statement.
