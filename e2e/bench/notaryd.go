@@ -13,16 +13,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/notary/receipt"
@@ -232,87 +229,4 @@ func (n *notaryd) submit(ctx context.Context, conn, i int) error {
 		return err
 	}
 	return n.verify(i, &env, named, resp.GetReceipt())
-}
-
-func (n *notaryd) stream(ctx context.Context, conn, window int, next func() (int, bool), done func(int)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	st, err := n.apis[conn].SubmitStream(ctx)
-	if err != nil {
-		return err
-	}
-	s := &submissions{n: n, stream: st, places: make(chan struct{}, window), named: map[int]string{}}
-	var sender sync.WaitGroup
-	sender.Go(func() { s.send(ctx, next) })
-	defer sender.Wait()
-	defer cancel()
-	return s.receive(done)
-}
-
-// submissions are one stream: one goroutine sends and one receives.
-type submissions struct {
-	n      *notaryd
-	stream notaryv1.NotaryService_SubmitStreamClient
-	places chan struct{} // one for each statement without an answer
-
-	mu    sync.Mutex
-	named map[int]string // the evidence that each of them named; guarded by mu
-}
-
-// send sends while there is a place. Errors are the receiver's to report.
-func (s *submissions) send(ctx context.Context, next func() (int, bool)) {
-	defer func() { _ = s.stream.CloseSend() }()
-	for {
-		select {
-		case s.places <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		i, ok := next()
-		if !ok {
-			return
-		}
-		env, named := s.n.p.envelope(i), s.n.held.name(i)
-		s.mu.Lock()
-		s.named[i] = named
-		s.mu.Unlock()
-		if s.stream.Send(&notaryv1.SubmitStreamRequest{
-			Id: strconv.Itoa(i), Envelope: envelopeMessage(&env), HeldEvidence: named, ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF,
-		}) != nil {
-			return
-		}
-	}
-}
-
-// receive verifies what is answered.
-func (s *submissions) receive(done func(int)) error {
-	for {
-		answer, err := s.stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		<-s.places
-		if answer.GetReceipt() == nil {
-			return fmt.Errorf("refused: %w", status.FromProto(answer.GetError()).Err())
-		}
-		i, err := strconv.Atoi(answer.GetId())
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		named, sent := s.named[i]
-		delete(s.named, i)
-		s.mu.Unlock()
-		if !sent {
-			return fmt.Errorf("got an answer for statement %d, which waits for none", i)
-		}
-		env := s.n.p.envelope(i)
-		if err := s.n.verify(i, &env, named, answer.GetReceipt()); err != nil {
-			return err
-		}
-		done(i)
-	}
 }

@@ -2,12 +2,15 @@ package rpc
 
 import (
 	"bytes"
+	"errors"
 
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 )
 
 // namingCodec lets bytes that are no message of the call, or too many, through as
@@ -28,7 +31,15 @@ func newCodec(limit int, buffers mem.BufferPool) encoding.CodecV2 {
 var (
 	unreadable = mark(1)
 	tooLarge   = mark(2)
+	tooMany    = mark(3) // items
 )
+
+// incoming is a message that is being received. It is what the codec is given, so
+// that it can say more of the message than whether it was read.
+type incoming struct {
+	proto.Message
+	known bool // it has no field that this version does not know
+}
 
 func mark(n uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(nil, protowire.MaxValidNumber, protowire.VarintType), n)
@@ -36,25 +47,40 @@ func mark(n uint64) []byte {
 
 // Unmarshal implements encoding.CodecV2.
 func (c namingCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	m, ok := v.(proto.Message)
-	if ok && data.Len() > c.limit {
-		proto.Reset(m)
-		m.ProtoReflect().SetUnknown(tooLarge)
-		return nil
-	}
+	in, ok := v.(*incoming)
 	if !ok {
-		return c.CodecV2.Unmarshal(data, v)
+		m, ok := v.(proto.Message)
+		if !ok {
+			return c.CodecV2.Unmarshal(data, v)
+		}
+		in = &incoming{Message: m}
 	}
-	if c.unmarshal(data, m) != nil {
+	m, put := in.Message, []byte(nil)
+	in.known = false
+	if data.Len() > c.limit {
+		put = tooLarge
+	} else if err := c.unmarshal(data, in); errors.Is(err, errTooMany) {
+		put = tooMany
+	} else if err != nil {
+		put = unreadable
+	}
+	if put != nil {
 		proto.Reset(m)
-		m.ProtoReflect().SetUnknown(unreadable)
+		m.ProtoReflect().SetUnknown(put)
 	}
 	return nil
 }
 
-func (c namingCodec) unmarshal(data mem.BufferSlice, m proto.Message) error {
-	if data.Len() >= largeMessage {
+var errTooMany = errors.New("too many items")
+
+func (c namingCodec) unmarshal(data mem.BufferSlice, in *incoming) error {
+	m := in.Message
+	req, ofStream := m.(*notaryv1.SubmitStreamRequest)
+	if data.Len() >= largeMessage && (!ofStream || !beginsWithItems(data)) {
 		all := gather(data)
+		if ofStream && countItems(all) > maxItems {
+			return errTooMany
+		}
 		if unmarshalInPlace(all, m) {
 			return nil
 		}
@@ -62,7 +88,22 @@ func (c namingCodec) unmarshal(data mem.BufferSlice, m proto.Message) error {
 	}
 	buf := data.MaterializeToBuffer(c.buffers) // grpc's own would be cleared first
 	defer buf.Free()
+	if ofStream {
+		return unmarshalStream(buf.ReadOnlyData(), req, in)
+	}
 	return proto.Unmarshal(buf.ReadOnlyData(), m)
+}
+
+// unmarshalStream reads a message of a stream, of which it keeps no part.
+func unmarshalStream(data []byte, req *notaryv1.SubmitStreamRequest, in *incoming) error {
+	n := countItems(data)
+	if n > maxItems {
+		return errTooMany
+	}
+	if in.known = n > 0 && unmarshalItems(data, req, n); in.known {
+		return nil
+	}
+	return proto.Unmarshal(data, req)
 }
 
 // Marshal implements encoding.CodecV2.

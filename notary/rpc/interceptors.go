@@ -76,6 +76,7 @@ type callStream struct {
 	limit int
 	id    [1]string
 	begun atomic.Bool // the headers are sent
+	in    incoming    // what is being received, by one goroutine
 }
 
 func (s *callStream) Context() context.Context { return s.ctx }
@@ -112,9 +113,19 @@ func (s *callStream) finish() {
 
 // RecvMsg implements grpc.ServerStream.
 func (s *callStream) RecvMsg(m any) error {
-	err := s.ServerStream.RecvMsg(m)
-	if err == nil {
+	into := m
+	if message, ok := m.(proto.Message); ok {
+		s.in = incoming{Message: message}
+		into = &s.in
+	}
+	err := s.ServerStream.RecvMsg(into)
+	known := s.in.known
+	s.in = incoming{} // which would keep it
+	if err == nil && !known {
 		return s.refuseMarked(m)
+	}
+	if err == nil {
+		return nil
 	}
 	if status.Code(err) == codes.Internal {
 		// grpc calls it an internal error where the caller sent no message, two, or
@@ -132,6 +143,8 @@ func (s *callStream) refuseMarked(req any) error {
 	switch {
 	case hasMark(m, tooLarge):
 		return &trial.Refusal{Reason: reasonMessageTooLarge, Detail: fmt.Sprintf("the message has more than %d bytes", s.limit)}
+	case hasMark(m, tooMany):
+		return &trial.Refusal{Reason: trial.ReasonTooLarge, Path: "items", Detail: fmt.Sprintf("the message has more than %d items", maxItems)}
 	case hasMark(m, unreadable):
 		return badRequest("", "the bytes are no message of this call")
 	}

@@ -96,6 +96,9 @@ func (f *front) readLines(w http.ResponseWriter, r *http.Request) ([]*notaryv1.S
 		if err := unmarshalStrict(text, req); err != nil {
 			return nil, at(line, err)
 		}
+		if len(req.GetItems()) > 0 {
+			return nil, badRequest(line+".items", "over HTTP a line is one statement: write each item on a line of its own")
+		}
 		if err := checkStreamID(req.GetId()); err != nil {
 			return nil, at(line, err)
 		}

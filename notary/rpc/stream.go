@@ -3,12 +3,12 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"github.com/trialnotary/trialnotary/notary"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
@@ -28,7 +28,7 @@ type submitStream struct {
 	caller *call
 	ctx    context.Context // of the stream, with caller
 	asked  time.Time
-	window chan struct{}
+	window *window
 	wake   chan struct{} // holds a value where ended, unsettled or over changed
 	toSend chan struct{} // holds a value where answers or settled changed
 
@@ -44,11 +44,12 @@ type submitStream struct {
 	sendErr  error   // the first failure to answer
 }
 
-// item is one request of a stream.
+// item is one statement of a stream.
 type item struct {
 	attempt
 
 	id      string
+	grouped bool // it came with others in one message, and is answered so
 	ctx     context.Context
 	seen    Call
 	places  int
@@ -56,10 +57,19 @@ type item struct {
 	abandon func(error) // the stream's mu guards it
 
 	// What came of it.
-	res  *notary.Result
-	err  error
-	resp *notaryv1.SubmitStreamResponse
+	res    *notary.Result
+	err    error
+	answer reply
 }
+
+// streamed is a request to log a statement that came with others.
+type streamed struct {
+	*notaryv1.SubmitStreamItem
+
+	form notaryv1.ReceiptForm // of all
+}
+
+func (s *streamed) GetReceiptForm() notaryv1.ReceiptForm { return s.form }
 
 // SubmitStream submits many statements. It answers each under its id, and ends
 // only once everything that it took was answered.
@@ -71,7 +81,7 @@ func (a *api) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServer) err
 	ctx := stream.Context()
 	s := &submitStream{
 		api: a, stream: stream, caller: callOf(ctx), ctx: ctx, asked: time.Now(),
-		window: make(chan struct{}, a.cfg.Limits.StreamWindow), wake: make(chan struct{}, 1), toSend: make(chan struct{}, 1),
+		window: newWindow(a.cfg.Limits.StreamWindow), wake: make(chan struct{}, 1), toSend: make(chan struct{}, 1),
 		inFlight: make(map[string]*item),
 	}
 	stop := context.AfterFunc(ctx, s.abandon)
@@ -123,21 +133,45 @@ func (s *submitStream) receive(ctx context.Context) error {
 	}
 }
 
-// take starts one request once there is room for it.
+// take starts what one message brings.
 func (s *submitStream) take(ctx context.Context, req *notaryv1.SubmitStreamRequest) error {
-	if err := checkStreamID(req.GetId()); err != nil {
-		return err
+	items := req.GetItems()
+	if len(items) == 0 {
+		it := &item{attempt: attempt{req: req}, id: req.GetId()}
+		if err := checkStreamID(it.id); err != nil {
+			return err
+		}
+		return s.takeOne(ctx, it)
 	}
+	if req.GetId() != "" || req.GetEnvelope() != nil || req.GetHeldEvidence() != "" {
+		return badRequest("items", "want either items or one statement beside them")
+	}
+	for i, one := range items { // all before the first is taken
+		if err := checkStreamID(one.GetId()); err != nil {
+			return at(fmt.Sprintf("items[%d]", i), err)
+		}
+	}
+	for _, one := range items {
+		grouped := &streamed{one, req.GetReceiptForm()}
+		if err := s.takeOne(ctx, &item{attempt: attempt{req: grouped}, id: one.GetId(), grouped: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeOne starts one statement once there is room for it.
+func (s *submitStream) takeOne(ctx context.Context, it *item) error {
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
-	places := s.places(req)
-	if err := s.enter(ctx, places); err != nil {
+	it.api, it.call = s.api, s.caller
+	it.places = s.window.placesOf(it.req)
+	if err := s.enter(ctx, it.places); err != nil {
 		return err
 	}
-	it := &item{attempt: attempt{api: s.api, call: s.caller, req: req}, id: req.GetId(), places: places}
 	if err := s.begin(it); err != nil {
-		s.leave(places)
+		s.window.leave(it.places)
 		return err
 	}
 	it.ctx, it.seen = s.beginStatement(s.ctx, s.caller.method, s.caller.http)
@@ -205,39 +239,18 @@ func (s *submitStream) abandon() {
 	}
 }
 
-// placeSize is how many bytes of a statement one place of the window holds, so
-// that the window bounds what a stream keeps in memory and not only its number.
-const placeSize = 4 << 10
-
-// places returns how many places a request takes.
-func (s *submitStream) places(req *notaryv1.SubmitStreamRequest) int {
-	size := len(req.GetEnvelope().GetPayload())
-	return min(cap(s.window), max(1, (size+placeSize-1)/placeSize))
-}
-
-// enter takes places in the window. Only one goroutine does, so that two requests
-// never wait for each other's places.
+// enter takes places in the window.
 func (s *submitStream) enter(ctx context.Context, places int) error {
-	for taken := range places {
-		var err error
+	for !s.window.take(places) {
 		select {
-		case s.window <- struct{}{}:
-			continue
+		case <-s.window.freed:
 		case <-s.draining:
-			err = errDraining
+			return errDraining
 		case <-ctx.Done():
-			err = context.Cause(ctx)
+			return context.Cause(ctx)
 		}
-		s.leave(taken)
-		return err
 	}
 	return nil
-}
-
-func (s *submitStream) leave(places int) {
-	for range places {
-		<-s.window
-	}
 }
 
 // refresh asks again who the caller is, so that a removed user's stream ends and
@@ -273,100 +286,6 @@ func (s *submitStream) begin(it *item) error {
 	s.inFlight[it.id] = it
 	s.open++
 	return nil
-}
-
-// concludeLoop makes the answers of what ended until nothing is left and nothing
-// more is taken.
-func (s *submitStream) concludeLoop() {
-	for {
-		s.mu.Lock()
-		items, over := s.ended, s.over && s.open == 0
-		s.ended = nil
-		s.settled = over
-		s.mu.Unlock()
-		if over {
-			tell(s.toSend)
-			return
-		}
-		for _, it := range items {
-			if it.asks(it.err) {
-				go s.conclude(it) // others are not to wait for the database
-			} else {
-				s.conclude(it)
-			}
-		}
-		if len(items) == 0 {
-			<-s.wake
-		}
-	}
-}
-
-// conclude makes an item's answer: what Submit would have answered.
-func (s *submitStream) conclude(it *item) {
-	it.resp = &notaryv1.SubmitStreamResponse{Id: it.id}
-	var done *submitted
-	// The interceptor's recovery does not reach other goroutines.
-	err := s.recoverPanic(it.ctx, it.call.method, func(ctx context.Context) (err error) {
-		if it.leave == nil {
-			return it.err // above a limit
-		}
-		done, err = it.end(ctx, it.res, it.err)
-		return err
-	})
-	var st *status.Status
-	if err != nil {
-		st = s.refuse(it.ctx, err)
-		it.resp.Result = &notaryv1.SubmitStreamResponse_Error{Error: st.Proto()}
-	} else {
-		it.resp.Result = &notaryv1.SubmitStreamResponse_Receipt{Receipt: done.receipt}
-	}
-	s.endStatement(it.ctx, it.seen, st)
-	s.mu.Lock()
-	s.answers = append(s.answers, it)
-	s.open--
-	s.created = s.created || done != nil && done.created
-	last := s.over && s.open == 0
-	s.mu.Unlock()
-	tell(s.toSend)
-	if last {
-		tell(s.wake)
-	}
-}
-
-// sendLoop sends answers until there will be no more. It alone sends.
-func (s *submitStream) sendLoop() {
-	for {
-		s.mu.Lock()
-		items, settled := s.answers, s.settled
-		s.answers = nil
-		s.mu.Unlock()
-		for _, it := range items {
-			s.send(it)
-		}
-		if len(items) > 0 {
-			continue
-		}
-		if settled {
-			return
-		}
-		<-s.toSend
-	}
-}
-
-// send answers an item, unless no answer goes through any more. Its id is in flight
-// until its turn: the answer to another one with the same id comes after it.
-func (s *submitStream) send(it *item) {
-	s.mu.Lock()
-	delete(s.inFlight, it.id)
-	s.mu.Unlock()
-	if s.sendErr == nil { // set here alone
-		if err := s.stream.Send(it.resp); err != nil {
-			s.mu.Lock()
-			s.sendErr = err
-			s.mu.Unlock()
-		}
-	}
-	s.leave(it.places)
 }
 
 // checkStreamID accepts 1 to 128 printable ASCII characters.

@@ -389,21 +389,21 @@ func TestPushBack(t *testing.T) {
 // TestStreamPlaces lets a long statement take the places of several short ones,
 // and one that is longer than the window take all.
 func TestStreamPlaces(t *testing.T) {
-	s := &submitStream{api: &api{Server: &Server{draining: make(chan struct{})}}, window: make(chan struct{}, 4)}
+	s := &submitStream{api: &api{Server: &Server{draining: make(chan struct{})}}, window: newWindow(4)}
 	sized := func(n int) *notaryv1.SubmitStreamRequest {
 		return &notaryv1.SubmitStreamRequest{Envelope: &notaryv1.Envelope{Payload: make([]byte, n)}}
 	}
 	for size, want := range map[int]int{0: 1, 1: 1, placeSize: 1, placeSize + 1: 2, 3 * placeSize: 3, 4 * placeSize: 4, 99 * placeSize: 4} {
-		if got := s.places(sized(size)); got != want {
+		if got := s.window.placesOf(sized(size)); got != want {
 			t.Errorf("%d bytes: got %d places, want %d", size, got, want)
 		}
 	}
 	must(t, s.enter(t.Context(), 3))
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.enter(ended, 2); err == nil || len(s.window) != 3 {
-		t.Errorf("got %v with %d places taken, want the context's error and 3", err, len(s.window))
+	if err := s.enter(ended, 2); err == nil || s.window.free != 1 {
+		t.Errorf("got %v with %d places free, want the context's error and 1", err, s.window.free)
 	}
-	s.leave(3)
+	s.window.leave(3)
 	must(t, s.enter(t.Context(), 4))
 }

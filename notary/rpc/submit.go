@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/trialnotary/trialnotary/notary"
+	"github.com/trialnotary/trialnotary/notary/receipt"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 	"github.com/trialnotary/trialnotary/trial"
 )
@@ -25,7 +26,7 @@ func (a *api) Submit(ctx context.Context, req *notaryv1.SubmitRequest) (*notaryv
 	if err != nil {
 		return nil, err
 	}
-	return &notaryv1.SubmitResponse{Receipt: done.receipt}, nil
+	return &notaryv1.SubmitResponse{Receipt: done.receipt()}, nil
 }
 
 // statementError tells which statement an error is about, for the record of
@@ -40,8 +41,32 @@ func (e *statementError) Unwrap() error { return e.err }
 
 // submitted is how a submission ended.
 type submitted struct {
-	receipt *notaryv1.Receipt
-	created bool // a trial, which the caller was granted
+	res      *notary.Result
+	held     string // the evidence that the caller holds
+	warnings []string
+	created  bool // a trial, which the caller was granted
+}
+
+func (d *submitted) receipt() *notaryv1.Receipt {
+	m := receiptMessage(d.res, d.held)
+	m.Warnings = d.warnings
+	return m
+}
+
+// proof is what a receipt says that the caller does not know and that others of
+// the same checkpoint do not say, or nil where that is not all.
+func (d *submitted) proof() *notaryv1.SubmitStreamProof {
+	inc := d.res.Inclusion
+	if inc == nil || len(d.warnings) > 0 || d.held == "" || d.held != d.res.EvidenceSHA256 {
+		return nil
+	}
+	m := &notaryv1.SubmitStreamProof{
+		LogIndex: d.res.Record.Index, Hashes: make([]byte, 0, len(inc.Path)*len(receipt.Hash{})), PublicKey: d.res.Record.SignerDER,
+	}
+	for i := range inc.Path {
+		m.Hashes = append(m.Hashes, inc.Path[i][:]...)
+	}
+	return m
 }
 
 // submission is a request to log a statement, alone or in a stream.
@@ -131,8 +156,10 @@ func (t *attempt) end(ctx context.Context, res *notary.Result, err error) (*subm
 		return nil, &statementError{id: t.id, err: t.otherTrials(ctx, err)}
 	}
 	user := t.call.user
-	done := &submitted{receipt: receiptMessage(res, t.req.GetHeldEvidence()), created: t.creates && !user.sponsors(res.Record.ID)}
-	if done.receipt.Warnings = t.warnings; len(t.warnings) > 0 {
+	done := &submitted{
+		res: res, held: t.req.GetHeldEvidence(), warnings: t.warnings, created: t.creates && !user.sponsors(res.Record.ID),
+	}
+	if len(t.warnings) > 0 {
 		// Where, and never what: the text itself may be the id.
 		t.log.Warn("a statement may name a participant", zap.String("request_id", t.call.id),
 			zap.Stringer("statement", t.id), zap.Strings("places", t.warnings))

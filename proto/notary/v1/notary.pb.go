@@ -154,7 +154,7 @@ func (x Check_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Check_Outcome.Descriptor instead.
 func (Check_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{30, 0}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{34, 0}
 }
 
 // Envelope is a DSSE envelope (https://github.com/secure-systems-lab/dsse)
@@ -393,18 +393,23 @@ func (x *SubmitResponse) GetReceipt() *Receipt {
 	return nil
 }
 
-// SubmitStreamRequest carries one statement of a stream.
+// SubmitStreamRequest carries one statement of a stream in id and envelope, or
+// several of them in items.
 type SubmitStreamRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// id is the caller's name for this statement, 1 to 128 printable ASCII
-	// characters, unique among those in flight.
+	// characters, unique among those in flight. It is empty where there are items.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// envelope is the signed statement.
+	// envelope is the signed statement. It is absent where there are items.
 	Envelope *Envelope `protobuf:"bytes,2,opt,name=envelope,proto3" json:"envelope,omitempty"`
-	// held_evidence is as in SubmitRequest.
+	// held_evidence is as in SubmitRequest. It is empty where there are items.
 	HeldEvidence string `protobuf:"bytes,3,opt,name=held_evidence,json=heldEvidence,proto3" json:"held_evidence,omitempty"`
-	// receipt_form is as in SubmitRequest.
-	ReceiptForm   ReceiptForm `protobuf:"varint,4,opt,name=receipt_form,json=receiptForm,proto3,enum=notary.v1.ReceiptForm" json:"receipt_form,omitempty"`
+	// receipt_form is as in SubmitRequest, for all statements of the message.
+	ReceiptForm ReceiptForm `protobuf:"varint,4,opt,name=receipt_form,json=receiptForm,proto3,enum=notary.v1.ReceiptForm" json:"receipt_form,omitempty"`
+	// items are up to 256 statements in one message, which costs both sides less
+	// than a message for each. What is sent so is answered so, in results. Over
+	// HTTP there are none: a line is one statement.
+	Items         []*SubmitStreamItem `protobuf:"bytes,5,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -467,17 +472,91 @@ func (x *SubmitStreamRequest) GetReceiptForm() ReceiptForm {
 	return ReceiptForm_RECEIPT_FORM_UNSPECIFIED
 }
 
-// SubmitStreamResponse answers one SubmitStreamRequest.
+func (x *SubmitStreamRequest) GetItems() []*SubmitStreamItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// SubmitStreamItem is one of several statements in a message.
+type SubmitStreamItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id is as in SubmitStreamRequest.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// envelope is the signed statement.
+	Envelope *Envelope `protobuf:"bytes,2,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// held_evidence is as in SubmitRequest.
+	HeldEvidence  string `protobuf:"bytes,3,opt,name=held_evidence,json=heldEvidence,proto3" json:"held_evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitStreamItem) Reset() {
+	*x = SubmitStreamItem{}
+	mi := &file_notary_v1_notary_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitStreamItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitStreamItem) ProtoMessage() {}
+
+func (x *SubmitStreamItem) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitStreamItem.ProtoReflect.Descriptor instead.
+func (*SubmitStreamItem) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SubmitStreamItem) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SubmitStreamItem) GetEnvelope() *Envelope {
+	if x != nil {
+		return x.Envelope
+	}
+	return nil
+}
+
+func (x *SubmitStreamItem) GetHeldEvidence() string {
+	if x != nil {
+		return x.HeldEvidence
+	}
+	return ""
+}
+
+// SubmitStreamResponse answers one statement, or some of those that came as
+// items.
 type SubmitStreamResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// id is the id of the request that is answered.
+	// id is the id of the statement that is answered. It is empty where there are
+	// results.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// result is the receipt or the refusal.
+	// result is the receipt or the refusal, or several of them.
 	//
 	// Types that are valid to be assigned to Result:
 	//
 	//	*SubmitStreamResponse_Receipt
 	//	*SubmitStreamResponse_Error
+	//	*SubmitStreamResponse_Results
 	Result        isSubmitStreamResponse_Result `protobuf_oneof:"result"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -485,7 +564,7 @@ type SubmitStreamResponse struct {
 
 func (x *SubmitStreamResponse) Reset() {
 	*x = SubmitStreamResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[5]
+	mi := &file_notary_v1_notary_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +576,7 @@ func (x *SubmitStreamResponse) String() string {
 func (*SubmitStreamResponse) ProtoMessage() {}
 
 func (x *SubmitStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[5]
+	mi := &file_notary_v1_notary_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +589,7 @@ func (x *SubmitStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitStreamResponse.ProtoReflect.Descriptor instead.
 func (*SubmitStreamResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{5}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SubmitStreamResponse) GetId() string {
@@ -545,6 +624,15 @@ func (x *SubmitStreamResponse) GetError() *status.Status {
 	return nil
 }
 
+func (x *SubmitStreamResponse) GetResults() *SubmitStreamResults {
+	if x != nil {
+		if x, ok := x.Result.(*SubmitStreamResponse_Results); ok {
+			return x.Results
+		}
+	}
+	return nil
+}
+
 type isSubmitStreamResponse_Result interface {
 	isSubmitStreamResponse_Result()
 }
@@ -559,9 +647,251 @@ type SubmitStreamResponse_Error struct {
 	Error *status.Status `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
 }
 
+type SubmitStreamResponse_Results struct {
+	// results answer statements that came as items, of one or more messages.
+	Results *SubmitStreamResults `protobuf:"bytes,4,opt,name=results,proto3,oneof"`
+}
+
 func (*SubmitStreamResponse_Receipt) isSubmitStreamResponse_Result() {}
 
 func (*SubmitStreamResponse_Error) isSubmitStreamResponse_Result() {}
+
+func (*SubmitStreamResponse_Results) isSubmitStreamResponse_Result() {}
+
+// SubmitStreamResults are answers that share a message.
+type SubmitStreamResults struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// checkpoint is what every proof in results leads to, as in ReceiptProof.
+	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// results are the answers, in any order.
+	Results       []*SubmitStreamResult `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitStreamResults) Reset() {
+	*x = SubmitStreamResults{}
+	mi := &file_notary_v1_notary_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitStreamResults) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitStreamResults) ProtoMessage() {}
+
+func (x *SubmitStreamResults) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitStreamResults.ProtoReflect.Descriptor instead.
+func (*SubmitStreamResults) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SubmitStreamResults) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+func (x *SubmitStreamResults) GetResults() []*SubmitStreamResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// SubmitStreamResult answers one item.
+type SubmitStreamResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id is the item's.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// result is the receipt or the refusal.
+	//
+	// Types that are valid to be assigned to Result:
+	//
+	//	*SubmitStreamResult_Receipt
+	//	*SubmitStreamResult_Error
+	//	*SubmitStreamResult_Proof
+	Result        isSubmitStreamResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitStreamResult) Reset() {
+	*x = SubmitStreamResult{}
+	mi := &file_notary_v1_notary_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitStreamResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitStreamResult) ProtoMessage() {}
+
+func (x *SubmitStreamResult) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitStreamResult.ProtoReflect.Descriptor instead.
+func (*SubmitStreamResult) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SubmitStreamResult) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SubmitStreamResult) GetResult() isSubmitStreamResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *SubmitStreamResult) GetReceipt() *Receipt {
+	if x != nil {
+		if x, ok := x.Result.(*SubmitStreamResult_Receipt); ok {
+			return x.Receipt
+		}
+	}
+	return nil
+}
+
+func (x *SubmitStreamResult) GetError() *status.Status {
+	if x != nil {
+		if x, ok := x.Result.(*SubmitStreamResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *SubmitStreamResult) GetProof() *SubmitStreamProof {
+	if x != nil {
+		if x, ok := x.Result.(*SubmitStreamResult_Proof); ok {
+			return x.Proof
+		}
+	}
+	return nil
+}
+
+type isSubmitStreamResult_Result interface {
+	isSubmitStreamResult_Result()
+}
+
+type SubmitStreamResult_Receipt struct {
+	// receipt proves that the statement is in the log.
+	Receipt *Receipt `protobuf:"bytes,2,opt,name=receipt,proto3,oneof"`
+}
+
+type SubmitStreamResult_Error struct {
+	// error is the refusal: the same code, message and details as Submit's.
+	Error *status.Status `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
+}
+
+type SubmitStreamResult_Proof struct {
+	// proof takes the place of receipt where the caller asked for the proof, its
+	// envelope was logged, the receipt's evidence is the item's held_evidence,
+	// and there are no warnings.
+	Proof *SubmitStreamProof `protobuf:"bytes,4,opt,name=proof,proto3,oneof"`
+}
+
+func (*SubmitStreamResult_Receipt) isSubmitStreamResult_Result() {}
+
+func (*SubmitStreamResult_Error) isSubmitStreamResult_Result() {}
+
+func (*SubmitStreamResult_Proof) isSubmitStreamResult_Result() {}
+
+// SubmitStreamProof is a Receipt with a ReceiptProof without what the caller
+// knows and what it shares with others.
+type SubmitStreamProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// log_index is the statement's position in the log, from 0.
+	LogIndex uint64 `protobuf:"varint,1,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
+	// hashes are ReceiptProof's, one behind the other.
+	Hashes []byte `protobuf:"bytes,2,opt,name=hashes,proto3" json:"hashes,omitempty"`
+	// public_key is as in ReceiptProof.
+	PublicKey     []byte `protobuf:"bytes,3,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitStreamProof) Reset() {
+	*x = SubmitStreamProof{}
+	mi := &file_notary_v1_notary_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitStreamProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitStreamProof) ProtoMessage() {}
+
+func (x *SubmitStreamProof) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitStreamProof.ProtoReflect.Descriptor instead.
+func (*SubmitStreamProof) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SubmitStreamProof) GetLogIndex() uint64 {
+	if x != nil {
+		return x.LogIndex
+	}
+	return 0
+}
+
+func (x *SubmitStreamProof) GetHashes() []byte {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+func (x *SubmitStreamProof) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
 
 // Receipt is a statement's proof of inclusion, ready to be written to files.
 type Receipt struct {
@@ -594,7 +924,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_notary_v1_notary_proto_msgTypes[6]
+	mi := &file_notary_v1_notary_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +936,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[6]
+	mi := &file_notary_v1_notary_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +949,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{6}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Receipt) GetStatementId() string {
@@ -691,7 +1021,7 @@ type ReceiptProof struct {
 
 func (x *ReceiptProof) Reset() {
 	*x = ReceiptProof{}
-	mi := &file_notary_v1_notary_proto_msgTypes[7]
+	mi := &file_notary_v1_notary_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +1033,7 @@ func (x *ReceiptProof) String() string {
 func (*ReceiptProof) ProtoMessage() {}
 
 func (x *ReceiptProof) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[7]
+	mi := &file_notary_v1_notary_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +1046,7 @@ func (x *ReceiptProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptProof.ProtoReflect.Descriptor instead.
 func (*ReceiptProof) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{7}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReceiptProof) GetHashes() [][]byte {
@@ -751,7 +1081,7 @@ type GetReceiptRequest struct {
 
 func (x *GetReceiptRequest) Reset() {
 	*x = GetReceiptRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[8]
+	mi := &file_notary_v1_notary_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +1093,7 @@ func (x *GetReceiptRequest) String() string {
 func (*GetReceiptRequest) ProtoMessage() {}
 
 func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[8]
+	mi := &file_notary_v1_notary_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +1106,7 @@ func (x *GetReceiptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{8}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetReceiptRequest) GetStatementId() string {
@@ -797,7 +1127,7 @@ type GetReceiptResponse struct {
 
 func (x *GetReceiptResponse) Reset() {
 	*x = GetReceiptResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[9]
+	mi := &file_notary_v1_notary_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +1139,7 @@ func (x *GetReceiptResponse) String() string {
 func (*GetReceiptResponse) ProtoMessage() {}
 
 func (x *GetReceiptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[9]
+	mi := &file_notary_v1_notary_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +1152,7 @@ func (x *GetReceiptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptResponse.ProtoReflect.Descriptor instead.
 func (*GetReceiptResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{9}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetReceiptResponse) GetReceipt() *Receipt {
@@ -843,7 +1173,7 @@ type GetStatementRequest struct {
 
 func (x *GetStatementRequest) Reset() {
 	*x = GetStatementRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[10]
+	mi := &file_notary_v1_notary_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +1185,7 @@ func (x *GetStatementRequest) String() string {
 func (*GetStatementRequest) ProtoMessage() {}
 
 func (x *GetStatementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[10]
+	mi := &file_notary_v1_notary_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +1198,7 @@ func (x *GetStatementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatementRequest.ProtoReflect.Descriptor instead.
 func (*GetStatementRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{10}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetStatementRequest) GetStatementId() string {
@@ -889,7 +1219,7 @@ type GetStatementResponse struct {
 
 func (x *GetStatementResponse) Reset() {
 	*x = GetStatementResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[11]
+	mi := &file_notary_v1_notary_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1231,7 @@ func (x *GetStatementResponse) String() string {
 func (*GetStatementResponse) ProtoMessage() {}
 
 func (x *GetStatementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[11]
+	mi := &file_notary_v1_notary_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1244,7 @@ func (x *GetStatementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatementResponse.ProtoReflect.Descriptor instead.
 func (*GetStatementResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{11}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetStatementResponse) GetStatement() *Statement {
@@ -963,7 +1293,7 @@ type Statement struct {
 
 func (x *Statement) Reset() {
 	*x = Statement{}
-	mi := &file_notary_v1_notary_proto_msgTypes[12]
+	mi := &file_notary_v1_notary_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1305,7 @@ func (x *Statement) String() string {
 func (*Statement) ProtoMessage() {}
 
 func (x *Statement) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[12]
+	mi := &file_notary_v1_notary_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1318,7 @@ func (x *Statement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Statement.ProtoReflect.Descriptor instead.
 func (*Statement) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{12}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Statement) GetStatementId() string {
@@ -1089,7 +1419,7 @@ type Subject struct {
 
 func (x *Subject) Reset() {
 	*x = Subject{}
-	mi := &file_notary_v1_notary_proto_msgTypes[13]
+	mi := &file_notary_v1_notary_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1431,7 @@ func (x *Subject) String() string {
 func (*Subject) ProtoMessage() {}
 
 func (x *Subject) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[13]
+	mi := &file_notary_v1_notary_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1444,7 @@ func (x *Subject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subject.ProtoReflect.Descriptor instead.
 func (*Subject) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{13}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Subject) GetName() string {
@@ -1156,7 +1486,7 @@ type ListStatementsRequest struct {
 
 func (x *ListStatementsRequest) Reset() {
 	*x = ListStatementsRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[14]
+	mi := &file_notary_v1_notary_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1498,7 @@ func (x *ListStatementsRequest) String() string {
 func (*ListStatementsRequest) ProtoMessage() {}
 
 func (x *ListStatementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[14]
+	mi := &file_notary_v1_notary_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1511,7 @@ func (x *ListStatementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementsRequest.ProtoReflect.Descriptor instead.
 func (*ListStatementsRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{14}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListStatementsRequest) GetTrial() string {
@@ -1248,7 +1578,7 @@ type ListStatementsResponse struct {
 
 func (x *ListStatementsResponse) Reset() {
 	*x = ListStatementsResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[15]
+	mi := &file_notary_v1_notary_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1590,7 @@ func (x *ListStatementsResponse) String() string {
 func (*ListStatementsResponse) ProtoMessage() {}
 
 func (x *ListStatementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[15]
+	mi := &file_notary_v1_notary_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1603,7 @@ func (x *ListStatementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementsResponse.ProtoReflect.Descriptor instead.
 func (*ListStatementsResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{15}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListStatementsResponse) GetStatements() []*Statement {
@@ -1313,7 +1643,7 @@ type FindSubjectRequest struct {
 
 func (x *FindSubjectRequest) Reset() {
 	*x = FindSubjectRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[16]
+	mi := &file_notary_v1_notary_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1655,7 @@ func (x *FindSubjectRequest) String() string {
 func (*FindSubjectRequest) ProtoMessage() {}
 
 func (x *FindSubjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[16]
+	mi := &file_notary_v1_notary_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1668,7 @@ func (x *FindSubjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindSubjectRequest.ProtoReflect.Descriptor instead.
 func (*FindSubjectRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{16}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FindSubjectRequest) GetSha256() string {
@@ -1375,7 +1705,7 @@ type FindSubjectResponse struct {
 
 func (x *FindSubjectResponse) Reset() {
 	*x = FindSubjectResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[17]
+	mi := &file_notary_v1_notary_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1717,7 @@ func (x *FindSubjectResponse) String() string {
 func (*FindSubjectResponse) ProtoMessage() {}
 
 func (x *FindSubjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[17]
+	mi := &file_notary_v1_notary_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1730,7 @@ func (x *FindSubjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindSubjectResponse.ProtoReflect.Descriptor instead.
 func (*FindSubjectResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{17}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FindSubjectResponse) GetStatements() []*Statement {
@@ -1426,7 +1756,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[18]
+	mi := &file_notary_v1_notary_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1768,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[18]
+	mi := &file_notary_v1_notary_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1781,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{18}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{22}
 }
 
 // GetCheckpointResponse carries the newest checkpoint.
@@ -1471,7 +1801,7 @@ type GetCheckpointResponse struct {
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[19]
+	mi := &file_notary_v1_notary_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1813,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[19]
+	mi := &file_notary_v1_notary_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1826,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{19}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() string {
@@ -1539,7 +1869,7 @@ type GetTimeMarkRequest struct {
 
 func (x *GetTimeMarkRequest) Reset() {
 	*x = GetTimeMarkRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[20]
+	mi := &file_notary_v1_notary_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1551,7 +1881,7 @@ func (x *GetTimeMarkRequest) String() string {
 func (*GetTimeMarkRequest) ProtoMessage() {}
 
 func (x *GetTimeMarkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[20]
+	mi := &file_notary_v1_notary_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1564,7 +1894,7 @@ func (x *GetTimeMarkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTimeMarkRequest.ProtoReflect.Descriptor instead.
 func (*GetTimeMarkRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{20}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetTimeMarkRequest) GetBelow() uint64 {
@@ -1586,7 +1916,7 @@ type GetTimeMarkResponse struct {
 
 func (x *GetTimeMarkResponse) Reset() {
 	*x = GetTimeMarkResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[21]
+	mi := &file_notary_v1_notary_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1928,7 @@ func (x *GetTimeMarkResponse) String() string {
 func (*GetTimeMarkResponse) ProtoMessage() {}
 
 func (x *GetTimeMarkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[21]
+	mi := &file_notary_v1_notary_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1941,7 @@ func (x *GetTimeMarkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTimeMarkResponse.ProtoReflect.Descriptor instead.
 func (*GetTimeMarkResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{21}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetTimeMarkResponse) GetReceipt() *Receipt {
@@ -1632,7 +1962,7 @@ type GetTrustMaterialRequest struct {
 
 func (x *GetTrustMaterialRequest) Reset() {
 	*x = GetTrustMaterialRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[22]
+	mi := &file_notary_v1_notary_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1974,7 @@ func (x *GetTrustMaterialRequest) String() string {
 func (*GetTrustMaterialRequest) ProtoMessage() {}
 
 func (x *GetTrustMaterialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[22]
+	mi := &file_notary_v1_notary_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1987,7 @@ func (x *GetTrustMaterialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustMaterialRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustMaterialRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{22}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetTrustMaterialRequest) GetTrial() string {
@@ -1684,7 +2014,7 @@ type GetTrustMaterialResponse struct {
 
 func (x *GetTrustMaterialResponse) Reset() {
 	*x = GetTrustMaterialResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[23]
+	mi := &file_notary_v1_notary_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +2026,7 @@ func (x *GetTrustMaterialResponse) String() string {
 func (*GetTrustMaterialResponse) ProtoMessage() {}
 
 func (x *GetTrustMaterialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[23]
+	mi := &file_notary_v1_notary_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +2039,7 @@ func (x *GetTrustMaterialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustMaterialResponse.ProtoReflect.Descriptor instead.
 func (*GetTrustMaterialResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{23}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetTrustMaterialResponse) GetCharter() string {
@@ -1746,7 +2076,7 @@ type TrustFile struct {
 
 func (x *TrustFile) Reset() {
 	*x = TrustFile{}
-	mi := &file_notary_v1_notary_proto_msgTypes[24]
+	mi := &file_notary_v1_notary_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +2088,7 @@ func (x *TrustFile) String() string {
 func (*TrustFile) ProtoMessage() {}
 
 func (x *TrustFile) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[24]
+	mi := &file_notary_v1_notary_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +2101,7 @@ func (x *TrustFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrustFile.ProtoReflect.Descriptor instead.
 func (*TrustFile) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{24}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TrustFile) GetPath() string {
@@ -1807,7 +2137,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	mi := &file_notary_v1_notary_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +2149,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[25]
+	mi := &file_notary_v1_notary_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +2162,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{25}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *VerifyRequest) GetTrial() string {
@@ -1885,7 +2215,7 @@ type FileDigest struct {
 
 func (x *FileDigest) Reset() {
 	*x = FileDigest{}
-	mi := &file_notary_v1_notary_proto_msgTypes[26]
+	mi := &file_notary_v1_notary_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +2227,7 @@ func (x *FileDigest) String() string {
 func (*FileDigest) ProtoMessage() {}
 
 func (x *FileDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[26]
+	mi := &file_notary_v1_notary_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +2240,7 @@ func (x *FileDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileDigest.ProtoReflect.Descriptor instead.
 func (*FileDigest) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{26}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *FileDigest) GetName() string {
@@ -1978,7 +2308,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_notary_v1_notary_proto_msgTypes[27]
+	mi := &file_notary_v1_notary_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2320,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[27]
+	mi := &file_notary_v1_notary_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2333,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{27}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *VerifyResponse) GetVerified() bool {
@@ -2085,7 +2415,7 @@ type FileResult struct {
 
 func (x *FileResult) Reset() {
 	*x = FileResult{}
-	mi := &file_notary_v1_notary_proto_msgTypes[28]
+	mi := &file_notary_v1_notary_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2097,7 +2427,7 @@ func (x *FileResult) String() string {
 func (*FileResult) ProtoMessage() {}
 
 func (x *FileResult) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[28]
+	mi := &file_notary_v1_notary_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2110,7 +2440,7 @@ func (x *FileResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileResult.ProtoReflect.Descriptor instead.
 func (*FileResult) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{28}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FileResult) GetName() string {
@@ -2158,7 +2488,7 @@ type Signer struct {
 
 func (x *Signer) Reset() {
 	*x = Signer{}
-	mi := &file_notary_v1_notary_proto_msgTypes[29]
+	mi := &file_notary_v1_notary_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2500,7 @@ func (x *Signer) String() string {
 func (*Signer) ProtoMessage() {}
 
 func (x *Signer) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[29]
+	mi := &file_notary_v1_notary_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2513,7 @@ func (x *Signer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signer.ProtoReflect.Descriptor instead.
 func (*Signer) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{29}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Signer) GetKeyId() string {
@@ -2250,7 +2580,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_notary_v1_notary_proto_msgTypes[30]
+	mi := &file_notary_v1_notary_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2262,7 +2592,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_notary_v1_notary_proto_msgTypes[30]
+	mi := &file_notary_v1_notary_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2275,7 +2605,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_notary_v1_notary_proto_rawDescGZIP(), []int{30}
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Check) GetName() string {
@@ -2318,17 +2648,39 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\rheld_evidence\x18\x02 \x01(\tR\fheldEvidence\x129\n" +
 	"\freceipt_form\x18\x03 \x01(\x0e2\x16.notary.v1.ReceiptFormR\vreceiptForm\">\n" +
 	"\x0eSubmitResponse\x12,\n" +
-	"\areceipt\x18\x01 \x01(\v2\x12.notary.v1.ReceiptR\areceipt\"\xc2\x01\n" +
-	"\x13SubmitStreamRequest\x12\x14\n" +
+	"\areceipt\x18\x01 \x01(\v2\x12.notary.v1.ReceiptR\areceipt\"\xe9\x01\n" +
+	"\x13SubmitStreamRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
+	"\benvelope\x18\x02 \x01(\v2\x13.notary.v1.EnvelopeR\benvelope\x12#\n" +
+	"\rheld_evidence\x18\x03 \x01(\tR\fheldEvidence\x129\n" +
+	"\freceipt_form\x18\x04 \x01(\x0e2\x16.notary.v1.ReceiptFormR\vreceiptForm\x121\n" +
+	"\x05items\x18\x05 \x03(\v2\x1b.notary.v1.SubmitStreamItemR\x05items\"\x84\x01\n" +
+	"\x10SubmitStreamItem\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02id\x125\n" +
 	"\benvelope\x18\x02 \x01(\v2\x13.notary.v1.EnvelopeB\x04\xe2A\x01\x02R\benvelope\x12#\n" +
-	"\rheld_evidence\x18\x03 \x01(\tR\fheldEvidence\x129\n" +
-	"\freceipt_form\x18\x04 \x01(\x0e2\x16.notary.v1.ReceiptFormR\vreceiptForm\"\x8c\x01\n" +
+	"\rheld_evidence\x18\x03 \x01(\tR\fheldEvidence\"\xc8\x01\n" +
 	"\x14SubmitStreamResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\areceipt\x18\x02 \x01(\v2\x12.notary.v1.ReceiptH\x00R\areceipt\x12*\n" +
-	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
-	"\x06result\"\xf1\x01\n" +
+	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusH\x00R\x05error\x12:\n" +
+	"\aresults\x18\x04 \x01(\v2\x1e.notary.v1.SubmitStreamResultsH\x00R\aresultsB\b\n" +
+	"\x06result\"n\n" +
+	"\x13SubmitStreamResults\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\tR\n" +
+	"checkpoint\x127\n" +
+	"\aresults\x18\x02 \x03(\v2\x1d.notary.v1.SubmitStreamResultR\aresults\"\xc0\x01\n" +
+	"\x12SubmitStreamResult\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\areceipt\x18\x02 \x01(\v2\x12.notary.v1.ReceiptH\x00R\areceipt\x12*\n" +
+	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusH\x00R\x05error\x124\n" +
+	"\x05proof\x18\x04 \x01(\v2\x1c.notary.v1.SubmitStreamProofH\x00R\x05proofB\b\n" +
+	"\x06result\"g\n" +
+	"\x11SubmitStreamProof\x12\x1b\n" +
+	"\tlog_index\x18\x01 \x01(\x04R\blogIndex\x12\x16\n" +
+	"\x06hashes\x18\x02 \x01(\fR\x06hashes\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x03 \x01(\fR\tpublicKey\"\xf1\x01\n" +
 	"\aReceipt\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x1b\n" +
 	"\tlog_index\x18\x02 \x01(\x04R\blogIndex\x12\x16\n" +
@@ -2505,7 +2857,7 @@ func file_notary_v1_notary_proto_rawDescGZIP() []byte {
 }
 
 var file_notary_v1_notary_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_notary_v1_notary_proto_goTypes = []any{
 	(ReceiptForm)(0),                 // 0: notary.v1.ReceiptForm
 	(Check_Outcome)(0),               // 1: notary.v1.Check.Outcome
@@ -2514,89 +2866,100 @@ var file_notary_v1_notary_proto_goTypes = []any{
 	(*SubmitRequest)(nil),            // 4: notary.v1.SubmitRequest
 	(*SubmitResponse)(nil),           // 5: notary.v1.SubmitResponse
 	(*SubmitStreamRequest)(nil),      // 6: notary.v1.SubmitStreamRequest
-	(*SubmitStreamResponse)(nil),     // 7: notary.v1.SubmitStreamResponse
-	(*Receipt)(nil),                  // 8: notary.v1.Receipt
-	(*ReceiptProof)(nil),             // 9: notary.v1.ReceiptProof
-	(*GetReceiptRequest)(nil),        // 10: notary.v1.GetReceiptRequest
-	(*GetReceiptResponse)(nil),       // 11: notary.v1.GetReceiptResponse
-	(*GetStatementRequest)(nil),      // 12: notary.v1.GetStatementRequest
-	(*GetStatementResponse)(nil),     // 13: notary.v1.GetStatementResponse
-	(*Statement)(nil),                // 14: notary.v1.Statement
-	(*Subject)(nil),                  // 15: notary.v1.Subject
-	(*ListStatementsRequest)(nil),    // 16: notary.v1.ListStatementsRequest
-	(*ListStatementsResponse)(nil),   // 17: notary.v1.ListStatementsResponse
-	(*FindSubjectRequest)(nil),       // 18: notary.v1.FindSubjectRequest
-	(*FindSubjectResponse)(nil),      // 19: notary.v1.FindSubjectResponse
-	(*GetCheckpointRequest)(nil),     // 20: notary.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),    // 21: notary.v1.GetCheckpointResponse
-	(*GetTimeMarkRequest)(nil),       // 22: notary.v1.GetTimeMarkRequest
-	(*GetTimeMarkResponse)(nil),      // 23: notary.v1.GetTimeMarkResponse
-	(*GetTrustMaterialRequest)(nil),  // 24: notary.v1.GetTrustMaterialRequest
-	(*GetTrustMaterialResponse)(nil), // 25: notary.v1.GetTrustMaterialResponse
-	(*TrustFile)(nil),                // 26: notary.v1.TrustFile
-	(*VerifyRequest)(nil),            // 27: notary.v1.VerifyRequest
-	(*FileDigest)(nil),               // 28: notary.v1.FileDigest
-	(*VerifyResponse)(nil),           // 29: notary.v1.VerifyResponse
-	(*FileResult)(nil),               // 30: notary.v1.FileResult
-	(*Signer)(nil),                   // 31: notary.v1.Signer
-	(*Check)(nil),                    // 32: notary.v1.Check
-	nil,                              // 33: notary.v1.Subject.DigestsEntry
-	(*status.Status)(nil),            // 34: google.rpc.Status
-	(*timestamppb.Timestamp)(nil),    // 35: google.protobuf.Timestamp
+	(*SubmitStreamItem)(nil),         // 7: notary.v1.SubmitStreamItem
+	(*SubmitStreamResponse)(nil),     // 8: notary.v1.SubmitStreamResponse
+	(*SubmitStreamResults)(nil),      // 9: notary.v1.SubmitStreamResults
+	(*SubmitStreamResult)(nil),       // 10: notary.v1.SubmitStreamResult
+	(*SubmitStreamProof)(nil),        // 11: notary.v1.SubmitStreamProof
+	(*Receipt)(nil),                  // 12: notary.v1.Receipt
+	(*ReceiptProof)(nil),             // 13: notary.v1.ReceiptProof
+	(*GetReceiptRequest)(nil),        // 14: notary.v1.GetReceiptRequest
+	(*GetReceiptResponse)(nil),       // 15: notary.v1.GetReceiptResponse
+	(*GetStatementRequest)(nil),      // 16: notary.v1.GetStatementRequest
+	(*GetStatementResponse)(nil),     // 17: notary.v1.GetStatementResponse
+	(*Statement)(nil),                // 18: notary.v1.Statement
+	(*Subject)(nil),                  // 19: notary.v1.Subject
+	(*ListStatementsRequest)(nil),    // 20: notary.v1.ListStatementsRequest
+	(*ListStatementsResponse)(nil),   // 21: notary.v1.ListStatementsResponse
+	(*FindSubjectRequest)(nil),       // 22: notary.v1.FindSubjectRequest
+	(*FindSubjectResponse)(nil),      // 23: notary.v1.FindSubjectResponse
+	(*GetCheckpointRequest)(nil),     // 24: notary.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),    // 25: notary.v1.GetCheckpointResponse
+	(*GetTimeMarkRequest)(nil),       // 26: notary.v1.GetTimeMarkRequest
+	(*GetTimeMarkResponse)(nil),      // 27: notary.v1.GetTimeMarkResponse
+	(*GetTrustMaterialRequest)(nil),  // 28: notary.v1.GetTrustMaterialRequest
+	(*GetTrustMaterialResponse)(nil), // 29: notary.v1.GetTrustMaterialResponse
+	(*TrustFile)(nil),                // 30: notary.v1.TrustFile
+	(*VerifyRequest)(nil),            // 31: notary.v1.VerifyRequest
+	(*FileDigest)(nil),               // 32: notary.v1.FileDigest
+	(*VerifyResponse)(nil),           // 33: notary.v1.VerifyResponse
+	(*FileResult)(nil),               // 34: notary.v1.FileResult
+	(*Signer)(nil),                   // 35: notary.v1.Signer
+	(*Check)(nil),                    // 36: notary.v1.Check
+	nil,                              // 37: notary.v1.Subject.DigestsEntry
+	(*status.Status)(nil),            // 38: google.rpc.Status
+	(*timestamppb.Timestamp)(nil),    // 39: google.protobuf.Timestamp
 }
 var file_notary_v1_notary_proto_depIdxs = []int32{
 	3,  // 0: notary.v1.Envelope.signatures:type_name -> notary.v1.Signature
 	2,  // 1: notary.v1.SubmitRequest.envelope:type_name -> notary.v1.Envelope
 	0,  // 2: notary.v1.SubmitRequest.receipt_form:type_name -> notary.v1.ReceiptForm
-	8,  // 3: notary.v1.SubmitResponse.receipt:type_name -> notary.v1.Receipt
+	12, // 3: notary.v1.SubmitResponse.receipt:type_name -> notary.v1.Receipt
 	2,  // 4: notary.v1.SubmitStreamRequest.envelope:type_name -> notary.v1.Envelope
 	0,  // 5: notary.v1.SubmitStreamRequest.receipt_form:type_name -> notary.v1.ReceiptForm
-	8,  // 6: notary.v1.SubmitStreamResponse.receipt:type_name -> notary.v1.Receipt
-	34, // 7: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
-	9,  // 8: notary.v1.Receipt.proof:type_name -> notary.v1.ReceiptProof
-	8,  // 9: notary.v1.GetReceiptResponse.receipt:type_name -> notary.v1.Receipt
-	14, // 10: notary.v1.GetStatementResponse.statement:type_name -> notary.v1.Statement
-	35, // 11: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
-	15, // 12: notary.v1.Statement.subjects:type_name -> notary.v1.Subject
-	2,  // 13: notary.v1.Statement.envelope:type_name -> notary.v1.Envelope
-	33, // 14: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
-	35, // 15: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
-	35, // 16: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
-	14, // 17: notary.v1.ListStatementsResponse.statements:type_name -> notary.v1.Statement
-	14, // 18: notary.v1.FindSubjectResponse.statements:type_name -> notary.v1.Statement
-	8,  // 19: notary.v1.GetTimeMarkResponse.receipt:type_name -> notary.v1.Receipt
-	26, // 20: notary.v1.GetTrustMaterialResponse.files:type_name -> notary.v1.TrustFile
-	28, // 21: notary.v1.VerifyRequest.files:type_name -> notary.v1.FileDigest
-	32, // 22: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
-	30, // 23: notary.v1.VerifyResponse.files:type_name -> notary.v1.FileResult
-	35, // 24: notary.v1.VerifyResponse.log_time:type_name -> google.protobuf.Timestamp
-	31, // 25: notary.v1.VerifyResponse.signer:type_name -> notary.v1.Signer
-	1,  // 26: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
-	4,  // 27: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
-	6,  // 28: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
-	10, // 29: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
-	12, // 30: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
-	16, // 31: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
-	18, // 32: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
-	20, // 33: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
-	22, // 34: notary.v1.NotaryService.GetTimeMark:input_type -> notary.v1.GetTimeMarkRequest
-	24, // 35: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
-	27, // 36: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
-	5,  // 37: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
-	7,  // 38: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
-	11, // 39: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
-	13, // 40: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
-	17, // 41: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
-	19, // 42: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
-	21, // 43: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
-	23, // 44: notary.v1.NotaryService.GetTimeMark:output_type -> notary.v1.GetTimeMarkResponse
-	25, // 45: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
-	29, // 46: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
-	37, // [37:47] is the sub-list for method output_type
-	27, // [27:37] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	7,  // 6: notary.v1.SubmitStreamRequest.items:type_name -> notary.v1.SubmitStreamItem
+	2,  // 7: notary.v1.SubmitStreamItem.envelope:type_name -> notary.v1.Envelope
+	12, // 8: notary.v1.SubmitStreamResponse.receipt:type_name -> notary.v1.Receipt
+	38, // 9: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
+	9,  // 10: notary.v1.SubmitStreamResponse.results:type_name -> notary.v1.SubmitStreamResults
+	10, // 11: notary.v1.SubmitStreamResults.results:type_name -> notary.v1.SubmitStreamResult
+	12, // 12: notary.v1.SubmitStreamResult.receipt:type_name -> notary.v1.Receipt
+	38, // 13: notary.v1.SubmitStreamResult.error:type_name -> google.rpc.Status
+	11, // 14: notary.v1.SubmitStreamResult.proof:type_name -> notary.v1.SubmitStreamProof
+	13, // 15: notary.v1.Receipt.proof:type_name -> notary.v1.ReceiptProof
+	12, // 16: notary.v1.GetReceiptResponse.receipt:type_name -> notary.v1.Receipt
+	18, // 17: notary.v1.GetStatementResponse.statement:type_name -> notary.v1.Statement
+	39, // 18: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
+	19, // 19: notary.v1.Statement.subjects:type_name -> notary.v1.Subject
+	2,  // 20: notary.v1.Statement.envelope:type_name -> notary.v1.Envelope
+	37, // 21: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
+	39, // 22: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
+	39, // 23: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
+	18, // 24: notary.v1.ListStatementsResponse.statements:type_name -> notary.v1.Statement
+	18, // 25: notary.v1.FindSubjectResponse.statements:type_name -> notary.v1.Statement
+	12, // 26: notary.v1.GetTimeMarkResponse.receipt:type_name -> notary.v1.Receipt
+	30, // 27: notary.v1.GetTrustMaterialResponse.files:type_name -> notary.v1.TrustFile
+	32, // 28: notary.v1.VerifyRequest.files:type_name -> notary.v1.FileDigest
+	36, // 29: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
+	34, // 30: notary.v1.VerifyResponse.files:type_name -> notary.v1.FileResult
+	39, // 31: notary.v1.VerifyResponse.log_time:type_name -> google.protobuf.Timestamp
+	35, // 32: notary.v1.VerifyResponse.signer:type_name -> notary.v1.Signer
+	1,  // 33: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
+	4,  // 34: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
+	6,  // 35: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
+	14, // 36: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
+	16, // 37: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
+	20, // 38: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
+	22, // 39: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
+	24, // 40: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
+	26, // 41: notary.v1.NotaryService.GetTimeMark:input_type -> notary.v1.GetTimeMarkRequest
+	28, // 42: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
+	31, // 43: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
+	5,  // 44: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
+	8,  // 45: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
+	15, // 46: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
+	17, // 47: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
+	21, // 48: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
+	23, // 49: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
+	25, // 50: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
+	27, // 51: notary.v1.NotaryService.GetTimeMark:output_type -> notary.v1.GetTimeMarkResponse
+	29, // 52: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
+	33, // 53: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
+	44, // [44:54] is the sub-list for method output_type
+	34, // [34:44] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_notary_v1_notary_proto_init() }
@@ -2604,9 +2967,15 @@ func file_notary_v1_notary_proto_init() {
 	if File_notary_v1_notary_proto != nil {
 		return
 	}
-	file_notary_v1_notary_proto_msgTypes[5].OneofWrappers = []any{
+	file_notary_v1_notary_proto_msgTypes[6].OneofWrappers = []any{
 		(*SubmitStreamResponse_Receipt)(nil),
 		(*SubmitStreamResponse_Error)(nil),
+		(*SubmitStreamResponse_Results)(nil),
+	}
+	file_notary_v1_notary_proto_msgTypes[8].OneofWrappers = []any{
+		(*SubmitStreamResult_Receipt)(nil),
+		(*SubmitStreamResult_Error)(nil),
+		(*SubmitStreamResult_Proof)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2614,7 +2983,7 @@ func file_notary_v1_notary_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_notary_v1_notary_proto_rawDesc), len(file_notary_v1_notary_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   32,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

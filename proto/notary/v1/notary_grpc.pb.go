@@ -68,15 +68,17 @@ type NotaryServiceClient interface {
 	// one names is not logged), UNAVAILABLE (overload, or the log is not
 	// writable: send the same bytes again).
 	Submit(ctx context.Context, in *SubmitRequest, opts ...grpc.CallOption) (*SubmitResponse, error)
-	// SubmitStream submits many statements over one stream. Each request is
-	// answered or refused under its own id, in any order; a refusal does not end
-	// the stream.
+	// SubmitStream submits many statements over one stream, one or several in a
+	// message. Each is answered or refused under its own id, in any order; a
+	// refusal does not end the stream.
 	//
-	// Over HTTP: newline-delimited JSON, one SubmitStreamRequest a line; the
-	// answers follow once the request body has ended (half-duplex).
+	// Over HTTP: newline-delimited JSON, one SubmitStreamRequest with one
+	// statement a line; the answers follow once the request body has ended
+	// (half-duplex).
 	//
 	// Errors that end the stream: UNAUTHENTICATED, INVALID_ARGUMENT (an empty
-	// id, an id in flight used again), RESOURCE_EXHAUSTED.
+	// id, an id in flight used again, more items than a message may have),
+	// RESOURCE_EXHAUSTED.
 	SubmitStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SubmitStreamRequest, SubmitStreamResponse], error)
 	// GetReceipt returns the receipt of a logged statement, proven under the
 	// newest checkpoint. Errors: INVALID_ARGUMENT, NOT_FOUND (also where the
@@ -244,15 +246,17 @@ type NotaryServiceServer interface {
 	// one names is not logged), UNAVAILABLE (overload, or the log is not
 	// writable: send the same bytes again).
 	Submit(context.Context, *SubmitRequest) (*SubmitResponse, error)
-	// SubmitStream submits many statements over one stream. Each request is
-	// answered or refused under its own id, in any order; a refusal does not end
-	// the stream.
+	// SubmitStream submits many statements over one stream, one or several in a
+	// message. Each is answered or refused under its own id, in any order; a
+	// refusal does not end the stream.
 	//
-	// Over HTTP: newline-delimited JSON, one SubmitStreamRequest a line; the
-	// answers follow once the request body has ended (half-duplex).
+	// Over HTTP: newline-delimited JSON, one SubmitStreamRequest with one
+	// statement a line; the answers follow once the request body has ended
+	// (half-duplex).
 	//
 	// Errors that end the stream: UNAUTHENTICATED, INVALID_ARGUMENT (an empty
-	// id, an id in flight used again), RESOURCE_EXHAUSTED.
+	// id, an id in flight used again, more items than a message may have),
+	// RESOURCE_EXHAUSTED.
 	SubmitStream(grpc.BidiStreamingServer[SubmitStreamRequest, SubmitStreamResponse]) error
 	// GetReceipt returns the receipt of a logged statement, proven under the
 	// newest checkpoint. Errors: INVALID_ARGUMENT, NOT_FOUND (also where the
