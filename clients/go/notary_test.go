@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -54,6 +55,10 @@ type testNotary struct {
 	whole bool
 	// window bounds the statements in work on one stream; 0 is no bound.
 	window int
+	// messages are the numbers of items in the messages of streams, alter changes
+	// results.
+	messages []int
+	alter    func(*notaryv1.SubmitStreamResults)
 
 	sponsor, recovery *testKey
 	trust             *receipt.Trust
@@ -297,7 +302,7 @@ func (n *testNotary) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServ
 	var mu sync.Mutex
 	cut := make(chan struct{}, 1)
 	window := make(chan struct{}, max(n.window, 1))
-	in := make(chan *notaryv1.SubmitStreamRequest)
+	in := make(chan streamed)
 	go func() {
 		defer close(in)
 		for {
@@ -305,7 +310,15 @@ func (n *testNotary) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServ
 			if err != nil {
 				return
 			}
-			in <- req
+			n.message(req)
+			for _, it := range req.GetItems() {
+				in <- streamed{it, req.GetReceiptForm(), true}
+			}
+			if len(req.GetItems()) == 0 {
+				in <- streamed{&notaryv1.SubmitStreamItem{
+					Id: req.GetId(), Envelope: req.GetEnvelope(), HeldEvidence: req.GetHeldEvidence(),
+				}, req.GetReceiptForm(), false}
+			}
 		}
 	}()
 	for {
@@ -329,22 +342,58 @@ func (n *testNotary) SubmitStream(stream notaryv1.NotaryService_SubmitStreamServ
 						<-window
 					}
 				}()
-				r, err := n.take(stream.Context(), req.GetEnvelope(), req.GetReceiptForm())
+				r, err := n.take(stream.Context(), req.GetEnvelope(), req.form)
 				n.leaveOut(r, req.GetHeldEvidence())
 				if errors.Is(err, errCut) {
 					cut <- struct{}{}
 					return
 				}
-				resp := &notaryv1.SubmitStreamResponse{Id: req.GetId(), Result: &notaryv1.SubmitStreamResponse_Receipt{Receipt: r}}
-				if err != nil {
-					resp.Result = &notaryv1.SubmitStreamResponse_Error{Error: status.Convert(err).Proto()}
-				}
 				mu.Lock()
 				defer mu.Unlock()
-				_ = stream.Send(resp)
+				_ = stream.Send(n.response(req, r, err))
 			})
 		}
 	}
+}
+
+// streamed is a statement of a stream, and whether it came as an item.
+type streamed struct {
+	*notaryv1.SubmitStreamItem
+
+	form notaryv1.ReceiptForm
+	item bool
+}
+
+// message counts what came in one message.
+func (n *testNotary) message(req *notaryv1.SubmitStreamRequest) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.messages = append(n.messages, len(req.GetItems()))
+}
+
+// response answers in the form in which the statement came.
+func (n *testNotary) response(req streamed, r *notaryv1.Receipt, err error) *notaryv1.SubmitStreamResponse {
+	if !req.item {
+		if err != nil {
+			return &notaryv1.SubmitStreamResponse{Id: req.GetId(), Result: &notaryv1.SubmitStreamResponse_Error{Error: status.Convert(err).Proto()}}
+		}
+		return &notaryv1.SubmitStreamResponse{Id: req.GetId(), Result: &notaryv1.SubmitStreamResponse_Receipt{Receipt: r}}
+	}
+	result := &notaryv1.SubmitStreamResult{Id: req.GetId(), Result: &notaryv1.SubmitStreamResult_Receipt{Receipt: r}}
+	all := &notaryv1.SubmitStreamResults{Results: []*notaryv1.SubmitStreamResult{result}}
+	switch held := req.GetHeldEvidence(); {
+	case err != nil:
+		result.Result = &notaryv1.SubmitStreamResult_Error{Error: status.Convert(err).Proto()}
+	case r.GetProof() != nil && held != "" && held == r.GetEvidenceSha256() && r.GetEvidence() == "":
+		all.Checkpoint = r.GetProof().GetCheckpoint()
+		result.Result = &notaryv1.SubmitStreamResult_Proof{Proof: &notaryv1.SubmitStreamProof{
+			LogIndex: r.GetLogIndex(), Hashes: slices.Concat(r.GetProof().GetHashes()...), PublicKey: r.GetProof().GetPublicKey(),
+		}}
+	}
+	if n.alter != nil {
+		n.alter(all)
+	}
+	return &notaryv1.SubmitStreamResponse{Result: &notaryv1.SubmitStreamResponse_Results{Results: all}}
 }
 
 func (n *testNotary) GetReceipt(ctx context.Context, req *notaryv1.GetReceiptRequest) (*notaryv1.GetReceiptResponse, error) {

@@ -2,13 +2,16 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -277,32 +280,103 @@ func streamError(err error) error {
 	return err
 }
 
+// What one message has at most: so many statements, and no further one after so
+// many bytes. A longer statement than the last goes alone, which spares the notary
+// a copy of it.
+const (
+	itemsAtOnce = 64
+	bytesAtOnce = 64 << 10
+	aloneFrom   = 16 << 10
+)
+
+// send sends what there is room for, as much as goes into one message.
 func (r *round) send(stream notaryv1.NotaryService_SubmitStreamClient) error {
 	floor, err := r.checker.floor()
 	if err != nil {
 		return err
 	}
-	it := r.queue[0]
-	id := strconv.Itoa(r.next)
-	r.next++
-	// Open before it is sent: an error does not tell whether it arrived.
 	held := r.checker.evidence.Load()
-	r.open[id] = sent{it, floor, held}
-	r.queue = r.queue[1:]
-	return stream.Send(&notaryv1.SubmitStreamRequest{
-		Id: id, Envelope: toProto(it.Envelope), HeldEvidence: held.name(), ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF,
-	})
+	req := &notaryv1.SubmitStreamRequest{ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF}
+	if len(r.queue[0].Envelope.Payload) >= aloneFrom {
+		it, id := r.pop(floor, held)
+		req.Id, req.Envelope, req.HeldEvidence = id, toProto(it.Envelope), held.name()
+		return stream.Send(req)
+	}
+	for size := 0; size < bytesAtOnce && len(req.GetItems()) < itemsAtOnce && len(r.queue) > 0 && len(r.open) < r.limit; {
+		if len(r.queue[0].Envelope.Payload) >= aloneFrom {
+			break
+		}
+		it, id := r.pop(floor, held)
+		req.Items = append(req.Items, &notaryv1.SubmitStreamItem{Id: id, Envelope: toProto(it.Envelope), HeldEvidence: held.name()})
+		size += len(it.Envelope.Payload)
+	}
+	return stream.Send(req)
 }
 
-// take handles one answer.
+// pop takes the next statement and gives it a name. It is open before it is sent:
+// an error does not tell whether it arrived.
+func (r *round) pop(floor uint64, held *evidenceFile) (Item, string) {
+	it, id := r.queue[0], strconv.Itoa(r.next)
+	r.next++
+	r.queue = r.queue[1:]
+	r.open[id] = sent{it, floor, held}
+	return it, id
+}
+
+// take handles one message, with one answer or several.
 func (r *round) take(ctx context.Context, resp *notaryv1.SubmitStreamResponse, work *errgroup.Group) error {
-	it, ok := r.open[resp.GetId()]
-	if !ok {
-		return fmt.Errorf("invalid answer: got id %q, want one of those sent", resp.GetId())
+	all := resp.GetResults()
+	if all == nil {
+		return r.takeOne(ctx, resp.GetId(), resp.GetReceipt(), resp.GetError(), work)
 	}
-	delete(r.open, resp.GetId())
-	if e := resp.GetError(); e != nil {
-		err := status.ErrorProto(e)
+	for _, result := range all.GetResults() {
+		pb := result.GetReceipt()
+		if p := result.GetProof(); p != nil {
+			var err error
+			if pb, err = r.completed(result.GetId(), p, all.GetCheckpoint()); err != nil {
+				return err
+			}
+		}
+		if err := r.takeOne(ctx, result.GetId(), pb, result.GetError(), work); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completed is the receipt of a proof, with what the notary need not say of it.
+func (r *round) completed(id string, p *notaryv1.SubmitStreamProof, checkpoint string) (*notaryv1.Receipt, error) {
+	it, ok := r.open[id]
+	if !ok {
+		return nil, unknownID(id)
+	}
+	if it.held == nil {
+		return nil, fmt.Errorf("%w: its evidence was left out, and none is held", ErrReceipt)
+	}
+	hashes := p.GetHashes()
+	proof := &notaryv1.ReceiptProof{Checkpoint: checkpoint, PublicKey: p.GetPublicKey(), Hashes: make([][]byte, 0, len(hashes)/sha256.Size+1)}
+	// What is left over at the end is no hash, and is refused as such.
+	for hash := range slices.Chunk(hashes, sha256.Size) {
+		proof.Hashes = append(proof.Hashes, hash)
+	}
+	return &notaryv1.Receipt{
+		StatementId: statementID(it.Envelope).String(), LogIndex: p.GetLogIndex(), EvidenceSha256: it.held.name(), Proof: proof,
+	}, nil
+}
+
+func unknownID(id string) error {
+	return fmt.Errorf("invalid answer: got id %q, want one of those sent", id)
+}
+
+// takeOne handles the answer to one statement.
+func (r *round) takeOne(ctx context.Context, id string, pb *notaryv1.Receipt, refused *spb.Status, work *errgroup.Group) error {
+	it, ok := r.open[id]
+	if !ok {
+		return unknownID(id)
+	}
+	delete(r.open, id)
+	if refused != nil {
+		err := status.ErrorProto(refused)
 		if asked, again := retryable(err); again {
 			r.again = append(r.again, it.Item)
 			r.pushedBack, r.asked = err, max(r.asked, asked)
@@ -316,6 +390,6 @@ func (r *round) take(ctx context.Context, resp *notaryv1.SubmitStreamResponse, w
 	if r.answers%r.limit == 0 {
 		r.limit = min(2*r.limit, r.c.opts.MaxInFlight)
 	}
-	work.Go(func() error { return r.report(ctx, it, resp.GetReceipt(), nil) })
+	work.Go(func() error { return r.report(ctx, it, pb, nil) })
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -241,6 +242,22 @@ func (l *load) stream(ctx context.Context, apis []notaryv1.NotaryServiceClient, 
 	return errors.Join(errs...)
 }
 
+// itemsAtOnce is how many statements a message of a stream has at most.
+const itemsAtOnce = 64
+
+// wholeReceipt is a result with what its message says once.
+func wholeReceipt(r *notaryv1.SubmitStreamResult, checkpoint string) *notaryv1.Receipt {
+	p := r.GetProof()
+	if p == nil {
+		return r.GetReceipt()
+	}
+	proof := &notaryv1.ReceiptProof{Checkpoint: checkpoint, PublicKey: p.GetPublicKey()}
+	for hash := range slices.Chunk(p.GetHashes(), 32) {
+		proof.Hashes = append(proof.Hashes, hash)
+	}
+	return &notaryv1.Receipt{LogIndex: p.GetLogIndex(), Proof: proof}
+}
+
 func (l *load) oneStream(ctx context.Context, api notaryv1.NotaryServiceClient, envs []*notaryv1.Envelope, took []time.Duration, inFlight int) error {
 	st, err := api.SubmitStream(ctx)
 	if err != nil {
@@ -250,35 +267,51 @@ func (l *load) oneStream(ctx context.Context, api notaryv1.NotaryServiceClient, 
 	began := make([]time.Time, len(envs))
 	places := make(chan struct{}, inFlight)
 	go func() {
-		for i, env := range envs {
+		for i := 0; i < len(envs); {
+			req := &notaryv1.SubmitStreamRequest{ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF}
 			places <- struct{}{}
-			began[i] = time.Now()
-			if st.Send(&notaryv1.SubmitStreamRequest{
-				Id: strconv.Itoa(i), Envelope: env, HeldEvidence: ev.held(), ReceiptForm: notaryv1.ReceiptForm_RECEIPT_FORM_PROOF,
-			}) != nil {
+			for free := true; free; {
+				began[i] = time.Now()
+				req.Items = append(req.Items, &notaryv1.SubmitStreamItem{Id: strconv.Itoa(i), Envelope: envs[i], HeldEvidence: ev.held()})
+				if i++; i == len(envs) || len(req.GetItems()) == itemsAtOnce {
+					break
+				}
+				select {
+				case places <- struct{}{}:
+				default:
+					free = false
+				}
+			}
+			if st.Send(req) != nil {
 				return // Recv says why
 			}
 		}
 		_ = st.CloseSend()
 	}()
-	for range envs {
+	for left := len(envs); left > 0; {
 		answer, err := st.Recv()
 		if err != nil {
 			return err
 		}
-		if answer.GetReceipt() == nil {
-			return fmt.Errorf("refused: %v", answer.GetError())
+		all := answer.GetResults()
+		for range all.GetResults() {
+			<-places
 		}
-		ev.take(answer.GetReceipt())
-		i, err := strconv.Atoi(answer.GetId())
-		if err != nil {
-			return err
+		for _, r := range all.GetResults() {
+			i, err := strconv.Atoi(r.GetId())
+			if err != nil {
+				return err
+			}
+			if r.GetError() != nil {
+				return fmt.Errorf("refused: %v", r.GetError())
+			}
+			ev.take(r.GetReceipt())
+			if err := l.verify(envs[i], wholeReceipt(r, all.GetCheckpoint())); err != nil {
+				return err
+			}
+			took[i] = time.Since(began[i])
 		}
-		if err := l.verify(envs[i], answer.GetReceipt()); err != nil {
-			return err
-		}
-		took[i] = time.Since(began[i])
-		<-places
+		left -= len(all.GetResults())
 	}
 	return nil
 }
