@@ -69,12 +69,12 @@ func TestBadResultIsNoSuccess(t *testing.T) {
 		want   string
 	}{
 		"altered hash":  {func(_ *notaryv1.SubmitStreamResults, p *notaryv1.SubmitStreamProof) { p.Hashes[0] ^= 1 }, "does not lead"},
-		"hash cut off":  {func(_ *notaryv1.SubmitStreamResults, p *notaryv1.SubmitStreamProof) { p.Hashes = p.Hashes[1:] }, "hash"},
+		"hash cut off":  {func(_ *notaryv1.SubmitStreamResults, p *notaryv1.SubmitStreamProof) { p.Hashes = p.GetHashes()[1:] }, "hash"},
 		"other index":   {func(_ *notaryv1.SubmitStreamResults, p *notaryv1.SubmitStreamProof) { p.LogIndex-- }, "index"},
 		"no key":        {func(_ *notaryv1.SubmitStreamResults, p *notaryv1.SubmitStreamProof) { p.PublicKey = nil }, "key"},
 		"no checkpoint": {func(all *notaryv1.SubmitStreamResults, _ *notaryv1.SubmitStreamProof) { all.Checkpoint = "" }, "checkpoint"},
 		"unknown id":    {func(all *notaryv1.SubmitStreamResults, _ *notaryv1.SubmitStreamProof) { all.Results[0].Id = "x" }, "id"},
-		"nothing": {func(all *notaryv1.SubmitStreamResults, _ *notaryv1.SubmitStreamProof) { all.Results[0].Result = nil }, "receipt"},
+		"nothing":       {func(all *notaryv1.SubmitStreamResults, _ *notaryv1.SubmitStreamProof) { all.Results[0].Result = nil }, "receipt"},
 	} {
 		altered := false
 		n.alter = func(all *notaryv1.SubmitStreamResults) {
