@@ -15,12 +15,20 @@ import (
 const (
 	// maxEstimate is the most that an expression may come to by the estimate.
 	maxEstimate = 5_000_000
-	// maxCost is where an expression ends that runs. It is less than the estimate
-	// allows, which takes every list for as long as it can be.
-	maxCost = 1_000_000
+	// eventCost and elementCost are what all expressions together may cost at an
+	// event: so much, and more for each site of the charter and each element of the
+	// lists in the facts, as far as maxCost. It is less than the estimates allow,
+	// which take every list for as long as it can be. So what a log costs grows with
+	// what is in it, whatever a charter's rules do.
+	eventCost   = 50_000
+	elementCost = 100
+	maxCost     = 1_250_000
+	// smallCost is where one expression ends at an event that may cost no more, and
+	// maxCost where it ends at others.
+	smallCost = 100_000
 	// smallEstimate is what needs no watching when it runs, where it walks through
 	// no list.
-	smallEstimate = 10_000
+	smallEstimate = 1_000
 
 	// What package trial allows.
 	maxMembers   = 10_000 // of a lock: the longest list of the facts
@@ -160,16 +168,31 @@ func (c *compiler) expression(part string, t Text, src string, offset int, want 
 	if estimate.Max > maxEstimate {
 		return fail(1, 1, fmt.Sprintf("it may cost %d units, and at most %d are allowed: look at fewer lists inside each other", estimate.Max, maxEstimate))
 	}
-	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if estimate.Max > smallEstimate || hasKind(ast, celast.ComprehensionKind) {
-		options = append(options, cel.CostLimit(maxCost))
-	}
-	program, err := c.env.Program(ast, options...)
+	x, err := c.programs(ast, estimate.Max > smallEstimate || hasKind(ast, celast.ComprehensionKind))
 	if err != nil {
 		return fail(1, 1, err.Error())
 	}
 	c.note(ast)
-	return &expression{program}
+	return x
+}
+
+// programs prepares an expression to run. What is watched has a program for each
+// limit, since a limit is part of a program.
+func (c *compiler) programs(ast *cel.Ast, watched bool) (*expression, error) {
+	program := func(limit uint64) (cel.Program, error) {
+		options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+		if watched {
+			options = append(options, cel.CostLimit(limit))
+		}
+		return c.env.Program(ast, options...)
+	}
+	x := &expression{}
+	var err error
+	if x.program, err = program(smallCost); err != nil || !watched {
+		return x, err
+	}
+	x.wide, err = program(maxCost)
+	return x, err
 }
 
 // note keeps the names of the parameters that an expression looks at.

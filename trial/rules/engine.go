@@ -152,11 +152,13 @@ func (e *Engine) judge(ev *trial.Event) {
 	if len(rules) == 0 {
 		return
 	}
+	facts := e.state.Facts(ev)
 	m := &moment{
-		facts: object{factsType, e.state.Facts(ev)}, act: object{actType, ev.Act},
+		facts: object{factsType, facts}, act: object{actType, ev.Act},
 		charter: object{charterType, e.charter}, params: object{paramsType, e.params},
 		event: celText(ev.Type), deadline: celText(ev.Deadline),
 	}
+	m.allow(facts, e.charter)
 	for _, rule := range rules {
 		k := key{rule.ID, st.ID}
 		if e.byKey[k] != nil {

@@ -1,12 +1,15 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
 
 	"github.com/trialnotary/trialnotary/trial"
 )
@@ -14,6 +17,7 @@ import (
 // expression is a compiled expression of a known type.
 type expression struct {
 	program cel.Program
+	wide    cel.Program // for an event that may cost more; nil where nothing watches the cost
 }
 
 // moment is what the expressions look at: an event and its facts. It is what CEL
@@ -21,6 +25,50 @@ type expression struct {
 type moment struct {
 	facts, act, charter, params object
 	event, deadline             types.String
+
+	// allowed is what all expressions together may cost, and left what is left of it.
+	allowed, left uint64
+}
+
+// allow sets what the expressions may cost.
+func (m *moment) allow(f *trial.Facts, b *trial.CharterBody) {
+	n := len(b.Sites) + len(b.UnblindingExempt) + len(f.Decisions) + len(f.MembersMissing) + len(f.MembersStale) +
+		len(f.MembersOutside) + len(f.SeriesOverdue) + len(f.MissingRoles)
+	m.allowed = min(eventCost+elementCost*uint64(n), maxCost)
+	m.left = m.allowed
+}
+
+// costError says that the expressions came to more than they may cost together.
+type costError uint64
+
+func (e costError) Error() string {
+	return fmt.Sprintf("at this event the expressions came to more than the %d units that they may cost together", uint64(e))
+}
+
+// eval runs an expression. An error is the same for everybody who folds the same.
+func (x *expression) eval(m *moment) (ref.Val, error) {
+	program := x.program
+	switch {
+	case x.wide == nil:
+		v, _, err := program.Eval(m)
+		return v, err
+	case m.left == 0:
+		return nil, costError(m.allowed)
+	case m.allowed > smallCost:
+		program = x.wide
+	}
+	v, details, err := program.Eval(m)
+	var cancelled interpreter.EvalCancelledError
+	over := errors.As(err, &cancelled) && cancelled.Cause == interpreter.CostLimitExceeded
+	cost := details.ActualCost()
+	if over || cost != nil && *cost > m.left {
+		m.left = 0
+		return nil, costError(m.allowed)
+	}
+	if cost != nil {
+		m.left -= *cost
+	}
+	return v, err
 }
 
 func (m *moment) ResolveName(name string) (any, bool) {
@@ -44,25 +92,25 @@ func (m *moment) ResolveName(name string) (any, bool) {
 func (m *moment) Parent() cel.Activation { return nil }
 
 func (x *expression) bool(m *moment) (bool, error) {
-	v, _, err := x.program.Eval(m)
+	v, err := x.eval(m)
 	if err != nil {
-		return false, fmt.Errorf("evaluating: %w", err)
+		return false, err
 	}
 	b, ok := v.(types.Bool)
 	if !ok {
-		return false, fmt.Errorf("evaluating: got a %s, want bool", v.Type().TypeName())
+		return false, fmt.Errorf("got a %s, want bool", v.Type().TypeName())
 	}
 	return bool(b), nil
 }
 
 func (x *expression) text(m *moment) (string, error) {
-	v, _, err := x.program.Eval(m)
+	v, err := x.eval(m)
 	if err != nil {
-		return "", fmt.Errorf("evaluating: %w", err)
+		return "", err
 	}
 	s, ok := v.(types.String)
 	if !ok {
-		return "", fmt.Errorf("evaluating: got a %s, want string", v.Type().TypeName())
+		return "", fmt.Errorf("got a %s, want string", v.Type().TypeName())
 	}
 	return string(s), nil
 }
@@ -128,13 +176,13 @@ func (c *compiled) judge(m *moment) *broken {
 	}
 	why, err := text.format(m)
 	if err != nil {
-		why = "The rule is broken. Its message could not be written: " + err.Error()
+		why = "The rule is broken. Its message could not be written: " + err.Error() + "."
 	}
 	return &broken{severity, why}
 }
 
 func (c *compiled) failed(err error) *broken {
-	return &broken{c.Severity, "The rule could not be judged: " + err.Error()}
+	return &broken{c.Severity, "The rule could not be judged: " + err.Error() + "."}
 }
 
 func celText[T ~string](s T) types.String { return types.String(s) }
