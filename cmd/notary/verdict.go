@@ -109,8 +109,15 @@ func (r *verifyResult) print(w io.Writer, checks bool) {
 		fmt.Fprintf(w, "  enrolments and revocations known up to entry %d\n", r.KnownUpTo)
 	}
 	r.printFiles(w)
+	// What was not compared belongs to the verdict.
+	if !r.hasManyInside && r.Verdict == receipt.SameData {
+		fmt.Fprintf(w, "  %s\n", r.Files[0].Detail)
+	}
 	for _, note := range r.NoTable {
 		fmt.Fprintf(w, "  no content digest of %s\n", note)
+	}
+	for _, c := range r.Compared {
+		c.print(w)
 	}
 	for _, c := range r.Checks {
 		if checks || c.Outcome == receipt.Failed {

@@ -16,11 +16,15 @@ import (
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
 type verifyOptions struct {
 	receipt, manifest, proof string
 	checks                   bool
+	// original is what was notarized, to say where a file differs from it.
+	original string
+	limit    int
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -37,6 +41,12 @@ each as soon as it is known.
 A file is "identical"; or "same data, different file", where its table has the content digest
 that was notarized (labels and other metadata are not compared); or "data differ"; or "file
 differs, contents not comparable", where a content digest is missing; or "not notarized".
+An export of an audit trail is told from another by its records of the notarized day.
+
+With --original OLD, the file or folder that was notarized, the variables, rows and cells in
+which a table differs from it are listed, as "notary diff" does; OLD must be what the receipt
+says was notarized.
+
 Exit status: 0 everything holds, 1 something does not, 2 something could not be read.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), o, args) },
 	}
@@ -45,6 +55,8 @@ Exit status: 0 everything holds, 1 something does not, 2 something could not be 
 	f.StringVar(&o.manifest, "manifest", "", "manifest `FILE` of a folder that was notarized as one")
 	f.StringVar(&o.proof, "proof", "", "proof `FILE` of a single file of such a folder")
 	f.StringVar(&a.flags.Receipts, "receipts", "", "folder `DIR` in which the receipts lie")
+	f.StringVar(&o.original, "original", "", "what was notarized, the `FILE` or folder: say where a table differs from it")
+	f.IntVar(&o.limit, "limit", dataset.DefaultMaxListed, "with --original: list at most `N` cells, rows and differences of metadata, each")
 	f.BoolVar(&o.checks, "checks", false, "print every check, also those that passed")
 	return cmd
 }
@@ -70,7 +82,9 @@ type verifyResult struct {
 	Files       []receipt.FileResult `json:"files,omitzero"`
 	Missing     []string             `json:"missing,omitzero"`
 	// NoTable says why tables that differ have no content digest.
-	NoTable       []string        `json:"noContentDigest,omitzero"`
+	NoTable []string `json:"noContentDigest,omitzero"`
+	// Compared says where files differ from the originals that were named.
+	Compared      []*comparison   `json:"compared,omitzero"`
 	Checks        []receipt.Check `json:"checks,omitzero"`
 	Unreadable    bool            `json:"unreadable,omitzero"`
 	hasManyInside bool
@@ -80,6 +94,9 @@ func (a *app) verify(ctx context.Context, o verifyOptions, paths []string) error
 	alone := len(paths) == 0
 	if alone && o.receipt == "" && a.flags.Receipts == "" {
 		return errors.New("nothing to verify: want a PATH, --receipt or --receipts")
+	}
+	if err := o.check(paths); err != nil {
+		return err
 	}
 	trust, err := a.verifyTrust()
 	if err != nil {
@@ -216,14 +233,21 @@ func (v *verification) path(ctx context.Context, path string, progress client.Pr
 	if err != nil {
 		return &verifyResult{Path: path, Receipt: receiptPath, Summary: err.Error(), Unreadable: true}
 	}
-	files, gone, extra, noTable, err := v.files(ctx, path, info.IsDir(), r, receiptPath, progress)
+	h, err := v.files(ctx, path, info.IsDir(), r, receiptPath, progress)
 	if err != nil {
 		return &verifyResult{Path: path, Receipt: receiptPath, Summary: err.Error(), Unreadable: true}
 	}
-	res := newVerifyResult(path, receiptPath, v.verifier.Verify(r, ev, files))
-	res.NoTable = noTable
+	res := newVerifyResult(path, receiptPath, v.verifier.Verify(r, ev, h.files))
+	res.NoTable = h.noTable
+	if v.o.original != "" {
+		if res.Compared, err = v.compare(ctx, h, func(f receipt.File) *receipt.Verdict {
+			return v.verifier.Verify(r, ev, []receipt.File{f})
+		}); err != nil {
+			return &verifyResult{Path: path, Receipt: receiptPath, Summary: err.Error(), Unreadable: true}
+		}
+	}
 	if info.IsDir() {
-		res.wholeFolder(gone, extra)
+		res.wholeFolder(h.gone, h.extra)
 	}
 	return res
 }

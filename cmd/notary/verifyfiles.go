@@ -16,64 +16,114 @@ import (
 	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
-// files hashes what path holds and names it as the statement does; gone is what
-// the statement lists of a folder and the folder no longer has, extra what the
-// folder has and the statement does not list, noTable why tables that would be
-// compared have no content digest.
-func (v *verification) files(ctx context.Context, path string, isDir bool, r *receipt.Receipt, receiptPath string, progress client.Progress) (files []receipt.File, gone, extra, noTable []string, err error) {
+// hashed is what a path holds, named as the statement does.
+type hashed struct {
+	files []receipt.File
+	paths []string // of files
+	// gone is what the statement lists of a folder and the folder no longer has,
+	// extra what the folder has and the statement does not list.
+	gone, extra []string
+	// noTable says why what would be compared has no content digest.
+	noTable []string
+}
+
+// files hashes what path holds.
+func (v *verification) files(ctx context.Context, path string, isDir bool, r *receipt.Receipt, receiptPath string, progress client.Progress) (*hashed, error) {
 	st, err := r.Statement()
 	if err != nil {
 		st = nil // the verdict says so
 	}
 	hashes, err := hashNow(ctx, path, isDir, progress)
 	if err != nil {
-		return nil, nil, nil, nil, err
+		return nil, err
 	}
 	m, err := v.findManifest(st, receiptPath)
 	if err != nil {
-		return nil, nil, nil, nil, err
+		return nil, err
 	}
-	var listed []string
-	switch {
-	case m != nil:
-		for _, f := range m.Files() {
-			listed = append(listed, f.Path)
-		}
-	case st != nil:
-		for _, s := range st.Subjects {
-			listed = append(listed, s.Name)
-		}
-	}
-	files = make([]receipt.File, 0, len(hashes))
+	out := &hashed{files: make([]receipt.File, 0, len(hashes))}
 	for _, h := range hashes {
 		f, err := v.file(path, isDir, h, st, m)
 		if err != nil {
-			return nil, nil, nil, nil, err
+			return nil, err
 		}
-		if mayHoldTable(&f, st) {
-			t, err := client.TableAsIs(ctx, h.Path, dataset.Options{})
-			if err != nil {
-				return nil, nil, nil, nil, err
-			}
-			if f.Table = t.Digest; t.Err != nil {
-				noTable = append(noTable, fmt.Sprintf("%s: %v", h.Path, t.Err))
-			}
+		if err := v.contents(ctx, &f, h.Path, st, out); err != nil {
+			return nil, err
 		}
-		files = append(files, f)
+		out.files, out.paths = append(out.files, f), append(out.paths, h.Path)
 	}
 	if !isDir {
-		return files, nil, nil, noTable, nil
+		return out, nil
 	}
+	listed := listedNames(st, m)
 	known := map[string]bool{}
 	for _, name := range listed {
 		known[name] = true
 	}
-	for _, f := range files {
+	for _, f := range out.files {
 		if st != nil && !known[f.Name] {
-			extra = append(extra, f.Name)
+			out.extra = append(out.extra, f.Name)
 		}
 	}
-	return files, missing(listed, files), extra, noTable, nil
+	out.gone = missing(listed, out.files)
+	return out, nil
+}
+
+// listedNames are the names of the files that were notarized.
+func listedNames(st *trial.Statement, m *trial.Manifest) (names []string) {
+	switch {
+	case m != nil:
+		for _, f := range m.Files() {
+			names = append(names, f.Path)
+		}
+	case st != nil:
+		for _, s := range st.Subjects {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// contents computes what tells the same data from others, where the bytes are not
+// the notarized ones.
+func (v *verification) contents(ctx context.Context, f *receipt.File, path string, st *trial.Statement, out *hashed) error {
+	if body, ok := mayHoldTrail(f, st); ok {
+		t, _, err := v.readTrail(ctx, path, body.Date)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			out.noTable = append(out.noTable, err.Error())
+		case t.Records == 0:
+			out.noTable = append(out.noTable, fmt.Sprintf("%s: it has no audit records of %s", path, body.Date))
+		default:
+			f.Audit = &t.Root
+		}
+	}
+	if !mayHoldTable(f, st) {
+		return nil
+	}
+	t, err := client.TableAsIs(ctx, path, dataset.Options{})
+	if err != nil {
+		return err
+	}
+	if f.Table = t.Digest; t.Err != nil {
+		out.noTable = append(out.noTable, fmt.Sprintf("%s: %v", path, t.Err))
+	}
+	return nil
+}
+
+// mayHoldTrail tells whether the root over audit records can change the verdict on
+// a file.
+func mayHoldTrail(f *receipt.File, st *trial.Statement) (*trial.AuditTrailBody, bool) {
+	if st == nil || f.Proof != nil {
+		return nil, false
+	}
+	body, ok := st.Predicate.Body.(*trial.AuditTrailBody)
+	for _, s := range st.Subjects {
+		ok = ok && !s.Digests.Is(trial.DigestSHA256, f.SHA256)
+	}
+	return body, ok
 }
 
 func hashNow(ctx context.Context, path string, isDir bool, progress client.Progress) ([]client.FileHash, error) {
@@ -189,10 +239,17 @@ func subjectName(st *trial.Statement, path string, h client.FileHash) string {
 		return name
 	case same != "":
 		return same
-	case len(st.Subjects) == 1:
-		return st.Subjects[0].Name
 	}
-	return h.Name
+	// An audit trail has its root beside the file.
+	only := ""
+	for _, s := range st.Subjects {
+		if _, file := s.Digests.Get(trial.DigestSHA256); file && only != "" {
+			return h.Name
+		} else if file || len(st.Subjects) == 1 {
+			only = s.Name
+		}
+	}
+	return first(only, h.Name)
 }
 
 // nameInside returns the longest end of path, in whole elements, that has.

@@ -15,11 +15,12 @@ func (j *judgement) files(files []File) {
 	if len(subjects) > len(few) {
 		held = make([]bool, len(subjects))
 	}
-	bad, same := 0, 0
+	bad, same, how := 0, 0, ""
 	for _, f := range files {
 		res := j.file(f, held)
 		if res.Outcome == SameData {
 			same++
+			how = res.Detail
 		}
 		if !res.Outcome.Holds() {
 			if bad++; bad == 1 {
@@ -37,9 +38,9 @@ func (j *judgement) files(files []File) {
 	case len(files) == 0:
 		j.skipf(CheckFileDigest, "not checked: no file was given")
 	case bad == 0 && same > 0 && len(files) == 1:
-		j.pass(CheckFileDigest, j.words.join(files[0].Name, ": ", string(SameData), ": ", sameTable))
+		j.pass(CheckFileDigest, j.words.join(files[0].Name, ": ", string(SameData), ": ", how))
 	case bad == 0 && same > 0:
-		j.pass(CheckFileDigest, fmt.Sprintf("%d files: %d identical to what was notarized, %d with the %s: %s", len(files), len(files)-same, same, SameData, sameTable))
+		j.pass(CheckFileDigest, fmt.Sprintf("%d files: %d identical to what was notarized, %d with the %s: %s", len(files), len(files)-same, same, SameData, how))
 	case bad == 0 && len(files) == 1:
 		j.pass(CheckFileDigest, j.words.join(files[0].Name, ": identical to what was notarized"))
 	case bad == 0:
@@ -49,6 +50,32 @@ func (j *judgement) files(files []File) {
 
 // sameTable says what a content digest covers.
 const sameTable = "its content digest is the one that was notarized; metadata not compared"
+
+// sameRecords says what the root over audit records covers.
+const sameRecords = "its audit records of that day are those that were notarized; what else the export holds is not compared"
+
+// auditRoot finds the root over a day's audit records.
+func (j *judgement) auditRoot() (root [32]byte, at int) {
+	for i, s := range j.st.Subjects {
+		if root, ok := s.Digests.Get(trial.DigestAudit); ok {
+			return root, i
+		}
+	}
+	return root, -1
+}
+
+// otherExport judges a file by its audit records, where the statement has them.
+func (j *judgement) otherExport(f *File, held []bool) (FileResult, bool) {
+	root, at := j.auditRoot()
+	if f.Audit == nil || at < 0 {
+		return FileResult{}, false
+	}
+	held[at] = true
+	if root == *f.Audit {
+		return FileResult{f.Name, SameData, sameRecords}, true
+	}
+	return FileResult{f.Name, DataDiffer, "neither its SHA-256 nor the root over its audit records of that day is the one that was notarized"}, true
+}
 
 // otherBytes is the result for a file whose SHA-256 is not the notarized one:
 // where both sides have a content digest, that decides.
@@ -81,6 +108,9 @@ func (j *judgement) file(f File, held []bool) FileResult {
 			// Also where another subject has these bytes: two files whose contents
 			// changed places are two files that changed.
 			held[i] = true
+			if res, ok := j.otherExport(&f, held); ok {
+				return res
+			}
 			return otherBytes(&f, s.Digests, "that was notarized under this name")
 		case same && other < 0:
 			other = i
@@ -93,6 +123,9 @@ func (j *judgement) file(f File, held []bool) FileResult {
 		return FileResult{f.Name, SameData, fmt.Sprintf("%s, under the name %q", sameTable, j.st.Subjects[table].Name)}
 	}
 	if other < 0 {
+		if res, ok := j.otherExport(&f, held); ok && res.Outcome == SameData {
+			return res
+		}
 		return FileResult{f.Name, NotNotarized, "the statement lists neither its name nor its SHA-256"}
 	}
 	held[other] = true

@@ -71,6 +71,10 @@ type File struct {
 	// computed by the caller like SHA256; nil where it has none. It is looked at
 	// only where SHA256 is another than was notarized.
 	Table *[32]byte
+	// Audit is tn-audit-v1, the root over the audit records that the file has of the
+	// day that the statement is about, computed and looked at like Table; nil where
+	// it has none.
+	Audit *[32]byte
 	Size  uint64
 	// Proof shows the file in a manifest; nil where the statement lists its
 	// files itself.

@@ -327,3 +327,46 @@ func TestTableVerdicts(t *testing.T) {
 		}
 	}
 }
+
+// A day's audit trail that is exported again has other bytes and the same records.
+func TestAuditTrailVerdicts(t *testing.T) {
+	s := newStory(t)
+	root, other := [32]byte{1}, [32]byte{2}
+	st := about(s.statement(s.coordinator, trial.KindAuditTrail, siteID,
+		&trial.AuditTrailBody{Date: "2026-01-31", Records: 3, SourceSystem: "EDC"}), testFile{"day.xml", "first export"})
+	st.Subjects = slices.Insert(st.Subjects, 0, trial.Subject{
+		Name: string(trial.KindAuditTrail), Digests: trial.Digests{{Name: trial.DigestAudit, Sum: root}},
+	})
+	index := s.add(s.coordinator, st)
+	for _, c := range []struct {
+		name    string
+		content string
+		audit   *[32]byte
+		want    FileOutcome
+		missing int
+	}{
+		{"day.xml", "first export", nil, Identical, 1},
+		{"day.xml", "first export", &other, Identical, 1},
+		{"day.xml", "second export", &root, SameData, 0},
+		{"again.xml", "second export", &root, SameData, 1},
+		{"day.xml", "second export", &other, DataDiffer, 0},
+		{"day.xml", "second export", nil, NotComparable, 1},
+		{"again.xml", "second export", &other, NotNotarized, 1},
+		{"again.xml", "first export", &other, Identical, 1},
+	} {
+		f := testFile{c.name, c.content}.file()
+		f.Audit = c.audit
+		v := Verify(mustParse(t, s.receipt(index)), mustEvidence(t, s.evidence(index)), s.trust(), []File{f})
+		// The story's key is enrolled for datasets; only the file is judged here.
+		check := v.Check(CheckFileDigest)
+		if got := v.Files[0].Outcome; got != c.want || (check.Outcome == Passed) != c.want.Holds() {
+			t.Errorf("%s %s: got %q, %+v; want %q", c.name, c.content, got, check, c.want)
+		}
+		if c.want == SameData && !strings.Contains(check.Detail, "its audit records of that day") {
+			t.Errorf("%s: %s", c.name, check.Detail)
+		}
+		if c.want != NotNotarized && len(v.Missing) != c.missing {
+			t.Errorf("%s %s: got missing %v", c.name, c.content, v.Missing)
+		}
+	}
+}
