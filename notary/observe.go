@@ -70,13 +70,24 @@ type Gauges struct {
 	// BadReceipts is the number of receipts that did not verify and were held
 	// back.
 	BadReceipts uint64
+	// Views is the number of folded trials that are held, ViewBytes about how much
+	// memory they take, Refolds the number of folds that began with a charter,
+	// Folded that of the statements that were folded, and FoldTime how long that
+	// took.
+	Views     int
+	ViewBytes int64
+	Refolds   uint64
+	Folded    uint64
+	FoldTime  time.Duration
 }
 
 // Gauges reads them. It waits for nothing.
 func (s *Service) Gauges() Gauges {
+	views, bytes := s.views.held()
 	return Gauges{
 		Entries: s.log.Size(), Published: s.log.Checkpoint().Size, Placed: s.placedUpTo.known(),
 		InFlight: s.acts.count(), Queued: len(s.queue), Awaiting: int(s.added.Load()), Callers: s.callers.count(),
 		LastMark: s.marks.logged(), BadReceipts: s.badReceipts.Load(),
+		Views: views, ViewBytes: bytes, Refolds: s.refolds.Load(), Folded: s.folded.Load(), FoldTime: time.Duration(s.foldTime.Load()),
 	}
 }

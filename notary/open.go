@@ -22,6 +22,7 @@ const (
 	defaultLinger       = 5 * time.Millisecond
 	defaultCachedTrials = 1024
 	defaultMinFree      = 256 << 20 // bytes
+	defaultViewMemory   = 256 << 20 // bytes
 	defaultClockJump    = time.Hour
 	defaultClockGap     = 30 * 24 * time.Hour
 )
@@ -44,6 +45,8 @@ type Service struct {
 	verifier *receipt.LogVerifier
 
 	trials     *trials
+	views      *views
+	packs      *rules.Packs
 	marks      *marks
 	markProofs *markProofs
 	placedUpTo *watermark
@@ -76,6 +79,8 @@ type Service struct {
 
 	checking chan struct{} // held, by a value inside, by the one full check that runs
 	checks   checkStatus
+
+	foldGauges
 
 	recovered   Recovered // written by Open alone
 	storeErr    lastError
@@ -175,6 +180,8 @@ func newService(c Config) (*Service, error) {
 		enrolling:  make(map[trial.KeyID]keyClaim),
 	}
 	s.trials = newTrials(c.CachedTrials, s.loadTrial)
+	s.views, s.packs = newViews(c.ViewMemory), rules.NewPacks()
+	s.folding = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	s.published.mu = &s.mu
 	s.old = lane{most: 16, do: s.answerAll}
 	s.lacking = lane{most: 64, do: s.makeEvidence}
@@ -195,6 +202,7 @@ func withDefaults(c Config) Config {
 	setDefault(&c.Linger, defaultLinger)
 	setDefault(&c.CachedTrials, defaultCachedTrials)
 	setDefault(&c.MinFree, defaultMinFree)
+	setDefault(&c.ViewMemory, defaultViewMemory)
 	setDefault(&c.ClockJump, defaultClockJump)
 	setDefault(&c.ClockGap, defaultClockGap)
 	return c

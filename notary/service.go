@@ -87,6 +87,10 @@ type Config struct {
 	// CachedTrials bounds the trials whose authority is held in memory; 0 is
 	// 1,024.
 	CachedTrials int
+	// ViewMemory bounds the bytes of the folded trials that are held for GetTrial,
+	// ListFindings, GetChronology and WatchTrial: about 6 KiB a statement. One that
+	// is in use stays, however large. 0 is 256 MiB.
+	ViewMemory int64
 
 	// FreeSpace returns the free bytes where log and database live; it is asked
 	// at most every 100 ms. Nil keeps no reserve and leaves the condition out.

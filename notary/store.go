@@ -131,6 +131,9 @@ type Store interface {
 	Authority(ctx context.Context, charter trial.ID) ([]*Record, error)
 	// MarkBefore returns the last logged time mark below index, or ErrNotFound.
 	MarkBefore(ctx context.Context, index uint64) (*Record, error)
+	// CountTrial returns the number of a trial's logged statements at indexes above
+	// after and below below, without reading them.
+	CountTrial(ctx context.Context, charter trial.ID, after int64, below uint64) (uint64, error)
 	// Trials returns the charters that claim a registry number, in log order.
 	Trials(ctx context.Context, registry string) ([]trial.ID, error)
 	// Placed returns the index up to which every lower entry of the log is

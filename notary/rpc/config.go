@@ -28,6 +28,8 @@ type Service interface {
 	Resolve(ctx context.Context, name string) (trial.ID, error)
 	Trust(ctx context.Context, charter trial.ID) (*receipt.Trust, error)
 	Verify(ctx context.Context, charter trial.ID, bundle, evidence []byte, files []receipt.File) (*receipt.Verdict, error)
+	ReadTrial(ctx context.Context, q notary.ViewQuery, read func(*notary.TrialView) error) error
+	LogSize() uint64
 	Health(ctx context.Context) []notary.Condition
 	Close(ctx context.Context) error
 }

@@ -271,6 +271,12 @@ func (f *fakeService) Trust(context.Context, trial.ID) (*receipt.Trust, error) {
 	return nil, notary.ErrUnavailable // the real service has one
 }
 
+func (f *fakeService) ReadTrial(context.Context, notary.ViewQuery, func(*notary.TrialView) error) error {
+	return notary.ErrUnavailable // the real service has one
+}
+
+func (f *fakeService) LogSize() uint64 { return f.Checkpoint().Size }
+
 func (f *fakeService) Verify(_ context.Context, _ trial.ID, bundle, _ []byte, files []receipt.File) (*receipt.Verdict, error) {
 	if bundle[0] != '{' {
 		return nil, notary.ErrNotReceipt

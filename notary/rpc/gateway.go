@@ -85,6 +85,9 @@ func (f *front) rpc(w *statusWriter, r *http.Request) error {
 	if rt.stream {
 		return f.lines(w, r)
 	}
+	if rt.answers {
+		return f.watch(w, r, rt)
+	}
 	leave, err := f.limiter.enter(c, classOf(c.method))
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 	"github.com/trialnotary/trialnotary/trial"
@@ -66,7 +67,7 @@ func (f *front) lines(w *statusWriter, r *http.Request) error {
 		}
 		_ = stream.CloseSend() // never fails
 	}()
-	f.writeLines(w, r, stream)
+	f.writeLines(w, r, func() (proto.Message, error) { return stream.Recv() })
 	return nil
 }
 
@@ -136,18 +137,24 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// writeLines writes one answer a line, as {"result": SubmitStreamResponse}, and
-// what ended the stream early as a last line {"error": Status}.
-func (f *front) writeLines(w *statusWriter, r *http.Request, stream notaryv1.NotaryService_SubmitStreamClient) {
+// writeLines writes one answer a line, as {"result": …}, and what ended the stream
+// early as a last line {"error": Status}.
+func (f *front) writeLines(w *statusWriter, r *http.Request, next func() (proto.Message, error)) {
 	rc := http.NewResponseController(w)
+	patience := func() { _ = rc.SetWriteDeadline(time.Now().Add(f.cfg.Limits.ReadTimeout)) }
+	defer patience() // for the end of the body
 	line := func(name string, value []byte) bool {
-		_ = rc.SetWriteDeadline(time.Now().Add(f.cfg.Limits.ReadTimeout)) // a slow reader gets this long a line
+		patience() // a slow reader gets this long a line
 		w.Header().Set("Content-Type", ndjson)
 		_, err := fmt.Fprintf(w, "{%q:%s}\n", name, value)
-		return err == nil && rc.Flush() == nil
+		if err != nil || rc.Flush() != nil {
+			return false
+		}
+		_ = rc.SetWriteDeadline(time.Time{}) // HTTP/2 would end the answer while there is nothing to say
+		return true
 	}
 	for {
-		resp, err := stream.Recv()
+		resp, err := next()
 		if errors.Is(err, io.EOF) {
 			return
 		}

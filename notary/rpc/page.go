@@ -39,12 +39,12 @@ const (
 // page is a place in a list.
 type page struct {
 	size  uint64 // of the log at the first page
-	after uint64 // index of the last statement before the page
+	after uint64 // index of the last statement before the page, or number of the last item
 }
 
 // bind is what a token is bound to beside itself: the query without its place,
-// and what the caller may see.
-func bind(rpc string, q *notary.Query, user string) []byte {
+// and what the caller may see. more are parts of the query that q has no field for.
+func bind(rpc string, q *notary.Query, user string, more ...string) []byte {
 	h := sha256.New()
 	field := func(b []byte) {
 		var n [8]byte
@@ -75,6 +75,9 @@ func bind(rpc string, q *notary.Query, user string) []byte {
 		for _, g := range sortedGrants(q.Visible.Grants) {
 			field(g)
 		}
+	}
+	for _, m := range more {
+		field([]byte(m))
 	}
 	return h.Sum(nil)
 }

@@ -230,7 +230,8 @@ func TestParity(t *testing.T) {
 	}
 	methods := notaryv1.File_notary_v1_notary_proto.Services().Get(0).Methods()
 	for i := range methods.Len() {
-		if name := string(methods.Get(i).Name()); !covered[name] && name != "SubmitStream" {
+		// Those that fold a trial need real statements: see TestTrialParity.
+		if name := string(methods.Get(i).Name()); !covered[name] && name != "SubmitStream" && !folds(name) {
 			t.Errorf("%s is not covered", name)
 		}
 	}

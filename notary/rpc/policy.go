@@ -27,6 +27,7 @@ var (
 	writers     = rule{roles: []Role{RoleSponsor, RoleSite}}
 	readers     = rule{roles: []Role{RoleSponsor, RoleSite, RoleAuditor}}
 	longWriters = rule{roles: writers.roles, long: true}
+	longReaders = rule{roles: readers.roles, long: true}
 	longAnyone  = rule{anonymous: true, long: true}
 	// markReaders are the readers, and for the notary's time marks anyone: the
 	// handlers refuse an anonymous caller everything else.
@@ -44,6 +45,10 @@ var policy = map[string]rule{
 	notaryv1.NotaryService_GetCheckpoint_FullMethodName:    anyone,
 	notaryv1.NotaryService_GetTimeMark_FullMethodName:      anyone,
 	notaryv1.NotaryService_GetTrustMaterial_FullMethodName: readers,
+	notaryv1.NotaryService_GetTrial_FullMethodName:         readers,
+	notaryv1.NotaryService_ListFindings_FullMethodName:     readers,
+	notaryv1.NotaryService_GetChronology_FullMethodName:    readers,
+	notaryv1.NotaryService_WatchTrial_FullMethodName:       longReaders,
 	notaryv1.NotaryService_Verify_FullMethodName:           readers,
 
 	// Health says no more than whether the notary serves; reflection says what

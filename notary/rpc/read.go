@@ -125,8 +125,8 @@ func (a *api) ListStatements(ctx context.Context, req *notaryv1.ListStatementsRe
 	if err != nil {
 		return nil, err
 	}
-	if kind := trial.Kind(req.GetKind()); kind != "" && !kind.Known() {
-		return nil, &trial.Refusal{Reason: trial.ReasonBadValue, Path: "kind", Detail: fmt.Sprintf("got %q, want a kind of statement such as dataset", kind)}
+	if err := knownKind(req.GetKind()); err != nil {
+		return nil, err
 	}
 	charter, err := a.trialOf(ctx, req.GetTrial())
 	if err != nil {

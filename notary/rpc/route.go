@@ -3,7 +3,9 @@ package rpc
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -21,7 +23,8 @@ type route struct {
 	template string   // such as /v1/trials/{trial}/statements, with JSON names
 	segments []string // of the template
 	rpc      string   // full method name
-	stream   bool
+	stream   bool     // of requests
+	answers  bool     // a stream of answers to one request
 	// query are the fields that query parameters may set, by JSON name.
 	query map[string]protoreflect.FieldDescriptor
 	// body is the message that the body holds, nil without one; bound are its
@@ -50,9 +53,9 @@ func routes(service protoreflect.ServiceDescriptor) ([]*route, error) {
 func newRoute(m protoreflect.MethodDescriptor, rule *annotations.HttpRule) (*route, error) {
 	r := &route{
 		rpc:    fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()),
-		stream: m.IsStreamingClient(),
-		bound:  make(map[protoreflect.Name]bool),
-		query:  make(map[string]protoreflect.FieldDescriptor),
+		stream: m.IsStreamingClient(), answers: m.IsStreamingServer() && !m.IsStreamingClient(),
+		bound: make(map[protoreflect.Name]bool),
+		query: make(map[string]protoreflect.FieldDescriptor),
 	}
 	switch pattern := rule.GetPattern().(type) {
 	case *annotations.HttpRule_Get:
@@ -126,6 +129,33 @@ func (r *route) matches(path string) bool {
 		}
 	}
 	return true
+}
+
+// fill sets the fields of a message that path and query of a request name, which
+// were checked.
+func (r *route) fill(m proto.Message, req *http.Request) error {
+	to := m.ProtoReflect()
+	segments := strings.Split(strings.TrimPrefix(req.URL.Path, "/"), "/")
+	for i, s := range r.segments {
+		if name, ok := parameter(s); ok {
+			to.Set(to.Descriptor().Fields().ByName(protoreflect.Name(name)), protoreflect.ValueOfString(segments[i]))
+		}
+	}
+	for name, values := range req.URL.Query() {
+		switch field := r.query[name]; field.Kind() {
+		case protoreflect.StringKind:
+			to.Set(field, protoreflect.ValueOfString(values[0]))
+		case protoreflect.Uint64Kind:
+			n, err := strconv.ParseUint(values[0], 10, 64)
+			if err != nil {
+				return badRequest(name, "want a number in decimal digits")
+			}
+			to.Set(field, protoreflect.ValueOfUint64(n))
+		default:
+			return badRequest(name, "this field cannot be a query parameter")
+		}
+	}
+	return nil
 }
 
 var errNoRoute = errors.New("no such path")

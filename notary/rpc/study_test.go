@@ -23,6 +23,7 @@ import (
 	"github.com/trialnotary/trialnotary/notary/store"
 	"github.com/trialnotary/trialnotary/notary/tesseralog"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/rules"
 )
 
 // study is a trial with real keys and signatures.
@@ -46,7 +47,7 @@ func newStudy(tb testing.TB, organisation string, registry trial.Registry, chang
 	s := &study{t: tb, sponsor: generate(tb), recovery: generate(tb), registry: registry}
 	body := &trial.CharterBody{
 		SponsorKey: public(tb, s.sponsor), RecoveryKey: public(tb, s.recovery), SponsorOrganisation: organisation,
-		Sites: []trial.Site{{ID: "DE-01", Name: "Site 1"}, {ID: "DE-02", Name: "Site 2"}},
+		Sites: []trial.Site{{ID: "DE-01", Name: "Site 1"}, {ID: "DE-02", Name: "Site 2"}}, RulePack: rules.Default().Digest,
 	}
 	for _, f := range change {
 		f(body)

@@ -168,6 +168,13 @@ func (s *Store) MarkBefore(ctx context.Context, index uint64) (*notary.Record, e
 	return r, s.failed(fmt.Sprintf("reading time mark before index %d", index), err)
 }
 
+// CountTrial implements notary.Store.
+func (s *Store) CountTrial(ctx context.Context, charter trial.ID, after int64, below uint64) (uint64, error) {
+	var n int64
+	err := s.read.countTrial.QueryRowContext(ctx, charter[:], max(after, -1), int64(min(below, math.MaxInt64))).Scan(&n)
+	return uint64(max(n, 0)), s.failed("counting statements of trial "+charter.String(), err)
+}
+
 // Authority implements notary.Store. The charter comes first even where other
 // statements stand before it: what they are worth is not judged here.
 func (s *Store) Authority(ctx context.Context, charter trial.ID) ([]*notary.Record, error) {

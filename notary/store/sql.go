@@ -68,6 +68,7 @@ var sqlPutNewEntries = strings.Replace(sqlPutNewEntry, newEntryValues,
 // readStatements run on the readers.
 type readStatements struct {
 	get, byNumber, pending, authority, markBefore, trials *sql.Stmt
+	countTrial                                            *sql.Stmt
 	newestRun, piece                                      *sql.Stmt
 	getMark, getMeta, byIndexes, payloadAt                *sql.Stmt
 	timeFrom, lastIndex, charters, sites, kinds           *sql.Stmt
@@ -93,7 +94,9 @@ const (
 		WHERE e.charter = ? AND e.authority = 1 ORDER BY e.idx`
 	sqlMarkBefore = recordColumns + ` FROM entries e INDEXED BY entries_trial CROSS JOIN statements s ON s.n = e.n
 		WHERE e.charter = x'' AND e.kind = 'time-mark' AND e.idx < ? ORDER BY e.idx DESC LIMIT 1`
-	sqlByIndexes = recordColumns + ` FROM json_each(?) j CROSS JOIN entries e ON e.idx = j.value
+	// The index alone answers it: no row is read.
+	sqlCountTrial = `SELECT count(*) FROM entries e INDEXED BY entries_trial WHERE e.charter = ? AND e.idx > ? AND e.idx < ?`
+	sqlByIndexes  = recordColumns + ` FROM json_each(?) j CROSS JOIN entries e ON e.idx = j.value
 		CROSS JOIN statements s ON s.n = e.n`
 	sqlPayloadAt = `SELECT s.id, s.payload, s.payload_at, s.payload_size FROM entries e CROSS JOIN statements s ON s.n = e.n WHERE e.idx = ?`
 	sqlTrials    = `SELECT e.charter FROM registry r CROSS JOIN entries e ON e.n = r.n
@@ -145,7 +148,7 @@ func (w *writeStatements) items() []item {
 func (r *readStatements) items() []item {
 	items := []item{
 		{&r.get, sqlGet}, {&r.byNumber, sqlByNumber}, {&r.newestRun, sqlNewestRun}, {&r.piece, sqlPiece}, {&r.pending, sqlPending}, {&r.authority, sqlAuthority},
-		{&r.markBefore, sqlMarkBefore}, {&r.trials, sqlTrials}, {&r.byIndexes, sqlByIndexes}, {&r.payloadAt, sqlPayloadAt},
+		{&r.markBefore, sqlMarkBefore}, {&r.countTrial, sqlCountTrial}, {&r.trials, sqlTrials}, {&r.byIndexes, sqlByIndexes}, {&r.payloadAt, sqlPayloadAt},
 		{&r.getMark, sqlGetMark}, {&r.getMeta, sqlGetMeta}, {&r.timeFrom, sqlTimeFrom}, {&r.lastIndex, sqlLastIndex},
 		{&r.charters, sqlCharters}, {&r.sites, sqlSites}, {&r.kinds, sqlKinds},
 		{&r.users, sqlUsers}, {&r.userByToken, sqlUserByToken}, {&r.userByCert, sqlUserByCert},

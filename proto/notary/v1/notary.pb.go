@@ -2629,6 +2629,2861 @@ func (x *Check) GetDetail() string {
 	return ""
 }
 
+// View is what an answer about a trial was computed from. The same view at the
+// same position gives the same answer, whoever computes it; answers of different
+// views are not to be compared.
+type View struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// charter is the trial's id.
+	Charter string `protobuf:"bytes,1,opt,name=charter,proto3" json:"charter,omitempty"`
+	// log_size is the position: what is below it in the log was folded.
+	LogSize uint64 `protobuf:"varint,2,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	// log_time is the time of the last time mark below log_size. Absent before
+	// the first mark.
+	LogTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=log_time,json=logTime,proto3" json:"log_time,omitempty"`
+	// whole tells that all of the trial's statements were folded. Otherwise those
+	// of sites, the trial-wide ones and those of authority were.
+	Whole bool `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"`
+	// sites are the sites whose statements were folded, sorted; empty where whole
+	// is true.
+	Sites []string `protobuf:"bytes,5,rep,name=sites,proto3" json:"sites,omitempty"`
+	// statements is the number of the trial's statements that were folded.
+	Statements uint64 `protobuf:"varint,6,opt,name=statements,proto3" json:"statements,omitempty"`
+	// withheld is the number of the trial's statements below log_size that the
+	// caller may not see and that were not folded: their effect is missing here.
+	Withheld uint64 `protobuf:"varint,7,opt,name=withheld,proto3" json:"withheld,omitempty"`
+	// rule_pack is the SHA-256 of the rule pack that the charter names; empty
+	// where it names none: then only the charter's own rules are judged.
+	RulePack string `protobuf:"bytes,8,opt,name=rule_pack,json=rulePack,proto3" json:"rule_pack,omitempty"`
+	// rules_unknown says why no rule was judged, such as a pack that this notary
+	// does not have; empty where they were.
+	RulesUnknown  string `protobuf:"bytes,9,opt,name=rules_unknown,json=rulesUnknown,proto3" json:"rules_unknown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *View) Reset() {
+	*x = View{}
+	mi := &file_notary_v1_notary_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *View) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*View) ProtoMessage() {}
+
+func (x *View) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use View.ProtoReflect.Descriptor instead.
+func (*View) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *View) GetCharter() string {
+	if x != nil {
+		return x.Charter
+	}
+	return ""
+}
+
+func (x *View) GetLogSize() uint64 {
+	if x != nil {
+		return x.LogSize
+	}
+	return 0
+}
+
+func (x *View) GetLogTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LogTime
+	}
+	return nil
+}
+
+func (x *View) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+func (x *View) GetSites() []string {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+func (x *View) GetStatements() uint64 {
+	if x != nil {
+		return x.Statements
+	}
+	return 0
+}
+
+func (x *View) GetWithheld() uint64 {
+	if x != nil {
+		return x.Withheld
+	}
+	return 0
+}
+
+func (x *View) GetRulePack() string {
+	if x != nil {
+		return x.RulePack
+	}
+	return ""
+}
+
+func (x *View) GetRulesUnknown() string {
+	if x != nil {
+		return x.RulesUnknown
+	}
+	return ""
+}
+
+// GetTrialRequest names a trial and a position.
+type GetTrialRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial is a charter's id, or a registry number that names one trial.
+	Trial string `protobuf:"bytes,1,opt,name=trial,proto3" json:"trial,omitempty"`
+	// log_size is the position: what is below it in the log counts. 0 is the
+	// newest. An older one is folded anew, which may take seconds.
+	LogSize       uint64 `protobuf:"varint,2,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTrialRequest) Reset() {
+	*x = GetTrialRequest{}
+	mi := &file_notary_v1_notary_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTrialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTrialRequest) ProtoMessage() {}
+
+func (x *GetTrialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTrialRequest.ProtoReflect.Descriptor instead.
+func (*GetTrialRequest) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *GetTrialRequest) GetTrial() string {
+	if x != nil {
+		return x.Trial
+	}
+	return ""
+}
+
+func (x *GetTrialRequest) GetLogSize() uint64 {
+	if x != nil {
+		return x.LogSize
+	}
+	return 0
+}
+
+// GetTrialResponse is what is the case in a trial. Lists are bounded; truncated
+// names those that were cut.
+type GetTrialResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// view is what the answer was computed from.
+	View *View `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	// charter is what the charter says.
+	Charter *TrialCharter `protobuf:"bytes,2,opt,name=charter,proto3" json:"charter,omitempty"`
+	// overview is what is the case in the trial as a whole.
+	Overview *TrialOverview `protobuf:"bytes,3,opt,name=overview,proto3" json:"overview,omitempty"`
+	// sites are the charter's sites, in its order.
+	Sites []*TrialSite `protobuf:"bytes,4,rep,name=sites,proto3" json:"sites,omitempty"`
+	// heads are the document versions in effect.
+	Heads []*DocumentHead `protobuf:"bytes,5,rep,name=heads,proto3" json:"heads,omitempty"`
+	// pending are the acts that wait for endorsement, in log order.
+	Pending []*PendingAct `protobuf:"bytes,6,rep,name=pending,proto3" json:"pending,omitempty"`
+	// locks are the database locks, in log order.
+	Locks []*TrialLock `protobuf:"bytes,7,rep,name=locks,proto3" json:"locks,omitempty"`
+	// unlocks are the unlocks that took effect, in that order.
+	Unlocks []*TrialUnlock `protobuf:"bytes,8,rep,name=unlocks,proto3" json:"unlocks,omitempty"`
+	// series are the series of source data, in the order in which they began.
+	Series []*DataSeries `protobuf:"bytes,9,rep,name=series,proto3" json:"series,omitempty"`
+	// seals are the sealed randomisation lists that took effect.
+	Seals []*RandomisationSeal `protobuf:"bytes,10,rep,name=seals,proto3" json:"seals,omitempty"`
+	// unblindings are in log order.
+	Unblindings []*TrialUnblinding `protobuf:"bytes,11,rep,name=unblindings,proto3" json:"unblindings,omitempty"`
+	// enrolments are those in force at the view's log time, in log order.
+	Enrolments []*TrialEnrolment `protobuf:"bytes,12,rep,name=enrolments,proto3" json:"enrolments,omitempty"`
+	// custody_gaps are the links that chains of custody lack, in log order.
+	CustodyGaps []*CustodyGap `protobuf:"bytes,13,rep,name=custody_gaps,json=custodyGaps,proto3" json:"custody_gaps,omitempty"`
+	// findings counts the findings.
+	Findings []*FindingCount `protobuf:"bytes,14,rep,name=findings,proto3" json:"findings,omitempty"`
+	// truncated names the lists above that have more items than the answer: the
+	// last 1,000 are given, of series the last 10,000.
+	Truncated []string `protobuf:"bytes,15,rep,name=truncated,proto3" json:"truncated,omitempty"`
+	// statements_digest tells whether somebody else folded the same statements,
+	// and findings_digest whether the same was found: see docs/rules.md. Both are
+	// in lowercase hexadecimal.
+	StatementsDigest string `protobuf:"bytes,16,opt,name=statements_digest,json=statementsDigest,proto3" json:"statements_digest,omitempty"`
+	// findings_digest is as above.
+	FindingsDigest string `protobuf:"bytes,17,opt,name=findings_digest,json=findingsDigest,proto3" json:"findings_digest,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetTrialResponse) Reset() {
+	*x = GetTrialResponse{}
+	mi := &file_notary_v1_notary_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTrialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTrialResponse) ProtoMessage() {}
+
+func (x *GetTrialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTrialResponse.ProtoReflect.Descriptor instead.
+func (*GetTrialResponse) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *GetTrialResponse) GetView() *View {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetCharter() *TrialCharter {
+	if x != nil {
+		return x.Charter
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetOverview() *TrialOverview {
+	if x != nil {
+		return x.Overview
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetSites() []*TrialSite {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetHeads() []*DocumentHead {
+	if x != nil {
+		return x.Heads
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetPending() []*PendingAct {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetLocks() []*TrialLock {
+	if x != nil {
+		return x.Locks
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetUnlocks() []*TrialUnlock {
+	if x != nil {
+		return x.Unlocks
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetSeries() []*DataSeries {
+	if x != nil {
+		return x.Series
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetSeals() []*RandomisationSeal {
+	if x != nil {
+		return x.Seals
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetUnblindings() []*TrialUnblinding {
+	if x != nil {
+		return x.Unblindings
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetEnrolments() []*TrialEnrolment {
+	if x != nil {
+		return x.Enrolments
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetCustodyGaps() []*CustodyGap {
+	if x != nil {
+		return x.CustodyGaps
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetFindings() []*FindingCount {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetTruncated() []string {
+	if x != nil {
+		return x.Truncated
+	}
+	return nil
+}
+
+func (x *GetTrialResponse) GetStatementsDigest() string {
+	if x != nil {
+		return x.StatementsDigest
+	}
+	return ""
+}
+
+func (x *GetTrialResponse) GetFindingsDigest() string {
+	if x != nil {
+		return x.FindingsDigest
+	}
+	return ""
+}
+
+// TrialCharter is what a trial's charter says.
+type TrialCharter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// sponsor_organisation is the sponsor.
+	SponsorOrganisation string `protobuf:"bytes,1,opt,name=sponsor_organisation,json=sponsorOrganisation,proto3" json:"sponsor_organisation,omitempty"`
+	// registry_numbers are those that the charter and registrations claim,
+	// normalised and sorted.
+	RegistryNumbers []string `protobuf:"bytes,2,rep,name=registry_numbers,json=registryNumbers,proto3" json:"registry_numbers,omitempty"`
+	// parameters are the rules' parameters by name, those by default included.
+	Parameters map[string]int64 `protobuf:"bytes,3,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// randomisation_list tells that there is a randomisation list.
+	RandomisationList bool `protobuf:"varint,4,opt,name=randomisation_list,json=randomisationList,proto3" json:"randomisation_list,omitempty"`
+	// blinding_guard is "off", "warn" or "refuse".
+	BlindingGuard string `protobuf:"bytes,5,opt,name=blinding_guard,json=blindingGuard,proto3" json:"blinding_guard,omitempty"`
+	// sponsor_key_id is the id of the sponsor's key now.
+	SponsorKeyId string `protobuf:"bytes,6,opt,name=sponsor_key_id,json=sponsorKeyId,proto3" json:"sponsor_key_id,omitempty"`
+	// log_index is the charter's position in the log.
+	LogIndex uint64 `protobuf:"varint,7,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
+	// log_time is its log time.
+	LogTime       *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=log_time,json=logTime,proto3" json:"log_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialCharter) Reset() {
+	*x = TrialCharter{}
+	mi := &file_notary_v1_notary_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialCharter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialCharter) ProtoMessage() {}
+
+func (x *TrialCharter) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialCharter.ProtoReflect.Descriptor instead.
+func (*TrialCharter) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *TrialCharter) GetSponsorOrganisation() string {
+	if x != nil {
+		return x.SponsorOrganisation
+	}
+	return ""
+}
+
+func (x *TrialCharter) GetRegistryNumbers() []string {
+	if x != nil {
+		return x.RegistryNumbers
+	}
+	return nil
+}
+
+func (x *TrialCharter) GetParameters() map[string]int64 {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+func (x *TrialCharter) GetRandomisationList() bool {
+	if x != nil {
+		return x.RandomisationList
+	}
+	return false
+}
+
+func (x *TrialCharter) GetBlindingGuard() string {
+	if x != nil {
+		return x.BlindingGuard
+	}
+	return ""
+}
+
+func (x *TrialCharter) GetSponsorKeyId() string {
+	if x != nil {
+		return x.SponsorKeyId
+	}
+	return ""
+}
+
+func (x *TrialCharter) GetLogIndex() uint64 {
+	if x != nil {
+		return x.LogIndex
+	}
+	return 0
+}
+
+func (x *TrialCharter) GetLogTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LogTime
+	}
+	return nil
+}
+
+// LogMoment is a statement at its place in the log.
+type LogMoment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// statement_id is the statement's id.
+	StatementId string `protobuf:"bytes,1,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// log_index is its position in the log, or that where it took effect.
+	LogIndex uint64 `protobuf:"varint,2,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
+	// log_time is the statement's log time. Absent before the first time mark.
+	LogTime       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=log_time,json=logTime,proto3" json:"log_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogMoment) Reset() {
+	*x = LogMoment{}
+	mi := &file_notary_v1_notary_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogMoment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogMoment) ProtoMessage() {}
+
+func (x *LogMoment) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogMoment.ProtoReflect.Descriptor instead.
+func (*LogMoment) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *LogMoment) GetStatementId() string {
+	if x != nil {
+		return x.StatementId
+	}
+	return ""
+}
+
+func (x *LogMoment) GetLogIndex() uint64 {
+	if x != nil {
+		return x.LogIndex
+	}
+	return 0
+}
+
+func (x *LogMoment) GetLogTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LogTime
+	}
+	return nil
+}
+
+// TrialOverview is what is the case in the trial as a whole. What has not
+// happened is absent.
+type TrialOverview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// registered tells that a public registry has the trial.
+	Registered bool `protobuf:"varint,1,opt,name=registered,proto3" json:"registered,omitempty"`
+	// protocol_logged tells that a protocol, or a baseline, is logged.
+	ProtocolLogged bool `protobuf:"varint,2,opt,name=protocol_logged,json=protocolLogged,proto3" json:"protocol_logged,omitempty"`
+	// first_participant is the trial's first participant, or the baseline that
+	// says that there were some.
+	FirstParticipant *LogMoment `protobuf:"bytes,3,opt,name=first_participant,json=firstParticipant,proto3" json:"first_participant,omitempty"`
+	// ended is the last visit of all participants or the closeout, whichever came
+	// first.
+	Ended *LogMoment `protobuf:"bytes,4,opt,name=ended,proto3" json:"ended,omitempty"`
+	// closed is the trial's closeout.
+	Closed *LogMoment `protobuf:"bytes,5,opt,name=closed,proto3" json:"closed,omitempty"`
+	// unblinded is the first unblinding of the whole trial.
+	Unblinded *LogMoment `protobuf:"bytes,6,opt,name=unblinded,proto3" json:"unblinded,omitempty"`
+	// locked tells that a lock is in effect.
+	Locked bool `protobuf:"varint,7,opt,name=locked,proto3" json:"locked,omitempty"`
+	// unlock_open tells that a part of what is locked is open.
+	UnlockOpen    bool `protobuf:"varint,8,opt,name=unlock_open,json=unlockOpen,proto3" json:"unlock_open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialOverview) Reset() {
+	*x = TrialOverview{}
+	mi := &file_notary_v1_notary_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialOverview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialOverview) ProtoMessage() {}
+
+func (x *TrialOverview) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialOverview.ProtoReflect.Descriptor instead.
+func (*TrialOverview) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *TrialOverview) GetRegistered() bool {
+	if x != nil {
+		return x.Registered
+	}
+	return false
+}
+
+func (x *TrialOverview) GetProtocolLogged() bool {
+	if x != nil {
+		return x.ProtocolLogged
+	}
+	return false
+}
+
+func (x *TrialOverview) GetFirstParticipant() *LogMoment {
+	if x != nil {
+		return x.FirstParticipant
+	}
+	return nil
+}
+
+func (x *TrialOverview) GetEnded() *LogMoment {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *TrialOverview) GetClosed() *LogMoment {
+	if x != nil {
+		return x.Closed
+	}
+	return nil
+}
+
+func (x *TrialOverview) GetUnblinded() *LogMoment {
+	if x != nil {
+		return x.Unblinded
+	}
+	return nil
+}
+
+func (x *TrialOverview) GetLocked() bool {
+	if x != nil {
+		return x.Locked
+	}
+	return false
+}
+
+func (x *TrialOverview) GetUnlockOpen() bool {
+	if x != nil {
+		return x.UnlockOpen
+	}
+	return false
+}
+
+// TrialSite is what is the case at a site. What has not happened is absent.
+type TrialSite struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// site is the site's id, the sponsor's.
+	Site string `protobuf:"bytes,1,opt,name=site,proto3" json:"site,omitempty"`
+	// name is the site's name in the charter.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// country is its country, ISO 3166-1 alpha-2.
+	Country string `protobuf:"bytes,3,opt,name=country,proto3" json:"country,omitempty"`
+	// activated is where the site was activated.
+	Activated *LogMoment `protobuf:"bytes,4,opt,name=activated,proto3" json:"activated,omitempty"`
+	// first_participant is the site's first participant.
+	FirstParticipant *LogMoment `protobuf:"bytes,5,opt,name=first_participant,json=firstParticipant,proto3" json:"first_participant,omitempty"`
+	// last_visit is the last visit of its last participant.
+	LastVisit *LogMoment `protobuf:"bytes,6,opt,name=last_visit,json=lastVisit,proto3" json:"last_visit,omitempty"`
+	// closed is the site's closeout.
+	Closed *LogMoment `protobuf:"bytes,7,opt,name=closed,proto3" json:"closed,omitempty"`
+	// effective are the document versions in use at the site.
+	Effective     []*EffectiveVersion `protobuf:"bytes,8,rep,name=effective,proto3" json:"effective,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialSite) Reset() {
+	*x = TrialSite{}
+	mi := &file_notary_v1_notary_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialSite) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialSite) ProtoMessage() {}
+
+func (x *TrialSite) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialSite.ProtoReflect.Descriptor instead.
+func (*TrialSite) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *TrialSite) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *TrialSite) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TrialSite) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *TrialSite) GetActivated() *LogMoment {
+	if x != nil {
+		return x.Activated
+	}
+	return nil
+}
+
+func (x *TrialSite) GetFirstParticipant() *LogMoment {
+	if x != nil {
+		return x.FirstParticipant
+	}
+	return nil
+}
+
+func (x *TrialSite) GetLastVisit() *LogMoment {
+	if x != nil {
+		return x.LastVisit
+	}
+	return nil
+}
+
+func (x *TrialSite) GetClosed() *LogMoment {
+	if x != nil {
+		return x.Closed
+	}
+	return nil
+}
+
+func (x *TrialSite) GetEffective() []*EffectiveVersion {
+	if x != nil {
+		return x.Effective
+	}
+	return nil
+}
+
+// EffectiveVersion is a document's version in use at a site.
+type EffectiveVersion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// family is "protocol", for its amendments too, or "icf".
+	Family string `protobuf:"bytes,1,opt,name=family,proto3" json:"family,omitempty"`
+	// document is the document's id, if it has one.
+	Document string `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+	// language is the document's language, if it has one.
+	Language string `protobuf:"bytes,3,opt,name=language,proto3" json:"language,omitempty"`
+	// version is its version label.
+	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// statement_id is the version's statement, or the baseline that names it.
+	StatementId string `protobuf:"bytes,5,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// date is from when on it is effective, local to the site.
+	Date string `protobuf:"bytes,6,opt,name=date,proto3" json:"date,omitempty"`
+	// by is what made it effective.
+	By            *LogMoment `protobuf:"bytes,7,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EffectiveVersion) Reset() {
+	*x = EffectiveVersion{}
+	mi := &file_notary_v1_notary_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EffectiveVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EffectiveVersion) ProtoMessage() {}
+
+func (x *EffectiveVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EffectiveVersion.ProtoReflect.Descriptor instead.
+func (*EffectiveVersion) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *EffectiveVersion) GetFamily() string {
+	if x != nil {
+		return x.Family
+	}
+	return ""
+}
+
+func (x *EffectiveVersion) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *EffectiveVersion) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *EffectiveVersion) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *EffectiveVersion) GetStatementId() string {
+	if x != nil {
+		return x.StatementId
+	}
+	return ""
+}
+
+func (x *EffectiveVersion) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *EffectiveVersion) GetBy() *LogMoment {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+// DocumentHead is the version of a document that is in effect.
+type DocumentHead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// family is "protocol", for its amendments too, "icf" or "sap".
+	Family string `protobuf:"bytes,1,opt,name=family,proto3" json:"family,omitempty"`
+	// document is the document's id, if it has one.
+	Document string `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+	// language is the document's language, if it has one.
+	Language string `protobuf:"bytes,3,opt,name=language,proto3" json:"language,omitempty"`
+	// scope is what it is for, such as a country, if it has one.
+	Scope string `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	// version is its version label.
+	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// statement_id is the version's statement, or the baseline that names it.
+	StatementId string `protobuf:"bytes,6,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// since is the log index where it took effect.
+	Since         uint64 `protobuf:"varint,7,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DocumentHead) Reset() {
+	*x = DocumentHead{}
+	mi := &file_notary_v1_notary_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentHead) ProtoMessage() {}
+
+func (x *DocumentHead) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentHead.ProtoReflect.Descriptor instead.
+func (*DocumentHead) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *DocumentHead) GetFamily() string {
+	if x != nil {
+		return x.Family
+	}
+	return ""
+}
+
+func (x *DocumentHead) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *DocumentHead) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *DocumentHead) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *DocumentHead) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *DocumentHead) GetStatementId() string {
+	if x != nil {
+		return x.StatementId
+	}
+	return ""
+}
+
+func (x *DocumentHead) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+// TrialEndorsement is a person's signature under another statement. Who that is
+// stands in the enrolment of the key.
+type TrialEndorsement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// statement_id is the endorsement's.
+	StatementId string `protobuf:"bytes,1,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// log_index is its position in the log.
+	LogIndex uint64 `protobuf:"varint,2,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
+	// key_id is the key that signed it.
+	KeyId string `protobuf:"bytes,3,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// roles are those that the person was enrolled for.
+	Roles         []string `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialEndorsement) Reset() {
+	*x = TrialEndorsement{}
+	mi := &file_notary_v1_notary_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialEndorsement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialEndorsement) ProtoMessage() {}
+
+func (x *TrialEndorsement) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialEndorsement.ProtoReflect.Descriptor instead.
+func (*TrialEndorsement) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *TrialEndorsement) GetStatementId() string {
+	if x != nil {
+		return x.StatementId
+	}
+	return ""
+}
+
+func (x *TrialEndorsement) GetLogIndex() uint64 {
+	if x != nil {
+		return x.LogIndex
+	}
+	return 0
+}
+
+func (x *TrialEndorsement) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *TrialEndorsement) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+// PendingAct is an act that waits for endorsement.
+type PendingAct struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// act is the act.
+	Act *LogMoment `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	// kind is its kind.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// site is the site that it is about; empty for trial-wide ones.
+	Site string `protobuf:"bytes,3,opt,name=site,proto3" json:"site,omitempty"`
+	// title says in a few words what it is.
+	Title string `protobuf:"bytes,4,opt,name=title,proto3" json:"title,omitempty"`
+	// required are the roles that must sign before it takes effect.
+	Required []string `protobuf:"bytes,5,rep,name=required,proto3" json:"required,omitempty"`
+	// endorsed are the endorsements that count, in log order.
+	Endorsed []*TrialEndorsement `protobuf:"bytes,6,rep,name=endorsed,proto3" json:"endorsed,omitempty"`
+	// missing are the roles that no one signed in yet.
+	Missing []string `protobuf:"bytes,7,rep,name=missing,proto3" json:"missing,omitempty"`
+	// overdue tells that it waited for longer than the charter allows.
+	Overdue       bool `protobuf:"varint,8,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingAct) Reset() {
+	*x = PendingAct{}
+	mi := &file_notary_v1_notary_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingAct) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingAct) ProtoMessage() {}
+
+func (x *PendingAct) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingAct.ProtoReflect.Descriptor instead.
+func (*PendingAct) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *PendingAct) GetAct() *LogMoment {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
+func (x *PendingAct) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PendingAct) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *PendingAct) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *PendingAct) GetRequired() []string {
+	if x != nil {
+		return x.Required
+	}
+	return nil
+}
+
+func (x *PendingAct) GetEndorsed() []*TrialEndorsement {
+	if x != nil {
+		return x.Endorsed
+	}
+	return nil
+}
+
+func (x *PendingAct) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *PendingAct) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
+// DataScope is the part of the data that a lock or an unlock concerns: its two
+// terms hold together, an empty one is all.
+type DataScope struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// sites are ids of sites.
+	Sites []string `protobuf:"bytes,1,rep,name=sites,proto3" json:"sites,omitempty"`
+	// datasets are names of datasets.
+	Datasets      []string `protobuf:"bytes,2,rep,name=datasets,proto3" json:"datasets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataScope) Reset() {
+	*x = DataScope{}
+	mi := &file_notary_v1_notary_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataScope) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataScope) ProtoMessage() {}
+
+func (x *DataScope) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataScope.ProtoReflect.Descriptor instead.
+func (*DataScope) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *DataScope) GetSites() []string {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+func (x *DataScope) GetDatasets() []string {
+	if x != nil {
+		return x.Datasets
+	}
+	return nil
+}
+
+// TrialLock is a database lock.
+type TrialLock struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// lock is where it was logged: the lock itself, or the baseline that names it.
+	Lock *LogMoment `protobuf:"bytes,1,opt,name=lock,proto3" json:"lock,omitempty"`
+	// label is its label.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// type is "interim", "soft" or "final".
+	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	// scope is what it locks.
+	Scope *DataScope `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	// status is "pending", "effective", "void" or "no-effect".
+	Status string `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	// effect_index is where it took effect. Absent where it did not.
+	EffectIndex *uint64 `protobuf:"varint,6,opt,name=effect_index,json=effectIndex,proto3,oneof" json:"effect_index,omitempty"`
+	// in_effect tells that it locks data now. An interim lock never does.
+	InEffect bool `protobuf:"varint,7,opt,name=in_effect,json=inEffect,proto3" json:"in_effect,omitempty"`
+	// replaced_by is the lock that locked all of its data again; empty for none.
+	ReplacedBy string `protobuf:"bytes,8,opt,name=replaced_by,json=replacedBy,proto3" json:"replaced_by,omitempty"`
+	// members is the number of its members; the statement of the lock has them.
+	Members       uint64 `protobuf:"varint,9,opt,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialLock) Reset() {
+	*x = TrialLock{}
+	mi := &file_notary_v1_notary_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialLock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialLock) ProtoMessage() {}
+
+func (x *TrialLock) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialLock.ProtoReflect.Descriptor instead.
+func (*TrialLock) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *TrialLock) GetLock() *LogMoment {
+	if x != nil {
+		return x.Lock
+	}
+	return nil
+}
+
+func (x *TrialLock) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *TrialLock) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TrialLock) GetScope() *DataScope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
+func (x *TrialLock) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *TrialLock) GetEffectIndex() uint64 {
+	if x != nil && x.EffectIndex != nil {
+		return *x.EffectIndex
+	}
+	return 0
+}
+
+func (x *TrialLock) GetInEffect() bool {
+	if x != nil {
+		return x.InEffect
+	}
+	return false
+}
+
+func (x *TrialLock) GetReplacedBy() string {
+	if x != nil {
+		return x.ReplacedBy
+	}
+	return ""
+}
+
+func (x *TrialLock) GetMembers() uint64 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+// TrialUnlock is an unlock that took effect.
+type TrialUnlock struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// unlock is where it was logged.
+	Unlock *LogMoment `protobuf:"bytes,1,opt,name=unlock,proto3" json:"unlock,omitempty"`
+	// effect_index is where it took effect.
+	EffectIndex uint64 `protobuf:"varint,2,opt,name=effect_index,json=effectIndex,proto3" json:"effect_index,omitempty"`
+	// reason is what its statement gives as the reason.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// scope is what it opens.
+	Scope *DataScope `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	// lock is the id of the lock that it names.
+	Lock string `protobuf:"bytes,5,opt,name=lock,proto3" json:"lock,omitempty"`
+	// opened tells that what it names was a lock in effect.
+	Opened bool `protobuf:"varint,6,opt,name=opened,proto3" json:"opened,omitempty"`
+	// closed_by is the lock that locked the data again; empty while it is open.
+	ClosedBy      string `protobuf:"bytes,7,opt,name=closed_by,json=closedBy,proto3" json:"closed_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialUnlock) Reset() {
+	*x = TrialUnlock{}
+	mi := &file_notary_v1_notary_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialUnlock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialUnlock) ProtoMessage() {}
+
+func (x *TrialUnlock) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialUnlock.ProtoReflect.Descriptor instead.
+func (*TrialUnlock) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *TrialUnlock) GetUnlock() *LogMoment {
+	if x != nil {
+		return x.Unlock
+	}
+	return nil
+}
+
+func (x *TrialUnlock) GetEffectIndex() uint64 {
+	if x != nil {
+		return x.EffectIndex
+	}
+	return 0
+}
+
+func (x *TrialUnlock) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TrialUnlock) GetScope() *DataScope {
+	if x != nil {
+		return x.Scope
+	}
+	return nil
+}
+
+func (x *TrialUnlock) GetLock() string {
+	if x != nil {
+		return x.Lock
+	}
+	return ""
+}
+
+func (x *TrialUnlock) GetOpened() bool {
+	if x != nil {
+		return x.Opened
+	}
+	return false
+}
+
+func (x *TrialUnlock) GetClosedBy() string {
+	if x != nil {
+		return x.ClosedBy
+	}
+	return ""
+}
+
+// DataSeries is what came of one dataset of one source at one site.
+type DataSeries struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// site is the site; empty for trial-wide data.
+	Site string `protobuf:"bytes,1,opt,name=site,proto3" json:"site,omitempty"`
+	// source is the source system.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// dataset is the dataset's name.
+	Dataset string `protobuf:"bytes,3,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// extracts is the number of its statements.
+	Extracts uint64 `protobuf:"varint,4,opt,name=extracts,proto3" json:"extracts,omitempty"`
+	// first is the log time of the first.
+	First *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=first,proto3" json:"first,omitempty"`
+	// last is the log time of the last.
+	Last *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last,proto3" json:"last,omitempty"`
+	// last_index is the log index of the last.
+	LastIndex uint64 `protobuf:"varint,7,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
+	// overdue_since is when the next one was due at the latest, where it is late
+	// at the view's log time. Absent where it is not, and after the last visit.
+	OverdueSince  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=overdue_since,json=overdueSince,proto3" json:"overdue_since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataSeries) Reset() {
+	*x = DataSeries{}
+	mi := &file_notary_v1_notary_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataSeries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataSeries) ProtoMessage() {}
+
+func (x *DataSeries) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataSeries.ProtoReflect.Descriptor instead.
+func (*DataSeries) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *DataSeries) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *DataSeries) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *DataSeries) GetDataset() string {
+	if x != nil {
+		return x.Dataset
+	}
+	return ""
+}
+
+func (x *DataSeries) GetExtracts() uint64 {
+	if x != nil {
+		return x.Extracts
+	}
+	return 0
+}
+
+func (x *DataSeries) GetFirst() *timestamppb.Timestamp {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+func (x *DataSeries) GetLast() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *DataSeries) GetLastIndex() uint64 {
+	if x != nil {
+		return x.LastIndex
+	}
+	return 0
+}
+
+func (x *DataSeries) GetOverdueSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OverdueSince
+	}
+	return nil
+}
+
+// RandomisationSeal is a sealed randomisation list.
+type RandomisationSeal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// seal is where it was logged: the seal itself, or the baseline that names it.
+	Seal *LogMoment `protobuf:"bytes,1,opt,name=seal,proto3" json:"seal,omitempty"`
+	// effect_index is where it took effect.
+	EffectIndex uint64 `protobuf:"varint,2,opt,name=effect_index,json=effectIndex,proto3" json:"effect_index,omitempty"`
+	// reveals are the statements that say to open it, whether they match or not.
+	Reveals       []*LogMoment `protobuf:"bytes,3,rep,name=reveals,proto3" json:"reveals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RandomisationSeal) Reset() {
+	*x = RandomisationSeal{}
+	mi := &file_notary_v1_notary_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RandomisationSeal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RandomisationSeal) ProtoMessage() {}
+
+func (x *RandomisationSeal) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RandomisationSeal.ProtoReflect.Descriptor instead.
+func (*RandomisationSeal) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *RandomisationSeal) GetSeal() *LogMoment {
+	if x != nil {
+		return x.Seal
+	}
+	return nil
+}
+
+func (x *RandomisationSeal) GetEffectIndex() uint64 {
+	if x != nil {
+		return x.EffectIndex
+	}
+	return 0
+}
+
+func (x *RandomisationSeal) GetReveals() []*LogMoment {
+	if x != nil {
+		return x.Reveals
+	}
+	return nil
+}
+
+// TrialUnblinding is an unblinding.
+type TrialUnblinding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// unblinding is where it was logged.
+	Unblinding *LogMoment `protobuf:"bytes,1,opt,name=unblinding,proto3" json:"unblinding,omitempty"`
+	// site is the site that it is about; empty for none.
+	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	// scope is "trial" or "participant".
+	Scope string `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	// emergency tells that it was one.
+	Emergency bool `protobuf:"varint,4,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	// exempt tells that it is for one whom the charter names.
+	Exempt bool `protobuf:"varint,5,opt,name=exempt,proto3" json:"exempt,omitempty"`
+	// second is the other person's signature, for that of a participant. Absent
+	// for none yet.
+	Second        *TrialEndorsement `protobuf:"bytes,6,opt,name=second,proto3" json:"second,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialUnblinding) Reset() {
+	*x = TrialUnblinding{}
+	mi := &file_notary_v1_notary_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialUnblinding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialUnblinding) ProtoMessage() {}
+
+func (x *TrialUnblinding) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialUnblinding.ProtoReflect.Descriptor instead.
+func (*TrialUnblinding) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *TrialUnblinding) GetUnblinding() *LogMoment {
+	if x != nil {
+		return x.Unblinding
+	}
+	return nil
+}
+
+func (x *TrialUnblinding) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *TrialUnblinding) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *TrialUnblinding) GetEmergency() bool {
+	if x != nil {
+		return x.Emergency
+	}
+	return false
+}
+
+func (x *TrialUnblinding) GetExempt() bool {
+	if x != nil {
+		return x.Exempt
+	}
+	return false
+}
+
+func (x *TrialUnblinding) GetSecond() *TrialEndorsement {
+	if x != nil {
+		return x.Second
+	}
+	return nil
+}
+
+// TrialEnrolment is an enrolment that is in force. Whom it names stands in its
+// statement.
+type TrialEnrolment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// enrolment is where it was logged.
+	Enrolment *LogMoment `protobuf:"bytes,1,opt,name=enrolment,proto3" json:"enrolment,omitempty"`
+	// key_id is the enrolled key's id.
+	KeyId string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// holder is "person" or "system".
+	Holder string `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	// organisation is the organisation that it signs for.
+	Organisation string `protobuf:"bytes,4,opt,name=organisation,proto3" json:"organisation,omitempty"`
+	// organisation_type is "sponsor", "site", "cro" or "vendor".
+	OrganisationType string `protobuf:"bytes,5,opt,name=organisation_type,json=organisationType,proto3" json:"organisation_type,omitempty"`
+	// roles are the roles that it is enrolled for.
+	Roles []string `protobuf:"bytes,6,rep,name=roles,proto3" json:"roles,omitempty"`
+	// all_sites tells that it may sign for every site and trial-wide.
+	AllSites bool `protobuf:"varint,7,opt,name=all_sites,json=allSites,proto3" json:"all_sites,omitempty"`
+	// sites are the sites that it may sign for.
+	Sites []string `protobuf:"bytes,8,rep,name=sites,proto3" json:"sites,omitempty"`
+	// kinds are the kinds that it may sign.
+	Kinds []string `protobuf:"bytes,9,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// active_at are the sites whose investigator endorsed it, for a key that
+	// needs that.
+	ActiveAt []string `protobuf:"bytes,10,rep,name=active_at,json=activeAt,proto3" json:"active_at,omitempty"`
+	// waits tells that it waits for that at one site at least.
+	Waits         bool `protobuf:"varint,11,opt,name=waits,proto3" json:"waits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialEnrolment) Reset() {
+	*x = TrialEnrolment{}
+	mi := &file_notary_v1_notary_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialEnrolment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialEnrolment) ProtoMessage() {}
+
+func (x *TrialEnrolment) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialEnrolment.ProtoReflect.Descriptor instead.
+func (*TrialEnrolment) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *TrialEnrolment) GetEnrolment() *LogMoment {
+	if x != nil {
+		return x.Enrolment
+	}
+	return nil
+}
+
+func (x *TrialEnrolment) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *TrialEnrolment) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *TrialEnrolment) GetOrganisation() string {
+	if x != nil {
+		return x.Organisation
+	}
+	return ""
+}
+
+func (x *TrialEnrolment) GetOrganisationType() string {
+	if x != nil {
+		return x.OrganisationType
+	}
+	return ""
+}
+
+func (x *TrialEnrolment) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *TrialEnrolment) GetAllSites() bool {
+	if x != nil {
+		return x.AllSites
+	}
+	return false
+}
+
+func (x *TrialEnrolment) GetSites() []string {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+func (x *TrialEnrolment) GetKinds() []string {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *TrialEnrolment) GetActiveAt() []string {
+	if x != nil {
+		return x.ActiveAt
+	}
+	return nil
+}
+
+func (x *TrialEnrolment) GetWaits() bool {
+	if x != nil {
+		return x.Waits
+	}
+	return false
+}
+
+// CustodyGap is a link that a chain of custody lacks.
+type CustodyGap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// event is the statement that does not follow from those before it.
+	Event *LogMoment `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	// type is "shipment", "receipt", "dispensing", "return" or "destruction".
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// site is the site that the statement is about; empty for trial-wide ones.
+	Site string `protobuf:"bytes,3,opt,name=site,proto3" json:"site,omitempty"`
+	// item is the item as the statement names it.
+	Item string `protobuf:"bytes,4,opt,name=item,proto3" json:"item,omitempty"`
+	// what says in plain words what is lacking.
+	What          string `protobuf:"bytes,5,opt,name=what,proto3" json:"what,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustodyGap) Reset() {
+	*x = CustodyGap{}
+	mi := &file_notary_v1_notary_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustodyGap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustodyGap) ProtoMessage() {}
+
+func (x *CustodyGap) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustodyGap.ProtoReflect.Descriptor instead.
+func (*CustodyGap) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *CustodyGap) GetEvent() *LogMoment {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *CustodyGap) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *CustodyGap) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *CustodyGap) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *CustodyGap) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+// FindingCount counts the findings of one severity.
+type FindingCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// severity is "critical", "major" or "minor".
+	Severity string `protobuf:"bytes,1,opt,name=severity,proto3" json:"severity,omitempty"`
+	// open is the number of those that nobody answered and that did not close.
+	Open uint64 `protobuf:"varint,2,opt,name=open,proto3" json:"open,omitempty"`
+	// answered is the number of those with a response that did not close.
+	Answered uint64 `protobuf:"varint,3,opt,name=answered,proto3" json:"answered,omitempty"`
+	// closed is the number of those that closed by themselves.
+	Closed        uint64 `protobuf:"varint,4,opt,name=closed,proto3" json:"closed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindingCount) Reset() {
+	*x = FindingCount{}
+	mi := &file_notary_v1_notary_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindingCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindingCount) ProtoMessage() {}
+
+func (x *FindingCount) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindingCount.ProtoReflect.Descriptor instead.
+func (*FindingCount) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *FindingCount) GetSeverity() string {
+	if x != nil {
+		return x.Severity
+	}
+	return ""
+}
+
+func (x *FindingCount) GetOpen() uint64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *FindingCount) GetAnswered() uint64 {
+	if x != nil {
+		return x.Answered
+	}
+	return 0
+}
+
+func (x *FindingCount) GetClosed() uint64 {
+	if x != nil {
+		return x.Closed
+	}
+	return 0
+}
+
+// Finding is a rule that a statement breaks. It never vanishes.
+type Finding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// rule is the rule's id, such as "R05".
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// title is the rule's title.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// clauses are what the rule serves, such as "21 CFR 11.10(f)".
+	Clauses []string `protobuf:"bytes,3,rep,name=clauses,proto3" json:"clauses,omitempty"`
+	// severity is "critical", "major" or "minor".
+	Severity string `protobuf:"bytes,4,opt,name=severity,proto3" json:"severity,omitempty"`
+	// own tells that the rule is the sponsor's own, from the charter.
+	Own bool `protobuf:"varint,5,opt,name=own,proto3" json:"own,omitempty"`
+	// statement_id is the statement that breaks the rule.
+	StatementId string `protobuf:"bytes,6,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// statement_index is its position in the log.
+	StatementIndex uint64 `protobuf:"varint,7,opt,name=statement_index,json=statementIndex,proto3" json:"statement_index,omitempty"`
+	// kind is its kind.
+	Kind string `protobuf:"bytes,8,opt,name=kind,proto3" json:"kind,omitempty"`
+	// site is the site that it is about; empty for trial-wide ones.
+	Site string `protobuf:"bytes,9,opt,name=site,proto3" json:"site,omitempty"`
+	// log_index is where the finding opened.
+	LogIndex uint64 `protobuf:"varint,10,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
+	// log_time is the log time there. Absent before the first time mark.
+	LogTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=log_time,json=logTime,proto3" json:"log_time,omitempty"`
+	// why says in plain words what is wrong.
+	Why string `protobuf:"bytes,12,opt,name=why,proto3" json:"why,omitempty"`
+	// status is "open", "answered" or "closed".
+	Status string `protobuf:"bytes,13,opt,name=status,proto3" json:"status,omitempty"`
+	// response is the last answer. Absent without.
+	Response *LogMoment `protobuf:"bytes,14,opt,name=response,proto3" json:"response,omitempty"`
+	// closed_index is where the act took effect after all, for a rule whose
+	// findings close by that. Absent where it did not.
+	ClosedIndex   *uint64 `protobuf:"varint,15,opt,name=closed_index,json=closedIndex,proto3,oneof" json:"closed_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_notary_v1_notary_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *Finding) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Finding) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Finding) GetClauses() []string {
+	if x != nil {
+		return x.Clauses
+	}
+	return nil
+}
+
+func (x *Finding) GetSeverity() string {
+	if x != nil {
+		return x.Severity
+	}
+	return ""
+}
+
+func (x *Finding) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+func (x *Finding) GetStatementId() string {
+	if x != nil {
+		return x.StatementId
+	}
+	return ""
+}
+
+func (x *Finding) GetStatementIndex() uint64 {
+	if x != nil {
+		return x.StatementIndex
+	}
+	return 0
+}
+
+func (x *Finding) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Finding) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *Finding) GetLogIndex() uint64 {
+	if x != nil {
+		return x.LogIndex
+	}
+	return 0
+}
+
+func (x *Finding) GetLogTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LogTime
+	}
+	return nil
+}
+
+func (x *Finding) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Finding) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *Finding) GetResponse() *LogMoment {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
+func (x *Finding) GetClosedIndex() uint64 {
+	if x != nil && x.ClosedIndex != nil {
+		return *x.ClosedIndex
+	}
+	return 0
+}
+
+// ListFindingsRequest selects findings of one trial.
+type ListFindingsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial is a charter's id, or a registry number that names one trial.
+	Trial string `protobuf:"bytes,1,opt,name=trial,proto3" json:"trial,omitempty"`
+	// site selects findings on statements about this site.
+	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	// rule selects findings of this rule.
+	Rule string `protobuf:"bytes,3,opt,name=rule,proto3" json:"rule,omitempty"`
+	// severity selects findings of this severity: "critical", "major" or "minor".
+	Severity string `protobuf:"bytes,4,opt,name=severity,proto3" json:"severity,omitempty"`
+	// status selects findings of this status: "open", "answered" or "closed".
+	Status string `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	// from_index selects findings that opened at this log index or later.
+	FromIndex uint64 `protobuf:"varint,6,opt,name=from_index,json=fromIndex,proto3" json:"from_index,omitempty"`
+	// log_size is the position: findings as they were when the log had this size.
+	// 0 is the newest.
+	LogSize uint64 `protobuf:"varint,7,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	// page_size is the number of findings a page, 1 to 1000; 0 means 100.
+	PageSize int32 `protobuf:"varint,8,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token continues an earlier list of the same query. It binds the query
+	// and the position of its first page.
+	PageToken     string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFindingsRequest) Reset() {
+	*x = ListFindingsRequest{}
+	mi := &file_notary_v1_notary_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFindingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFindingsRequest) ProtoMessage() {}
+
+func (x *ListFindingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFindingsRequest.ProtoReflect.Descriptor instead.
+func (*ListFindingsRequest) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ListFindingsRequest) GetTrial() string {
+	if x != nil {
+		return x.Trial
+	}
+	return ""
+}
+
+func (x *ListFindingsRequest) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *ListFindingsRequest) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *ListFindingsRequest) GetSeverity() string {
+	if x != nil {
+		return x.Severity
+	}
+	return ""
+}
+
+func (x *ListFindingsRequest) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ListFindingsRequest) GetFromIndex() uint64 {
+	if x != nil {
+		return x.FromIndex
+	}
+	return 0
+}
+
+func (x *ListFindingsRequest) GetLogSize() uint64 {
+	if x != nil {
+		return x.LogSize
+	}
+	return 0
+}
+
+func (x *ListFindingsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListFindingsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListFindingsResponse is one page.
+type ListFindingsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// view is what the answer was computed from.
+	View *View `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	// findings are in the order in which they opened.
+	Findings []*Finding `protobuf:"bytes,2,rep,name=findings,proto3" json:"findings,omitempty"`
+	// next_page_token is empty on the last page.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFindingsResponse) Reset() {
+	*x = ListFindingsResponse{}
+	mi := &file_notary_v1_notary_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFindingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFindingsResponse) ProtoMessage() {}
+
+func (x *ListFindingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFindingsResponse.ProtoReflect.Descriptor instead.
+func (*ListFindingsResponse) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ListFindingsResponse) GetView() *View {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
+func (x *ListFindingsResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *ListFindingsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// GetChronologyRequest selects events of one trial.
+type GetChronologyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial is a charter's id, or a registry number that names one trial.
+	Trial string `protobuf:"bytes,1,opt,name=trial,proto3" json:"trial,omitempty"`
+	// site selects events of statements about this site.
+	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	// kind selects events of statements of this kind.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// from selects events at log times at or after it.
+	From *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	// until selects events at log times before it.
+	Until *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	// log_size is the position: what is below it in the log counts. 0 is the
+	// newest.
+	LogSize uint64 `protobuf:"varint,6,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	// page_size is the number of events a page, 1 to 1000; 0 means 100.
+	PageSize int32 `protobuf:"varint,7,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token continues an earlier list of the same query. It binds the query
+	// and the position of its first page.
+	PageToken     string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetChronologyRequest) Reset() {
+	*x = GetChronologyRequest{}
+	mi := &file_notary_v1_notary_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetChronologyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetChronologyRequest) ProtoMessage() {}
+
+func (x *GetChronologyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetChronologyRequest.ProtoReflect.Descriptor instead.
+func (*GetChronologyRequest) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *GetChronologyRequest) GetTrial() string {
+	if x != nil {
+		return x.Trial
+	}
+	return ""
+}
+
+func (x *GetChronologyRequest) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *GetChronologyRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *GetChronologyRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *GetChronologyRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *GetChronologyRequest) GetLogSize() uint64 {
+	if x != nil {
+		return x.LogSize
+	}
+	return 0
+}
+
+func (x *GetChronologyRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *GetChronologyRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// GetChronologyResponse is one page.
+type GetChronologyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// view is what the answer was computed from.
+	View *View `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	// events are in log order.
+	Events []*TrialEvent `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	// next_page_token is empty on the last page.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetChronologyResponse) Reset() {
+	*x = GetChronologyResponse{}
+	mi := &file_notary_v1_notary_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetChronologyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetChronologyResponse) ProtoMessage() {}
+
+func (x *GetChronologyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetChronologyResponse.ProtoReflect.Descriptor instead.
+func (*GetChronologyResponse) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *GetChronologyResponse) GetView() *View {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
+func (x *GetChronologyResponse) GetEvents() []*TrialEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *GetChronologyResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// TrialEvent is something that happened to a statement of a trial.
+type TrialEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// log_index is where it happened: the statement's own index, or that of the
+	// endorsement, act, revocation, closeout or time mark that brought it about.
+	LogIndex uint64 `protobuf:"varint,1,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
+	// log_time is the log time there. Absent before the first time mark.
+	LogTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=log_time,json=logTime,proto3" json:"log_time,omitempty"`
+	// type is "logged", "no-effect", "effect", "voided", "overdue", "deadline" or
+	// "closeout": see docs/api.md.
+	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	// status is the statement's after it: "effective", "pending", "void" or
+	// "no-effect".
+	Status string `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	// detail says what else there is to say: a reason, why there is no effect,
+	// why the act is void, what is late.
+	Detail string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	// statement_id is the statement that it happened to.
+	StatementId string `protobuf:"bytes,6,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// statement_index is its position in the log.
+	StatementIndex uint64 `protobuf:"varint,7,opt,name=statement_index,json=statementIndex,proto3" json:"statement_index,omitempty"`
+	// kind is its kind.
+	Kind string `protobuf:"bytes,8,opt,name=kind,proto3" json:"kind,omitempty"`
+	// site is the site that it is about; empty for trial-wide ones.
+	Site string `protobuf:"bytes,9,opt,name=site,proto3" json:"site,omitempty"`
+	// title says in a few words what it is.
+	Title string `protobuf:"bytes,10,opt,name=title,proto3" json:"title,omitempty"`
+	// version is its version label, if any.
+	Version string `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
+	// declared_time is when its signer says that the thing happened. Absent where
+	// the statement does not say.
+	DeclaredTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=declared_time,json=declaredTime,proto3" json:"declared_time,omitempty"`
+	// declared_zone is the zone of that time, such as "Europe/Berlin".
+	DeclaredZone string `protobuf:"bytes,13,opt,name=declared_zone,json=declaredZone,proto3" json:"declared_zone,omitempty"`
+	// organisation is the organisation that signed, as it is printed.
+	Organisation string `protobuf:"bytes,14,opt,name=organisation,proto3" json:"organisation,omitempty"`
+	// role is the role that the signer signed in, as it is printed.
+	Role string `protobuf:"bytes,15,opt,name=role,proto3" json:"role,omitempty"`
+	// key_id is the key that signed.
+	KeyId string `protobuf:"bytes,16,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// opened are the findings on the statement that opened here.
+	Opened []*Finding `protobuf:"bytes,17,rep,name=opened,proto3" json:"opened,omitempty"`
+	// answered are the findings that the statement, a finding-response, answers.
+	Answered []*Finding `protobuf:"bytes,18,rep,name=answered,proto3" json:"answered,omitempty"`
+	// closed are the findings on the statement that closed here.
+	Closed        []*Finding `protobuf:"bytes,19,rep,name=closed,proto3" json:"closed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrialEvent) Reset() {
+	*x = TrialEvent{}
+	mi := &file_notary_v1_notary_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrialEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrialEvent) ProtoMessage() {}
+
+func (x *TrialEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrialEvent.ProtoReflect.Descriptor instead.
+func (*TrialEvent) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *TrialEvent) GetLogIndex() uint64 {
+	if x != nil {
+		return x.LogIndex
+	}
+	return 0
+}
+
+func (x *TrialEvent) GetLogTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LogTime
+	}
+	return nil
+}
+
+func (x *TrialEvent) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetStatementId() string {
+	if x != nil {
+		return x.StatementId
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetStatementIndex() uint64 {
+	if x != nil {
+		return x.StatementIndex
+	}
+	return 0
+}
+
+func (x *TrialEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetDeclaredTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeclaredTime
+	}
+	return nil
+}
+
+func (x *TrialEvent) GetDeclaredZone() string {
+	if x != nil {
+		return x.DeclaredZone
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetOrganisation() string {
+	if x != nil {
+		return x.Organisation
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *TrialEvent) GetOpened() []*Finding {
+	if x != nil {
+		return x.Opened
+	}
+	return nil
+}
+
+func (x *TrialEvent) GetAnswered() []*Finding {
+	if x != nil {
+		return x.Answered
+	}
+	return nil
+}
+
+func (x *TrialEvent) GetClosed() []*Finding {
+	if x != nil {
+		return x.Closed
+	}
+	return nil
+}
+
+// WatchTrialRequest names a trial and where to begin.
+type WatchTrialRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial is a charter's id, or a registry number that names one trial.
+	Trial string `protobuf:"bytes,1,opt,name=trial,proto3" json:"trial,omitempty"`
+	// from_index is the log index to begin at: 0 is the trial's first event, and
+	// the last message's next_index goes on where a stream ended.
+	FromIndex     uint64 `protobuf:"varint,2,opt,name=from_index,json=fromIndex,proto3" json:"from_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchTrialRequest) Reset() {
+	*x = WatchTrialRequest{}
+	mi := &file_notary_v1_notary_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchTrialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchTrialRequest) ProtoMessage() {}
+
+func (x *WatchTrialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchTrialRequest.ProtoReflect.Descriptor instead.
+func (*WatchTrialRequest) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *WatchTrialRequest) GetTrial() string {
+	if x != nil {
+		return x.Trial
+	}
+	return ""
+}
+
+func (x *WatchTrialRequest) GetFromIndex() uint64 {
+	if x != nil {
+		return x.FromIndex
+	}
+	return 0
+}
+
+// WatchTrialResponse is what happened since the last message.
+type WatchTrialResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// events are in log order; empty where there is no news. Their findings are
+	// as they are at the view's position.
+	Events []*TrialEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// next_index is the from_index to go on at if this is the last message. Where
+	// very many events share one log index and a stream ends between them, those
+	// of that index come again.
+	NextIndex uint64 `protobuf:"varint,2,opt,name=next_index,json=nextIndex,proto3" json:"next_index,omitempty"`
+	// view is what the events were computed from.
+	View          *View `protobuf:"bytes,3,opt,name=view,proto3" json:"view,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchTrialResponse) Reset() {
+	*x = WatchTrialResponse{}
+	mi := &file_notary_v1_notary_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchTrialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchTrialResponse) ProtoMessage() {}
+
+func (x *WatchTrialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_notary_v1_notary_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchTrialResponse.ProtoReflect.Descriptor instead.
+func (*WatchTrialResponse) Descriptor() ([]byte, []int) {
+	return file_notary_v1_notary_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *WatchTrialResponse) GetEvents() []*TrialEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *WatchTrialResponse) GetNextIndex() uint64 {
+	if x != nil {
+		return x.NextIndex
+	}
+	return 0
+}
+
+func (x *WatchTrialResponse) GetView() *View {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
 var File_notary_v1_notary_proto protoreflect.FileDescriptor
 
 const file_notary_v1_notary_proto_rawDesc = "" +
@@ -2818,10 +5673,268 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\x0eOUTCOME_PASSED\x10\x01\x12\x12\n" +
 	"\x0eOUTCOME_FAILED\x10\x02\x12\x17\n" +
 	"\x13OUTCOME_NOT_CHECKED\x10\x03\x12\x10\n" +
-	"\fOUTCOME_NOTE\x10\x04*C\n" +
+	"\fOUTCOME_NOTE\x10\x04\"\x9c\x02\n" +
+	"\x04View\x12\x18\n" +
+	"\acharter\x18\x01 \x01(\tR\acharter\x12\x19\n" +
+	"\blog_size\x18\x02 \x01(\x04R\alogSize\x125\n" +
+	"\blog_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\alogTime\x12\x14\n" +
+	"\x05whole\x18\x04 \x01(\bR\x05whole\x12\x14\n" +
+	"\x05sites\x18\x05 \x03(\tR\x05sites\x12\x1e\n" +
+	"\n" +
+	"statements\x18\x06 \x01(\x04R\n" +
+	"statements\x12\x1a\n" +
+	"\bwithheld\x18\a \x01(\x04R\bwithheld\x12\x1b\n" +
+	"\trule_pack\x18\b \x01(\tR\brulePack\x12#\n" +
+	"\rrules_unknown\x18\t \x01(\tR\frulesUnknown\"H\n" +
+	"\x0fGetTrialRequest\x12\x1a\n" +
+	"\x05trial\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05trial\x12\x19\n" +
+	"\blog_size\x18\x02 \x01(\x04R\alogSize\"\xc9\x06\n" +
+	"\x10GetTrialResponse\x12#\n" +
+	"\x04view\x18\x01 \x01(\v2\x0f.notary.v1.ViewR\x04view\x121\n" +
+	"\acharter\x18\x02 \x01(\v2\x17.notary.v1.TrialCharterR\acharter\x124\n" +
+	"\boverview\x18\x03 \x01(\v2\x18.notary.v1.TrialOverviewR\boverview\x12*\n" +
+	"\x05sites\x18\x04 \x03(\v2\x14.notary.v1.TrialSiteR\x05sites\x12-\n" +
+	"\x05heads\x18\x05 \x03(\v2\x17.notary.v1.DocumentHeadR\x05heads\x12/\n" +
+	"\apending\x18\x06 \x03(\v2\x15.notary.v1.PendingActR\apending\x12*\n" +
+	"\x05locks\x18\a \x03(\v2\x14.notary.v1.TrialLockR\x05locks\x120\n" +
+	"\aunlocks\x18\b \x03(\v2\x16.notary.v1.TrialUnlockR\aunlocks\x12-\n" +
+	"\x06series\x18\t \x03(\v2\x15.notary.v1.DataSeriesR\x06series\x122\n" +
+	"\x05seals\x18\n" +
+	" \x03(\v2\x1c.notary.v1.RandomisationSealR\x05seals\x12<\n" +
+	"\vunblindings\x18\v \x03(\v2\x1a.notary.v1.TrialUnblindingR\vunblindings\x129\n" +
+	"\n" +
+	"enrolments\x18\f \x03(\v2\x19.notary.v1.TrialEnrolmentR\n" +
+	"enrolments\x128\n" +
+	"\fcustody_gaps\x18\r \x03(\v2\x15.notary.v1.CustodyGapR\vcustodyGaps\x123\n" +
+	"\bfindings\x18\x0e \x03(\v2\x17.notary.v1.FindingCountR\bfindings\x12\x1c\n" +
+	"\ttruncated\x18\x0f \x03(\tR\ttruncated\x12+\n" +
+	"\x11statements_digest\x18\x10 \x01(\tR\x10statementsDigest\x12'\n" +
+	"\x0ffindings_digest\x18\x11 \x01(\tR\x0efindingsDigest\"\xc4\x03\n" +
+	"\fTrialCharter\x121\n" +
+	"\x14sponsor_organisation\x18\x01 \x01(\tR\x13sponsorOrganisation\x12)\n" +
+	"\x10registry_numbers\x18\x02 \x03(\tR\x0fregistryNumbers\x12G\n" +
+	"\n" +
+	"parameters\x18\x03 \x03(\v2'.notary.v1.TrialCharter.ParametersEntryR\n" +
+	"parameters\x12-\n" +
+	"\x12randomisation_list\x18\x04 \x01(\bR\x11randomisationList\x12%\n" +
+	"\x0eblinding_guard\x18\x05 \x01(\tR\rblindingGuard\x12$\n" +
+	"\x0esponsor_key_id\x18\x06 \x01(\tR\fsponsorKeyId\x12\x1b\n" +
+	"\tlog_index\x18\a \x01(\x04R\blogIndex\x125\n" +
+	"\blog_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\alogTime\x1a=\n" +
+	"\x0fParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x82\x01\n" +
+	"\tLogMoment\x12!\n" +
+	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x1b\n" +
+	"\tlog_index\x18\x02 \x01(\x04R\blogIndex\x125\n" +
+	"\blog_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\alogTime\"\xe2\x02\n" +
+	"\rTrialOverview\x12\x1e\n" +
+	"\n" +
+	"registered\x18\x01 \x01(\bR\n" +
+	"registered\x12'\n" +
+	"\x0fprotocol_logged\x18\x02 \x01(\bR\x0eprotocolLogged\x12A\n" +
+	"\x11first_participant\x18\x03 \x01(\v2\x14.notary.v1.LogMomentR\x10firstParticipant\x12*\n" +
+	"\x05ended\x18\x04 \x01(\v2\x14.notary.v1.LogMomentR\x05ended\x12,\n" +
+	"\x06closed\x18\x05 \x01(\v2\x14.notary.v1.LogMomentR\x06closed\x122\n" +
+	"\tunblinded\x18\x06 \x01(\v2\x14.notary.v1.LogMomentR\tunblinded\x12\x16\n" +
+	"\x06locked\x18\a \x01(\bR\x06locked\x12\x1f\n" +
+	"\vunlock_open\x18\b \x01(\bR\n" +
+	"unlockOpen\"\xe2\x02\n" +
+	"\tTrialSite\x12\x12\n" +
+	"\x04site\x18\x01 \x01(\tR\x04site\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\acountry\x18\x03 \x01(\tR\acountry\x122\n" +
+	"\tactivated\x18\x04 \x01(\v2\x14.notary.v1.LogMomentR\tactivated\x12A\n" +
+	"\x11first_participant\x18\x05 \x01(\v2\x14.notary.v1.LogMomentR\x10firstParticipant\x123\n" +
+	"\n" +
+	"last_visit\x18\x06 \x01(\v2\x14.notary.v1.LogMomentR\tlastVisit\x12,\n" +
+	"\x06closed\x18\a \x01(\v2\x14.notary.v1.LogMomentR\x06closed\x129\n" +
+	"\teffective\x18\b \x03(\v2\x1b.notary.v1.EffectiveVersionR\teffective\"\xd9\x01\n" +
+	"\x10EffectiveVersion\x12\x16\n" +
+	"\x06family\x18\x01 \x01(\tR\x06family\x12\x1a\n" +
+	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x1a\n" +
+	"\blanguage\x18\x03 \x01(\tR\blanguage\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x12!\n" +
+	"\fstatement_id\x18\x05 \x01(\tR\vstatementId\x12\x12\n" +
+	"\x04date\x18\x06 \x01(\tR\x04date\x12$\n" +
+	"\x02by\x18\a \x01(\v2\x14.notary.v1.LogMomentR\x02by\"\xc7\x01\n" +
+	"\fDocumentHead\x12\x16\n" +
+	"\x06family\x18\x01 \x01(\tR\x06family\x12\x1a\n" +
+	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x1a\n" +
+	"\blanguage\x18\x03 \x01(\tR\blanguage\x12\x14\n" +
+	"\x05scope\x18\x04 \x01(\tR\x05scope\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12!\n" +
+	"\fstatement_id\x18\x06 \x01(\tR\vstatementId\x12\x14\n" +
+	"\x05since\x18\a \x01(\x04R\x05since\"\x7f\n" +
+	"\x10TrialEndorsement\x12!\n" +
+	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x1b\n" +
+	"\tlog_index\x18\x02 \x01(\x04R\blogIndex\x12\x15\n" +
+	"\x06key_id\x18\x03 \x01(\tR\x05keyId\x12\x14\n" +
+	"\x05roles\x18\x04 \x03(\tR\x05roles\"\xfb\x01\n" +
+	"\n" +
+	"PendingAct\x12&\n" +
+	"\x03act\x18\x01 \x01(\v2\x14.notary.v1.LogMomentR\x03act\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04site\x18\x03 \x01(\tR\x04site\x12\x14\n" +
+	"\x05title\x18\x04 \x01(\tR\x05title\x12\x1a\n" +
+	"\brequired\x18\x05 \x03(\tR\brequired\x127\n" +
+	"\bendorsed\x18\x06 \x03(\v2\x1b.notary.v1.TrialEndorsementR\bendorsed\x12\x18\n" +
+	"\amissing\x18\a \x03(\tR\amissing\x12\x18\n" +
+	"\aoverdue\x18\b \x01(\bR\aoverdue\"=\n" +
+	"\tDataScope\x12\x14\n" +
+	"\x05sites\x18\x01 \x03(\tR\x05sites\x12\x1a\n" +
+	"\bdatasets\x18\x02 \x03(\tR\bdatasets\"\xb4\x02\n" +
+	"\tTrialLock\x12(\n" +
+	"\x04lock\x18\x01 \x01(\v2\x14.notary.v1.LogMomentR\x04lock\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12*\n" +
+	"\x05scope\x18\x04 \x01(\v2\x14.notary.v1.DataScopeR\x05scope\x12\x16\n" +
+	"\x06status\x18\x05 \x01(\tR\x06status\x12&\n" +
+	"\feffect_index\x18\x06 \x01(\x04H\x00R\veffectIndex\x88\x01\x01\x12\x1b\n" +
+	"\tin_effect\x18\a \x01(\bR\binEffect\x12\x1f\n" +
+	"\vreplaced_by\x18\b \x01(\tR\n" +
+	"replacedBy\x12\x18\n" +
+	"\amembers\x18\t \x01(\x04R\amembersB\x0f\n" +
+	"\r_effect_index\"\xeb\x01\n" +
+	"\vTrialUnlock\x12,\n" +
+	"\x06unlock\x18\x01 \x01(\v2\x14.notary.v1.LogMomentR\x06unlock\x12!\n" +
+	"\feffect_index\x18\x02 \x01(\x04R\veffectIndex\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12*\n" +
+	"\x05scope\x18\x04 \x01(\v2\x14.notary.v1.DataScopeR\x05scope\x12\x12\n" +
+	"\x04lock\x18\x05 \x01(\tR\x04lock\x12\x16\n" +
+	"\x06opened\x18\x06 \x01(\bR\x06opened\x12\x1b\n" +
+	"\tclosed_by\x18\a \x01(\tR\bclosedBy\"\xb0\x02\n" +
+	"\n" +
+	"DataSeries\x12\x12\n" +
+	"\x04site\x18\x01 \x01(\tR\x04site\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x18\n" +
+	"\adataset\x18\x03 \x01(\tR\adataset\x12\x1a\n" +
+	"\bextracts\x18\x04 \x01(\x04R\bextracts\x120\n" +
+	"\x05first\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05first\x12.\n" +
+	"\x04last\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04last\x12\x1d\n" +
+	"\n" +
+	"last_index\x18\a \x01(\x04R\tlastIndex\x12?\n" +
+	"\roverdue_since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\foverdueSince\"\x90\x01\n" +
+	"\x11RandomisationSeal\x12(\n" +
+	"\x04seal\x18\x01 \x01(\v2\x14.notary.v1.LogMomentR\x04seal\x12!\n" +
+	"\feffect_index\x18\x02 \x01(\x04R\veffectIndex\x12.\n" +
+	"\areveals\x18\x03 \x03(\v2\x14.notary.v1.LogMomentR\areveals\"\xdc\x01\n" +
+	"\x0fTrialUnblinding\x124\n" +
+	"\n" +
+	"unblinding\x18\x01 \x01(\v2\x14.notary.v1.LogMomentR\n" +
+	"unblinding\x12\x12\n" +
+	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
+	"\x05scope\x18\x03 \x01(\tR\x05scope\x12\x1c\n" +
+	"\temergency\x18\x04 \x01(\bR\temergency\x12\x16\n" +
+	"\x06exempt\x18\x05 \x01(\bR\x06exempt\x123\n" +
+	"\x06second\x18\x06 \x01(\v2\x1b.notary.v1.TrialEndorsementR\x06second\"\xd6\x02\n" +
+	"\x0eTrialEnrolment\x122\n" +
+	"\tenrolment\x18\x01 \x01(\v2\x14.notary.v1.LogMomentR\tenrolment\x12\x15\n" +
+	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x16\n" +
+	"\x06holder\x18\x03 \x01(\tR\x06holder\x12\"\n" +
+	"\forganisation\x18\x04 \x01(\tR\forganisation\x12+\n" +
+	"\x11organisation_type\x18\x05 \x01(\tR\x10organisationType\x12\x14\n" +
+	"\x05roles\x18\x06 \x03(\tR\x05roles\x12\x1b\n" +
+	"\tall_sites\x18\a \x01(\bR\ballSites\x12\x14\n" +
+	"\x05sites\x18\b \x03(\tR\x05sites\x12\x14\n" +
+	"\x05kinds\x18\t \x03(\tR\x05kinds\x12\x1b\n" +
+	"\tactive_at\x18\n" +
+	" \x03(\tR\bactiveAt\x12\x14\n" +
+	"\x05waits\x18\v \x01(\bR\x05waits\"\x88\x01\n" +
+	"\n" +
+	"CustodyGap\x12*\n" +
+	"\x05event\x18\x01 \x01(\v2\x14.notary.v1.LogMomentR\x05event\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
+	"\x04site\x18\x03 \x01(\tR\x04site\x12\x12\n" +
+	"\x04item\x18\x04 \x01(\tR\x04item\x12\x12\n" +
+	"\x04what\x18\x05 \x01(\tR\x04what\"r\n" +
+	"\fFindingCount\x12\x1a\n" +
+	"\bseverity\x18\x01 \x01(\tR\bseverity\x12\x12\n" +
+	"\x04open\x18\x02 \x01(\x04R\x04open\x12\x1a\n" +
+	"\banswered\x18\x03 \x01(\x04R\banswered\x12\x16\n" +
+	"\x06closed\x18\x04 \x01(\x04R\x06closed\"\xd8\x03\n" +
+	"\aFinding\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
+	"\aclauses\x18\x03 \x03(\tR\aclauses\x12\x1a\n" +
+	"\bseverity\x18\x04 \x01(\tR\bseverity\x12\x10\n" +
+	"\x03own\x18\x05 \x01(\bR\x03own\x12!\n" +
+	"\fstatement_id\x18\x06 \x01(\tR\vstatementId\x12'\n" +
+	"\x0fstatement_index\x18\a \x01(\x04R\x0estatementIndex\x12\x12\n" +
+	"\x04kind\x18\b \x01(\tR\x04kind\x12\x12\n" +
+	"\x04site\x18\t \x01(\tR\x04site\x12\x1b\n" +
+	"\tlog_index\x18\n" +
+	" \x01(\x04R\blogIndex\x125\n" +
+	"\blog_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\alogTime\x12\x10\n" +
+	"\x03why\x18\f \x01(\tR\x03why\x12\x16\n" +
+	"\x06status\x18\r \x01(\tR\x06status\x120\n" +
+	"\bresponse\x18\x0e \x01(\v2\x14.notary.v1.LogMomentR\bresponse\x12&\n" +
+	"\fclosed_index\x18\x0f \x01(\x04H\x00R\vclosedIndex\x88\x01\x01B\x0f\n" +
+	"\r_closed_index\"\x83\x02\n" +
+	"\x13ListFindingsRequest\x12\x1a\n" +
+	"\x05trial\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05trial\x12\x12\n" +
+	"\x04site\x18\x02 \x01(\tR\x04site\x12\x12\n" +
+	"\x04rule\x18\x03 \x01(\tR\x04rule\x12\x1a\n" +
+	"\bseverity\x18\x04 \x01(\tR\bseverity\x12\x16\n" +
+	"\x06status\x18\x05 \x01(\tR\x06status\x12\x1d\n" +
+	"\n" +
+	"from_index\x18\x06 \x01(\x04R\tfromIndex\x12\x19\n" +
+	"\blog_size\x18\a \x01(\x04R\alogSize\x12\x1b\n" +
+	"\tpage_size\x18\b \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\t \x01(\tR\tpageToken\"\x93\x01\n" +
+	"\x14ListFindingsResponse\x12#\n" +
+	"\x04view\x18\x01 \x01(\v2\x0f.notary.v1.ViewR\x04view\x12.\n" +
+	"\bfindings\x18\x02 \x03(\v2\x12.notary.v1.FindingR\bfindings\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\x93\x02\n" +
+	"\x14GetChronologyRequest\x12\x1a\n" +
+	"\x05trial\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05trial\x12\x12\n" +
+	"\x04site\x18\x02 \x01(\tR\x04site\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12.\n" +
+	"\x04from\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x19\n" +
+	"\blog_size\x18\x06 \x01(\x04R\alogSize\x12\x1b\n" +
+	"\tpage_size\x18\a \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tR\tpageToken\"\x93\x01\n" +
+	"\x15GetChronologyResponse\x12#\n" +
+	"\x04view\x18\x01 \x01(\v2\x0f.notary.v1.ViewR\x04view\x12-\n" +
+	"\x06events\x18\x02 \x03(\v2\x15.notary.v1.TrialEventR\x06events\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\x85\x05\n" +
+	"\n" +
+	"TrialEvent\x12\x1b\n" +
+	"\tlog_index\x18\x01 \x01(\x04R\blogIndex\x125\n" +
+	"\blog_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\alogTime\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\x12!\n" +
+	"\fstatement_id\x18\x06 \x01(\tR\vstatementId\x12'\n" +
+	"\x0fstatement_index\x18\a \x01(\x04R\x0estatementIndex\x12\x12\n" +
+	"\x04kind\x18\b \x01(\tR\x04kind\x12\x12\n" +
+	"\x04site\x18\t \x01(\tR\x04site\x12\x14\n" +
+	"\x05title\x18\n" +
+	" \x01(\tR\x05title\x12\x18\n" +
+	"\aversion\x18\v \x01(\tR\aversion\x12?\n" +
+	"\rdeclared_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\fdeclaredTime\x12#\n" +
+	"\rdeclared_zone\x18\r \x01(\tR\fdeclaredZone\x12\"\n" +
+	"\forganisation\x18\x0e \x01(\tR\forganisation\x12\x12\n" +
+	"\x04role\x18\x0f \x01(\tR\x04role\x12\x15\n" +
+	"\x06key_id\x18\x10 \x01(\tR\x05keyId\x12*\n" +
+	"\x06opened\x18\x11 \x03(\v2\x12.notary.v1.FindingR\x06opened\x12.\n" +
+	"\banswered\x18\x12 \x03(\v2\x12.notary.v1.FindingR\banswered\x12*\n" +
+	"\x06closed\x18\x13 \x03(\v2\x12.notary.v1.FindingR\x06closed\"N\n" +
+	"\x11WatchTrialRequest\x12\x1a\n" +
+	"\x05trial\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x05trial\x12\x1d\n" +
+	"\n" +
+	"from_index\x18\x02 \x01(\x04R\tfromIndex\"\x87\x01\n" +
+	"\x12WatchTrialResponse\x12-\n" +
+	"\x06events\x18\x01 \x03(\v2\x15.notary.v1.TrialEventR\x06events\x12\x1d\n" +
+	"\n" +
+	"next_index\x18\x02 \x01(\x04R\tnextIndex\x12#\n" +
+	"\x04view\x18\x03 \x01(\v2\x0f.notary.v1.ViewR\x04view*C\n" +
 	"\vReceiptForm\x12\x1c\n" +
 	"\x18RECEIPT_FORM_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12RECEIPT_FORM_PROOF\x10\x012\xf4\b\n" +
+	"\x12RECEIPT_FORM_PROOF\x10\x012\xb5\f\n" +
 	"\rNotaryService\x12_\n" +
 	"\x06Submit\x12\x18.notary.v1.SubmitRequest\x1a\x19.notary.v1.SubmitResponse\" \x82\xd3\xe4\x93\x02\x1a:\benvelope\"\x0e/v1/statements\x12u\n" +
 	"\fSubmitStream\x12\x1e.notary.v1.SubmitStreamRequest\x1a\x1f.notary.v1.SubmitStreamResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/statements:stream(\x010\x01\x12x\n" +
@@ -2832,7 +5945,12 @@ const file_notary_v1_notary_proto_rawDesc = "" +
 	"\vFindSubject\x12\x1d.notary.v1.FindSubjectRequest\x1a\x1e.notary.v1.FindSubjectResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/subjects/{sha256}/statements\x12j\n" +
 	"\rGetCheckpoint\x12\x1f.notary.v1.GetCheckpointRequest\x1a .notary.v1.GetCheckpointResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x12b\n" +
 	"\vGetTimeMark\x12\x1d.notary.v1.GetTimeMarkRequest\x1a\x1e.notary.v1.GetTimeMarkResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/timemark\x12}\n" +
-	"\x10GetTrustMaterial\x12\".notary.v1.GetTrustMaterialRequest\x1a#.notary.v1.GetTrustMaterialResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/trials/{trial}/trust\x12T\n" +
+	"\x10GetTrustMaterial\x12\".notary.v1.GetTrustMaterialRequest\x1a#.notary.v1.GetTrustMaterialResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/trials/{trial}/trust\x12_\n" +
+	"\bGetTrial\x12\x1a.notary.v1.GetTrialRequest\x1a\x1b.notary.v1.GetTrialResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/trials/{trial}\x12t\n" +
+	"\fListFindings\x12\x1e.notary.v1.ListFindingsRequest\x1a\x1f.notary.v1.ListFindingsResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/trials/{trial}/findings\x12y\n" +
+	"\rGetChronology\x12\x1f.notary.v1.GetChronologyRequest\x1a .notary.v1.GetChronologyResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/trials/{trial}/chronology\x12m\n" +
+	"\n" +
+	"WatchTrial\x12\x1c.notary.v1.WatchTrialRequest\x1a\x1d.notary.v1.WatchTrialResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/trials/{trial}/watch0\x01\x12T\n" +
 	"\x06Verify\x12\x18.notary.v1.VerifyRequest\x1a\x19.notary.v1.VerifyResponse\"\x15\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/v1/verifyB\xa0\x05\x92A\xdf\x04\x12\xaf\x03\n" +
 	"\x10Trial Notary API\x12\xdb\x02A site submits a signed statement about files that stay at the site; the notary logs a commitment to it and answers with a receipt. Everything else reads. Bytes are padded standard base64, 64-bit integers are strings, times are RFC 3339 in UTC. Requests are read strictly: an unknown or repeated field, query parameter or trailing text is refused.*9\n" +
@@ -2857,7 +5975,7 @@ func file_notary_v1_notary_proto_rawDescGZIP() []byte {
 }
 
 var file_notary_v1_notary_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_notary_v1_notary_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
 var file_notary_v1_notary_proto_goTypes = []any{
 	(ReceiptForm)(0),                 // 0: notary.v1.ReceiptForm
 	(Check_Outcome)(0),               // 1: notary.v1.Check.Outcome
@@ -2896,70 +6014,165 @@ var file_notary_v1_notary_proto_goTypes = []any{
 	(*FileResult)(nil),               // 34: notary.v1.FileResult
 	(*Signer)(nil),                   // 35: notary.v1.Signer
 	(*Check)(nil),                    // 36: notary.v1.Check
-	nil,                              // 37: notary.v1.Subject.DigestsEntry
-	(*status.Status)(nil),            // 38: google.rpc.Status
-	(*timestamppb.Timestamp)(nil),    // 39: google.protobuf.Timestamp
+	(*View)(nil),                     // 37: notary.v1.View
+	(*GetTrialRequest)(nil),          // 38: notary.v1.GetTrialRequest
+	(*GetTrialResponse)(nil),         // 39: notary.v1.GetTrialResponse
+	(*TrialCharter)(nil),             // 40: notary.v1.TrialCharter
+	(*LogMoment)(nil),                // 41: notary.v1.LogMoment
+	(*TrialOverview)(nil),            // 42: notary.v1.TrialOverview
+	(*TrialSite)(nil),                // 43: notary.v1.TrialSite
+	(*EffectiveVersion)(nil),         // 44: notary.v1.EffectiveVersion
+	(*DocumentHead)(nil),             // 45: notary.v1.DocumentHead
+	(*TrialEndorsement)(nil),         // 46: notary.v1.TrialEndorsement
+	(*PendingAct)(nil),               // 47: notary.v1.PendingAct
+	(*DataScope)(nil),                // 48: notary.v1.DataScope
+	(*TrialLock)(nil),                // 49: notary.v1.TrialLock
+	(*TrialUnlock)(nil),              // 50: notary.v1.TrialUnlock
+	(*DataSeries)(nil),               // 51: notary.v1.DataSeries
+	(*RandomisationSeal)(nil),        // 52: notary.v1.RandomisationSeal
+	(*TrialUnblinding)(nil),          // 53: notary.v1.TrialUnblinding
+	(*TrialEnrolment)(nil),           // 54: notary.v1.TrialEnrolment
+	(*CustodyGap)(nil),               // 55: notary.v1.CustodyGap
+	(*FindingCount)(nil),             // 56: notary.v1.FindingCount
+	(*Finding)(nil),                  // 57: notary.v1.Finding
+	(*ListFindingsRequest)(nil),      // 58: notary.v1.ListFindingsRequest
+	(*ListFindingsResponse)(nil),     // 59: notary.v1.ListFindingsResponse
+	(*GetChronologyRequest)(nil),     // 60: notary.v1.GetChronologyRequest
+	(*GetChronologyResponse)(nil),    // 61: notary.v1.GetChronologyResponse
+	(*TrialEvent)(nil),               // 62: notary.v1.TrialEvent
+	(*WatchTrialRequest)(nil),        // 63: notary.v1.WatchTrialRequest
+	(*WatchTrialResponse)(nil),       // 64: notary.v1.WatchTrialResponse
+	nil,                              // 65: notary.v1.Subject.DigestsEntry
+	nil,                              // 66: notary.v1.TrialCharter.ParametersEntry
+	(*status.Status)(nil),            // 67: google.rpc.Status
+	(*timestamppb.Timestamp)(nil),    // 68: google.protobuf.Timestamp
 }
 var file_notary_v1_notary_proto_depIdxs = []int32{
-	3,  // 0: notary.v1.Envelope.signatures:type_name -> notary.v1.Signature
-	2,  // 1: notary.v1.SubmitRequest.envelope:type_name -> notary.v1.Envelope
-	0,  // 2: notary.v1.SubmitRequest.receipt_form:type_name -> notary.v1.ReceiptForm
-	12, // 3: notary.v1.SubmitResponse.receipt:type_name -> notary.v1.Receipt
-	2,  // 4: notary.v1.SubmitStreamRequest.envelope:type_name -> notary.v1.Envelope
-	0,  // 5: notary.v1.SubmitStreamRequest.receipt_form:type_name -> notary.v1.ReceiptForm
-	7,  // 6: notary.v1.SubmitStreamRequest.items:type_name -> notary.v1.SubmitStreamItem
-	2,  // 7: notary.v1.SubmitStreamItem.envelope:type_name -> notary.v1.Envelope
-	12, // 8: notary.v1.SubmitStreamResponse.receipt:type_name -> notary.v1.Receipt
-	38, // 9: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
-	9,  // 10: notary.v1.SubmitStreamResponse.results:type_name -> notary.v1.SubmitStreamResults
-	10, // 11: notary.v1.SubmitStreamResults.results:type_name -> notary.v1.SubmitStreamResult
-	12, // 12: notary.v1.SubmitStreamResult.receipt:type_name -> notary.v1.Receipt
-	38, // 13: notary.v1.SubmitStreamResult.error:type_name -> google.rpc.Status
-	11, // 14: notary.v1.SubmitStreamResult.proof:type_name -> notary.v1.SubmitStreamProof
-	13, // 15: notary.v1.Receipt.proof:type_name -> notary.v1.ReceiptProof
-	12, // 16: notary.v1.GetReceiptResponse.receipt:type_name -> notary.v1.Receipt
-	18, // 17: notary.v1.GetStatementResponse.statement:type_name -> notary.v1.Statement
-	39, // 18: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
-	19, // 19: notary.v1.Statement.subjects:type_name -> notary.v1.Subject
-	2,  // 20: notary.v1.Statement.envelope:type_name -> notary.v1.Envelope
-	37, // 21: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
-	39, // 22: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
-	39, // 23: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
-	18, // 24: notary.v1.ListStatementsResponse.statements:type_name -> notary.v1.Statement
-	18, // 25: notary.v1.FindSubjectResponse.statements:type_name -> notary.v1.Statement
-	12, // 26: notary.v1.GetTimeMarkResponse.receipt:type_name -> notary.v1.Receipt
-	30, // 27: notary.v1.GetTrustMaterialResponse.files:type_name -> notary.v1.TrustFile
-	32, // 28: notary.v1.VerifyRequest.files:type_name -> notary.v1.FileDigest
-	36, // 29: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
-	34, // 30: notary.v1.VerifyResponse.files:type_name -> notary.v1.FileResult
-	39, // 31: notary.v1.VerifyResponse.log_time:type_name -> google.protobuf.Timestamp
-	35, // 32: notary.v1.VerifyResponse.signer:type_name -> notary.v1.Signer
-	1,  // 33: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
-	4,  // 34: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
-	6,  // 35: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
-	14, // 36: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
-	16, // 37: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
-	20, // 38: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
-	22, // 39: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
-	24, // 40: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
-	26, // 41: notary.v1.NotaryService.GetTimeMark:input_type -> notary.v1.GetTimeMarkRequest
-	28, // 42: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
-	31, // 43: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
-	5,  // 44: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
-	8,  // 45: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
-	15, // 46: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
-	17, // 47: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
-	21, // 48: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
-	23, // 49: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
-	25, // 50: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
-	27, // 51: notary.v1.NotaryService.GetTimeMark:output_type -> notary.v1.GetTimeMarkResponse
-	29, // 52: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
-	33, // 53: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
-	44, // [44:54] is the sub-list for method output_type
-	34, // [34:44] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	3,   // 0: notary.v1.Envelope.signatures:type_name -> notary.v1.Signature
+	2,   // 1: notary.v1.SubmitRequest.envelope:type_name -> notary.v1.Envelope
+	0,   // 2: notary.v1.SubmitRequest.receipt_form:type_name -> notary.v1.ReceiptForm
+	12,  // 3: notary.v1.SubmitResponse.receipt:type_name -> notary.v1.Receipt
+	2,   // 4: notary.v1.SubmitStreamRequest.envelope:type_name -> notary.v1.Envelope
+	0,   // 5: notary.v1.SubmitStreamRequest.receipt_form:type_name -> notary.v1.ReceiptForm
+	7,   // 6: notary.v1.SubmitStreamRequest.items:type_name -> notary.v1.SubmitStreamItem
+	2,   // 7: notary.v1.SubmitStreamItem.envelope:type_name -> notary.v1.Envelope
+	12,  // 8: notary.v1.SubmitStreamResponse.receipt:type_name -> notary.v1.Receipt
+	67,  // 9: notary.v1.SubmitStreamResponse.error:type_name -> google.rpc.Status
+	9,   // 10: notary.v1.SubmitStreamResponse.results:type_name -> notary.v1.SubmitStreamResults
+	10,  // 11: notary.v1.SubmitStreamResults.results:type_name -> notary.v1.SubmitStreamResult
+	12,  // 12: notary.v1.SubmitStreamResult.receipt:type_name -> notary.v1.Receipt
+	67,  // 13: notary.v1.SubmitStreamResult.error:type_name -> google.rpc.Status
+	11,  // 14: notary.v1.SubmitStreamResult.proof:type_name -> notary.v1.SubmitStreamProof
+	13,  // 15: notary.v1.Receipt.proof:type_name -> notary.v1.ReceiptProof
+	12,  // 16: notary.v1.GetReceiptResponse.receipt:type_name -> notary.v1.Receipt
+	18,  // 17: notary.v1.GetStatementResponse.statement:type_name -> notary.v1.Statement
+	68,  // 18: notary.v1.Statement.log_time:type_name -> google.protobuf.Timestamp
+	19,  // 19: notary.v1.Statement.subjects:type_name -> notary.v1.Subject
+	2,   // 20: notary.v1.Statement.envelope:type_name -> notary.v1.Envelope
+	65,  // 21: notary.v1.Subject.digests:type_name -> notary.v1.Subject.DigestsEntry
+	68,  // 22: notary.v1.ListStatementsRequest.from:type_name -> google.protobuf.Timestamp
+	68,  // 23: notary.v1.ListStatementsRequest.until:type_name -> google.protobuf.Timestamp
+	18,  // 24: notary.v1.ListStatementsResponse.statements:type_name -> notary.v1.Statement
+	18,  // 25: notary.v1.FindSubjectResponse.statements:type_name -> notary.v1.Statement
+	12,  // 26: notary.v1.GetTimeMarkResponse.receipt:type_name -> notary.v1.Receipt
+	30,  // 27: notary.v1.GetTrustMaterialResponse.files:type_name -> notary.v1.TrustFile
+	32,  // 28: notary.v1.VerifyRequest.files:type_name -> notary.v1.FileDigest
+	36,  // 29: notary.v1.VerifyResponse.checks:type_name -> notary.v1.Check
+	34,  // 30: notary.v1.VerifyResponse.files:type_name -> notary.v1.FileResult
+	68,  // 31: notary.v1.VerifyResponse.log_time:type_name -> google.protobuf.Timestamp
+	35,  // 32: notary.v1.VerifyResponse.signer:type_name -> notary.v1.Signer
+	1,   // 33: notary.v1.Check.outcome:type_name -> notary.v1.Check.Outcome
+	68,  // 34: notary.v1.View.log_time:type_name -> google.protobuf.Timestamp
+	37,  // 35: notary.v1.GetTrialResponse.view:type_name -> notary.v1.View
+	40,  // 36: notary.v1.GetTrialResponse.charter:type_name -> notary.v1.TrialCharter
+	42,  // 37: notary.v1.GetTrialResponse.overview:type_name -> notary.v1.TrialOverview
+	43,  // 38: notary.v1.GetTrialResponse.sites:type_name -> notary.v1.TrialSite
+	45,  // 39: notary.v1.GetTrialResponse.heads:type_name -> notary.v1.DocumentHead
+	47,  // 40: notary.v1.GetTrialResponse.pending:type_name -> notary.v1.PendingAct
+	49,  // 41: notary.v1.GetTrialResponse.locks:type_name -> notary.v1.TrialLock
+	50,  // 42: notary.v1.GetTrialResponse.unlocks:type_name -> notary.v1.TrialUnlock
+	51,  // 43: notary.v1.GetTrialResponse.series:type_name -> notary.v1.DataSeries
+	52,  // 44: notary.v1.GetTrialResponse.seals:type_name -> notary.v1.RandomisationSeal
+	53,  // 45: notary.v1.GetTrialResponse.unblindings:type_name -> notary.v1.TrialUnblinding
+	54,  // 46: notary.v1.GetTrialResponse.enrolments:type_name -> notary.v1.TrialEnrolment
+	55,  // 47: notary.v1.GetTrialResponse.custody_gaps:type_name -> notary.v1.CustodyGap
+	56,  // 48: notary.v1.GetTrialResponse.findings:type_name -> notary.v1.FindingCount
+	66,  // 49: notary.v1.TrialCharter.parameters:type_name -> notary.v1.TrialCharter.ParametersEntry
+	68,  // 50: notary.v1.TrialCharter.log_time:type_name -> google.protobuf.Timestamp
+	68,  // 51: notary.v1.LogMoment.log_time:type_name -> google.protobuf.Timestamp
+	41,  // 52: notary.v1.TrialOverview.first_participant:type_name -> notary.v1.LogMoment
+	41,  // 53: notary.v1.TrialOverview.ended:type_name -> notary.v1.LogMoment
+	41,  // 54: notary.v1.TrialOverview.closed:type_name -> notary.v1.LogMoment
+	41,  // 55: notary.v1.TrialOverview.unblinded:type_name -> notary.v1.LogMoment
+	41,  // 56: notary.v1.TrialSite.activated:type_name -> notary.v1.LogMoment
+	41,  // 57: notary.v1.TrialSite.first_participant:type_name -> notary.v1.LogMoment
+	41,  // 58: notary.v1.TrialSite.last_visit:type_name -> notary.v1.LogMoment
+	41,  // 59: notary.v1.TrialSite.closed:type_name -> notary.v1.LogMoment
+	44,  // 60: notary.v1.TrialSite.effective:type_name -> notary.v1.EffectiveVersion
+	41,  // 61: notary.v1.EffectiveVersion.by:type_name -> notary.v1.LogMoment
+	41,  // 62: notary.v1.PendingAct.act:type_name -> notary.v1.LogMoment
+	46,  // 63: notary.v1.PendingAct.endorsed:type_name -> notary.v1.TrialEndorsement
+	41,  // 64: notary.v1.TrialLock.lock:type_name -> notary.v1.LogMoment
+	48,  // 65: notary.v1.TrialLock.scope:type_name -> notary.v1.DataScope
+	41,  // 66: notary.v1.TrialUnlock.unlock:type_name -> notary.v1.LogMoment
+	48,  // 67: notary.v1.TrialUnlock.scope:type_name -> notary.v1.DataScope
+	68,  // 68: notary.v1.DataSeries.first:type_name -> google.protobuf.Timestamp
+	68,  // 69: notary.v1.DataSeries.last:type_name -> google.protobuf.Timestamp
+	68,  // 70: notary.v1.DataSeries.overdue_since:type_name -> google.protobuf.Timestamp
+	41,  // 71: notary.v1.RandomisationSeal.seal:type_name -> notary.v1.LogMoment
+	41,  // 72: notary.v1.RandomisationSeal.reveals:type_name -> notary.v1.LogMoment
+	41,  // 73: notary.v1.TrialUnblinding.unblinding:type_name -> notary.v1.LogMoment
+	46,  // 74: notary.v1.TrialUnblinding.second:type_name -> notary.v1.TrialEndorsement
+	41,  // 75: notary.v1.TrialEnrolment.enrolment:type_name -> notary.v1.LogMoment
+	41,  // 76: notary.v1.CustodyGap.event:type_name -> notary.v1.LogMoment
+	68,  // 77: notary.v1.Finding.log_time:type_name -> google.protobuf.Timestamp
+	41,  // 78: notary.v1.Finding.response:type_name -> notary.v1.LogMoment
+	37,  // 79: notary.v1.ListFindingsResponse.view:type_name -> notary.v1.View
+	57,  // 80: notary.v1.ListFindingsResponse.findings:type_name -> notary.v1.Finding
+	68,  // 81: notary.v1.GetChronologyRequest.from:type_name -> google.protobuf.Timestamp
+	68,  // 82: notary.v1.GetChronologyRequest.until:type_name -> google.protobuf.Timestamp
+	37,  // 83: notary.v1.GetChronologyResponse.view:type_name -> notary.v1.View
+	62,  // 84: notary.v1.GetChronologyResponse.events:type_name -> notary.v1.TrialEvent
+	68,  // 85: notary.v1.TrialEvent.log_time:type_name -> google.protobuf.Timestamp
+	68,  // 86: notary.v1.TrialEvent.declared_time:type_name -> google.protobuf.Timestamp
+	57,  // 87: notary.v1.TrialEvent.opened:type_name -> notary.v1.Finding
+	57,  // 88: notary.v1.TrialEvent.answered:type_name -> notary.v1.Finding
+	57,  // 89: notary.v1.TrialEvent.closed:type_name -> notary.v1.Finding
+	62,  // 90: notary.v1.WatchTrialResponse.events:type_name -> notary.v1.TrialEvent
+	37,  // 91: notary.v1.WatchTrialResponse.view:type_name -> notary.v1.View
+	4,   // 92: notary.v1.NotaryService.Submit:input_type -> notary.v1.SubmitRequest
+	6,   // 93: notary.v1.NotaryService.SubmitStream:input_type -> notary.v1.SubmitStreamRequest
+	14,  // 94: notary.v1.NotaryService.GetReceipt:input_type -> notary.v1.GetReceiptRequest
+	16,  // 95: notary.v1.NotaryService.GetStatement:input_type -> notary.v1.GetStatementRequest
+	20,  // 96: notary.v1.NotaryService.ListStatements:input_type -> notary.v1.ListStatementsRequest
+	22,  // 97: notary.v1.NotaryService.FindSubject:input_type -> notary.v1.FindSubjectRequest
+	24,  // 98: notary.v1.NotaryService.GetCheckpoint:input_type -> notary.v1.GetCheckpointRequest
+	26,  // 99: notary.v1.NotaryService.GetTimeMark:input_type -> notary.v1.GetTimeMarkRequest
+	28,  // 100: notary.v1.NotaryService.GetTrustMaterial:input_type -> notary.v1.GetTrustMaterialRequest
+	38,  // 101: notary.v1.NotaryService.GetTrial:input_type -> notary.v1.GetTrialRequest
+	58,  // 102: notary.v1.NotaryService.ListFindings:input_type -> notary.v1.ListFindingsRequest
+	60,  // 103: notary.v1.NotaryService.GetChronology:input_type -> notary.v1.GetChronologyRequest
+	63,  // 104: notary.v1.NotaryService.WatchTrial:input_type -> notary.v1.WatchTrialRequest
+	31,  // 105: notary.v1.NotaryService.Verify:input_type -> notary.v1.VerifyRequest
+	5,   // 106: notary.v1.NotaryService.Submit:output_type -> notary.v1.SubmitResponse
+	8,   // 107: notary.v1.NotaryService.SubmitStream:output_type -> notary.v1.SubmitStreamResponse
+	15,  // 108: notary.v1.NotaryService.GetReceipt:output_type -> notary.v1.GetReceiptResponse
+	17,  // 109: notary.v1.NotaryService.GetStatement:output_type -> notary.v1.GetStatementResponse
+	21,  // 110: notary.v1.NotaryService.ListStatements:output_type -> notary.v1.ListStatementsResponse
+	23,  // 111: notary.v1.NotaryService.FindSubject:output_type -> notary.v1.FindSubjectResponse
+	25,  // 112: notary.v1.NotaryService.GetCheckpoint:output_type -> notary.v1.GetCheckpointResponse
+	27,  // 113: notary.v1.NotaryService.GetTimeMark:output_type -> notary.v1.GetTimeMarkResponse
+	29,  // 114: notary.v1.NotaryService.GetTrustMaterial:output_type -> notary.v1.GetTrustMaterialResponse
+	39,  // 115: notary.v1.NotaryService.GetTrial:output_type -> notary.v1.GetTrialResponse
+	59,  // 116: notary.v1.NotaryService.ListFindings:output_type -> notary.v1.ListFindingsResponse
+	61,  // 117: notary.v1.NotaryService.GetChronology:output_type -> notary.v1.GetChronologyResponse
+	64,  // 118: notary.v1.NotaryService.WatchTrial:output_type -> notary.v1.WatchTrialResponse
+	33,  // 119: notary.v1.NotaryService.Verify:output_type -> notary.v1.VerifyResponse
+	106, // [106:120] is the sub-list for method output_type
+	92,  // [92:106] is the sub-list for method input_type
+	92,  // [92:92] is the sub-list for extension type_name
+	92,  // [92:92] is the sub-list for extension extendee
+	0,   // [0:92] is the sub-list for field type_name
 }
 
 func init() { file_notary_v1_notary_proto_init() }
@@ -2977,13 +6190,15 @@ func file_notary_v1_notary_proto_init() {
 		(*SubmitStreamResult_Error)(nil),
 		(*SubmitStreamResult_Proof)(nil),
 	}
+	file_notary_v1_notary_proto_msgTypes[47].OneofWrappers = []any{}
+	file_notary_v1_notary_proto_msgTypes[55].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_notary_v1_notary_proto_rawDesc), len(file_notary_v1_notary_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   36,
+			NumMessages:   65,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -46,6 +46,10 @@ const (
 	NotaryService_GetCheckpoint_FullMethodName    = "/notary.v1.NotaryService/GetCheckpoint"
 	NotaryService_GetTimeMark_FullMethodName      = "/notary.v1.NotaryService/GetTimeMark"
 	NotaryService_GetTrustMaterial_FullMethodName = "/notary.v1.NotaryService/GetTrustMaterial"
+	NotaryService_GetTrial_FullMethodName         = "/notary.v1.NotaryService/GetTrial"
+	NotaryService_ListFindings_FullMethodName     = "/notary.v1.NotaryService/ListFindings"
+	NotaryService_GetChronology_FullMethodName    = "/notary.v1.NotaryService/GetChronology"
+	NotaryService_WatchTrial_FullMethodName       = "/notary.v1.NotaryService/WatchTrial"
 	NotaryService_Verify_FullMethodName           = "/notary.v1.NotaryService/Verify"
 )
 
@@ -108,6 +112,32 @@ type NotaryServiceClient interface {
 	// INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (ambiguous registry
 	// number).
 	GetTrustMaterial(ctx context.Context, in *GetTrustMaterialRequest, opts ...grpc.CallOption) (*GetTrustMaterialResponse, error)
+	// GetTrial tells what is the case in a trial at a position of the log, as the
+	// notary folds it from the statements that the caller may see. It is the
+	// notary's word: whoever holds the statements computes the same.
+	// Errors: INVALID_ARGUMENT (a position that the log or the trial does not
+	// have), NOT_FOUND (no such trial for this caller), FAILED_PRECONDITION (a
+	// registry number that names more than one trial), UNAVAILABLE.
+	GetTrial(ctx context.Context, in *GetTrialRequest, opts ...grpc.CallOption) (*GetTrialResponse, error)
+	// ListFindings lists where a trial's statements break its rules, in the order
+	// in which the findings opened. Errors: as GetTrial's, and INVALID_ARGUMENT
+	// for a bad filter or a page token of another query.
+	ListFindings(ctx context.Context, in *ListFindingsRequest, opts ...grpc.CallOption) (*ListFindingsResponse, error)
+	// GetChronology lists what happened in a trial, in log order, with the
+	// findings that opened, were answered or closed by it. Errors: as
+	// ListFindings'.
+	GetChronology(ctx context.Context, in *GetChronologyRequest, opts ...grpc.CallOption) (*GetChronologyResponse, error)
+	// WatchTrial sends what happens in a trial from a log index on, as it is
+	// published, until the caller ends it. Each message says from which index to
+	// watch on where it was the last; with no news one comes every 15 seconds.
+	//
+	// Over HTTP: newline-delimited JSON, one {"result": WatchTrialResponse} a
+	// line; if the stream ends with an error, {"error": Status} is the last.
+	//
+	// Errors: as GetTrial's. UNAVAILABLE ends it when the notary shuts down, and
+	// when what the caller may see of the trial changed: watch again from where
+	// the last message says.
+	WatchTrial(ctx context.Context, in *WatchTrialRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTrialResponse], error)
 	// Verify judges a receipt against the notary's own view of the trial. A bad
 	// receipt is an OK answer with a negative verdict. Whoever does not want to
 	// trust the notary runs the same verification offline. Errors:
@@ -217,6 +247,55 @@ func (c *notaryServiceClient) GetTrustMaterial(ctx context.Context, in *GetTrust
 	return out, nil
 }
 
+func (c *notaryServiceClient) GetTrial(ctx context.Context, in *GetTrialRequest, opts ...grpc.CallOption) (*GetTrialResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTrialResponse)
+	err := c.cc.Invoke(ctx, NotaryService_GetTrial_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *notaryServiceClient) ListFindings(ctx context.Context, in *ListFindingsRequest, opts ...grpc.CallOption) (*ListFindingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFindingsResponse)
+	err := c.cc.Invoke(ctx, NotaryService_ListFindings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *notaryServiceClient) GetChronology(ctx context.Context, in *GetChronologyRequest, opts ...grpc.CallOption) (*GetChronologyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetChronologyResponse)
+	err := c.cc.Invoke(ctx, NotaryService_GetChronology_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *notaryServiceClient) WatchTrial(ctx context.Context, in *WatchTrialRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTrialResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &NotaryService_ServiceDesc.Streams[1], NotaryService_WatchTrial_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchTrialRequest, WatchTrialResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NotaryService_WatchTrialClient = grpc.ServerStreamingClient[WatchTrialResponse]
+
 func (c *notaryServiceClient) Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (*VerifyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(VerifyResponse)
@@ -286,6 +365,32 @@ type NotaryServiceServer interface {
 	// INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (ambiguous registry
 	// number).
 	GetTrustMaterial(context.Context, *GetTrustMaterialRequest) (*GetTrustMaterialResponse, error)
+	// GetTrial tells what is the case in a trial at a position of the log, as the
+	// notary folds it from the statements that the caller may see. It is the
+	// notary's word: whoever holds the statements computes the same.
+	// Errors: INVALID_ARGUMENT (a position that the log or the trial does not
+	// have), NOT_FOUND (no such trial for this caller), FAILED_PRECONDITION (a
+	// registry number that names more than one trial), UNAVAILABLE.
+	GetTrial(context.Context, *GetTrialRequest) (*GetTrialResponse, error)
+	// ListFindings lists where a trial's statements break its rules, in the order
+	// in which the findings opened. Errors: as GetTrial's, and INVALID_ARGUMENT
+	// for a bad filter or a page token of another query.
+	ListFindings(context.Context, *ListFindingsRequest) (*ListFindingsResponse, error)
+	// GetChronology lists what happened in a trial, in log order, with the
+	// findings that opened, were answered or closed by it. Errors: as
+	// ListFindings'.
+	GetChronology(context.Context, *GetChronologyRequest) (*GetChronologyResponse, error)
+	// WatchTrial sends what happens in a trial from a log index on, as it is
+	// published, until the caller ends it. Each message says from which index to
+	// watch on where it was the last; with no news one comes every 15 seconds.
+	//
+	// Over HTTP: newline-delimited JSON, one {"result": WatchTrialResponse} a
+	// line; if the stream ends with an error, {"error": Status} is the last.
+	//
+	// Errors: as GetTrial's. UNAVAILABLE ends it when the notary shuts down, and
+	// when what the caller may see of the trial changed: watch again from where
+	// the last message says.
+	WatchTrial(*WatchTrialRequest, grpc.ServerStreamingServer[WatchTrialResponse]) error
 	// Verify judges a receipt against the notary's own view of the trial. A bad
 	// receipt is an OK answer with a negative verdict. Whoever does not want to
 	// trust the notary runs the same verification offline. Errors:
@@ -328,6 +433,18 @@ func (UnimplementedNotaryServiceServer) GetTimeMark(context.Context, *GetTimeMar
 }
 func (UnimplementedNotaryServiceServer) GetTrustMaterial(context.Context, *GetTrustMaterialRequest) (*GetTrustMaterialResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTrustMaterial not implemented")
+}
+func (UnimplementedNotaryServiceServer) GetTrial(context.Context, *GetTrialRequest) (*GetTrialResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTrial not implemented")
+}
+func (UnimplementedNotaryServiceServer) ListFindings(context.Context, *ListFindingsRequest) (*ListFindingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFindings not implemented")
+}
+func (UnimplementedNotaryServiceServer) GetChronology(context.Context, *GetChronologyRequest) (*GetChronologyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetChronology not implemented")
+}
+func (UnimplementedNotaryServiceServer) WatchTrial(*WatchTrialRequest, grpc.ServerStreamingServer[WatchTrialResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchTrial not implemented")
 }
 func (UnimplementedNotaryServiceServer) Verify(context.Context, *VerifyRequest) (*VerifyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Verify not implemented")
@@ -504,6 +621,71 @@ func _NotaryService_GetTrustMaterial_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _NotaryService_GetTrial_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTrialRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NotaryServiceServer).GetTrial(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NotaryService_GetTrial_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NotaryServiceServer).GetTrial(ctx, req.(*GetTrialRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _NotaryService_ListFindings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFindingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NotaryServiceServer).ListFindings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NotaryService_ListFindings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NotaryServiceServer).ListFindings(ctx, req.(*ListFindingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _NotaryService_GetChronology_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetChronologyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NotaryServiceServer).GetChronology(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NotaryService_GetChronology_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NotaryServiceServer).GetChronology(ctx, req.(*GetChronologyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _NotaryService_WatchTrial_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchTrialRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(NotaryServiceServer).WatchTrial(m, &grpc.GenericServerStream[WatchTrialRequest, WatchTrialResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NotaryService_WatchTrialServer = grpc.ServerStreamingServer[WatchTrialResponse]
+
 func _NotaryService_Verify_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(VerifyRequest)
 	if err := dec(in); err != nil {
@@ -562,6 +744,18 @@ var NotaryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _NotaryService_GetTrustMaterial_Handler,
 		},
 		{
+			MethodName: "GetTrial",
+			Handler:    _NotaryService_GetTrial_Handler,
+		},
+		{
+			MethodName: "ListFindings",
+			Handler:    _NotaryService_ListFindings_Handler,
+		},
+		{
+			MethodName: "GetChronology",
+			Handler:    _NotaryService_GetChronology_Handler,
+		},
+		{
 			MethodName: "Verify",
 			Handler:    _NotaryService_Verify_Handler,
 		},
@@ -572,6 +766,11 @@ var NotaryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _NotaryService_SubmitStream_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "WatchTrial",
+			Handler:       _NotaryService_WatchTrial_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "notary/v1/notary.proto",

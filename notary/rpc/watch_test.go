@@ -1,0 +1,182 @@
+package rpc
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/trialnotary/trialnotary/notary/store"
+	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+)
+
+// watched reads messages until one has gone as far as an index.
+func watched(t *testing.T, next func() (*notaryv1.WatchTrialResponse, error), to uint64) (events []*notaryv1.TrialEvent, index uint64) {
+	t.Helper()
+	for index <= to {
+		m, err := next()
+		if err != nil {
+			t.Fatalf("watching: %v", err)
+		}
+		if m.GetNextIndex() < index || m.GetView().GetLogSize() < m.GetNextIndex() {
+			t.Errorf("got the next index %d after %d in a log of %d", m.GetNextIndex(), index, m.GetView().GetLogSize())
+		}
+		events, index = append(events, m.GetEvents()...), m.GetNextIndex()
+	}
+	return events, index
+}
+
+// httpWatch opens a watch over HTTP.
+func (r *realStudy) httpWatch(ctx context.Context, user string, from uint64) (*http.Response, func() (*notaryv1.WatchTrialResponse, error)) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		fmt.Sprintf("https://%s/v1/trials/%s/watch?fromIndex=%d", r.httpAddr, r.id, from), nil)
+	must(r.t, err)
+	for h := r.as(user); len(h) > 0; h = h[2:] {
+		req.Header.Set(h[0], h[1])
+	}
+	resp, err := r.web().Do(req)
+	must(r.t, err)
+	r.t.Cleanup(func() { _ = resp.Body.Close() })
+	lines := bufio.NewReader(resp.Body)
+	return resp, func() (*notaryv1.WatchTrialResponse, error) {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return nil, err
+		}
+		var wrapped struct{ Result, Error rawJSON }
+		must(r.t, unmarshalJSON(line, &wrapped))
+		if wrapped.Error != nil {
+			return nil, fmt.Errorf("the stream ended: %s", wrapped.Error)
+		}
+		m := new(notaryv1.WatchTrialResponse)
+		return m, protojson.Unmarshal(wrapped.Result, m)
+	}
+}
+
+// TestWatchTrial sees what is logged before and while it watches, the same over
+// both transports, and goes on where it ended.
+func TestWatchTrial(t *testing.T) {
+	r := newRealStudy(t)
+	stream, err := r.grpc().WatchTrial(r.ctx("sponsor"), &notaryv1.WatchTrialRequest{Trial: r.id.String()})
+	must(t, err)
+	resp, overHTTP := r.httpWatch(t.Context(), "sponsor", 0)
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != ndjson {
+		t.Fatalf("got %d %s, want 200 and %s", resp.StatusCode, resp.Header.Get("Content-Type"), ndjson)
+	}
+	before, _ := watched(t, stream.Recv, r.elsewhere.GetLogIndex())
+	if len(before) != 5 {
+		t.Errorf("got %d events of the past, want 5", len(before))
+	}
+	later := r.logged("sponsor", r.dataset(r.manager, "DE-02", "later.json"))
+	news, index := watched(t, stream.Recv, later.GetLogIndex())
+	if len(news) != 1 || news[0].GetStatementId() != later.GetStatementId() || len(news[0].GetOpened()) == 0 {
+		t.Errorf("got the news %v, want %s with its findings", news, later.GetStatementId())
+	}
+	both, _ := watched(t, overHTTP, later.GetLogIndex())
+	for i, e := range append(before, news...) {
+		if i >= len(both) || !proto.Equal(e, both[i]) {
+			t.Errorf("event %d: got %v over gRPC and not over HTTP", i, e)
+		}
+	}
+	third := r.logged("sponsor", r.dataset(r.manager, "DE-02", "third.json"))
+	again, err := r.grpc().WatchTrial(r.ctx("sponsor"), &notaryv1.WatchTrialRequest{Trial: r.id.String(), FromIndex: index})
+	must(t, err)
+	rest, _ := watched(t, again.Recv, third.GetLogIndex())
+	if len(rest) != 1 || rest[0].GetStatementId() != third.GetStatementId() {
+		t.Errorf("got %v from index %d on, want %s alone", rest, index, third.GetStatementId())
+	}
+}
+
+// TestWatchTrialSite sees nothing of other sites.
+func TestWatchTrialSite(t *testing.T) {
+	r := newRealStudy(t)
+	stream, err := r.grpc().WatchTrial(r.ctx("site"), &notaryv1.WatchTrialRequest{Trial: r.id.String()})
+	must(t, err)
+	r.logged("sponsor", r.dataset(r.manager, "DE-02", "elsewhere.json"))
+	last := r.logged("site", r.dataset(r.inv1, "DE-01", "mine.json"))
+	events, _ := watched(t, stream.Recv, last.GetLogIndex())
+	for _, e := range events {
+		if e.GetSite() == "DE-02" {
+			t.Errorf("got the event %v of another site", e)
+		}
+	}
+	if len(events) != 5 {
+		t.Errorf("got %d events, want 5", len(events))
+	}
+}
+
+// TestWatchTrialWho lets in whom GetTrial lets in.
+func TestWatchTrialWho(t *testing.T) {
+	r := newRealStudy(t)
+	for user, want := range map[string]codes.Code{
+		"sponsor": ok, "site": ok, "auditor": ok, "other": notFound, "operator": denied, "": noAuth,
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		call := ctx
+		if user != "" {
+			call = r.ctx(user)
+		}
+		call, stop := context.WithCancel(call)
+		stream, err := r.grpc().WatchTrial(call, &notaryv1.WatchTrialRequest{Trial: r.id.String()})
+		must(t, err)
+		_, err = stream.Recv()
+		if status.Code(err) != want {
+			t.Errorf("%q over gRPC: got %v, want %v", user, err, want)
+		}
+		stop()
+		resp, _ := r.httpWatch(ctx, user, 0)
+		if got := resp.StatusCode; (got == http.StatusOK) != (want == ok) || want != ok && got != httpStatus("", want) {
+			t.Errorf("%q over HTTP: got %d, want that of %v", user, got, want)
+		}
+		cancel()
+	}
+}
+
+// TestWatchTrialEnds ends a watch whose user is removed or may see something else
+// now, and when the server shuts down.
+func TestWatchTrialEnds(t *testing.T) {
+	r := newRealStudy(t)
+	r.srv.reauth = time.Millisecond
+	r.srv.cfg.Users = storeUsers{r.db} // as it is now, not as it was
+	r.realUser(r.db, "leaver", store.Grant{Role: store.RoleAuditor, Trial: r.id})
+	r.realUser(r.db, "mover", store.Grant{Role: store.RoleSite, Trial: r.id, Sites: []string{"DE-01"}})
+	open := func(user string) notaryv1.NotaryService_WatchTrialClient {
+		stream, err := r.grpc().WatchTrial(r.ctx(user), &notaryv1.WatchTrialRequest{Trial: r.id.String()})
+		must(t, err)
+		_, err = stream.Recv()
+		must(t, err)
+		return stream
+	}
+	ended := func(stream notaryv1.NotaryService_WatchTrialClient) error {
+		for {
+			if _, err := stream.Recv(); err != nil {
+				return err
+			}
+		}
+	}
+	leaver, mover, stays := open("leaver"), open("mover"), open("sponsor")
+	must(t, r.db.RemoveUser(t.Context(), "leaver"))
+	if err := ended(leaver); status.Code(err) != noAuth {
+		t.Errorf("removed: got %v, want %v", err, noAuth)
+	}
+	must(t, r.db.GrantTrial(t.Context(), "mover", r.id))
+	if err := ended(mover); reasonIn(status.Convert(err)) != string(reasonUnavailable) {
+		t.Errorf("another grant: got %v, want %s", err, reasonUnavailable)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	down := make(chan error, 1)
+	go func() { down <- r.srv.Shutdown(ctx) }()
+	if err := ended(stays); status.Code(err) != codes.Unavailable {
+		t.Errorf("shutting down: got %v, want %v", err, codes.Unavailable)
+	}
+	must(t, <-down)
+}
