@@ -87,7 +87,7 @@ func exitStatus(err error) int {
 	}
 	for _, e := range []error{
 		client.ErrReceipt, client.ErrRolledBack, client.ErrForked, client.ErrOtherAnchors,
-		client.ErrUnanswered, client.ErrNotSignedIn,
+		client.ErrUnanswered, client.ErrNotSignedIn, errBlinding,
 	} {
 		if errors.Is(err, e) {
 			return exitNegative
