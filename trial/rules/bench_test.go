@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func newLoad(b *testing.B) *load {
 	b.Helper()
 	y := tell(b)
 	_, icf, _ := y.running()
-	l := &load{story: y, begin: y.log[:len(y.log):len(y.log)]}
+	l := &load{story: y, begin: slices.Clip(y.log)}
 	l.data = y.write("edc", "701", trial.KindDataset, extract("AE"), replaces(icf))
 	l.derived = y.write("stat", "", trial.KindDerivedDataset, extract("ADSL"), from(icf))
 	l.letter = y.write("cra", "701", trial.KindTMFDocument, nil)
@@ -128,7 +129,7 @@ func (l *load) feedAll(n int, apply func(trial.Logged) error) {
 			l.Fatal(err)
 		}
 	}
-	g := &logger{load: l, apply: apply, next: l.story.next, now: l.now, declared: trial.NewInstant(l.now, "Etc/UTC")}
+	g := &logger{load: l, apply: apply, next: l.next, now: l.now, declared: trial.NewInstant(l.now, "Etc/UTC")}
 	var newest [100]trial.ID
 	var bodies [len(newest)]*trial.DataBody
 	for i := range bodies {
