@@ -66,7 +66,29 @@ func (c *Client) Submit(ctx context.Context, trust *receipt.Trust, env *trial.En
 // Receipt fetches the receipt of a logged statement under the notary's newest
 // checkpoint and checks it like Submit.
 func (c *Client) Receipt(ctx context.Context, trust *receipt.Trust, id trial.ID) (*Receipt, error) {
+	return c.newChecker(trust).receipt(ctx, id)
+}
+
+// Receipts fetches the receipts of one trial's statements for whoever follows its
+// whole log: a statement whose key had no authority at its index is logged too,
+// without effect. The verdict on it is negative, and everything else of its receipt
+// holds. It remembers what it verified, and is safe for concurrent use.
+type Receipts struct{ k *checker }
+
+// Receipts returns what fetches the receipts of the trust folder's trial.
+func (c *Client) Receipts(trust *receipt.Trust) *Receipts {
 	k := c.newChecker(trust)
+	k.logged = true
+	return &Receipts{k}
+}
+
+// Get is Client.Receipt, but for what is said of Receipts.
+func (r *Receipts) Get(ctx context.Context, id trial.ID) (*Receipt, error) {
+	return r.k.receipt(ctx, id)
+}
+
+func (k *checker) receipt(ctx context.Context, id trial.ID) (*Receipt, error) {
+	c := k.c
 	floor, err := k.floor()
 	if err != nil {
 		return nil, err
@@ -117,6 +139,8 @@ type checker struct {
 	verifier *receipt.Verifier
 	evidence heldEvidence
 	signer   atomic.Pointer[trial.PublicKey] // the last one: a batch rarely has more
+	// logged takes the receipt of a statement that has no authority too.
+	logged bool
 }
 
 func (c *Client) newChecker(trust *receipt.Trust) *checker {
@@ -135,8 +159,6 @@ type question struct {
 	floor uint64
 	// held is the evidence that the request named, or nil.
 	held *evidenceFile
-	// accept tells which verdicts will do; nil is [Acceptable].
-	accept func(*receipt.Verdict) error
 }
 
 // check accepts a receipt, or says why not.
@@ -162,9 +184,9 @@ func (k *checker) check(ctx context.Context, q question, pb *notaryv1.Receipt) (
 		evidence = &evidenceFile{}
 	}
 	verdict := k.verifier.Verify(r, evidence.parsed, nil)
-	accept := q.accept
-	if accept == nil {
-		accept = Acceptable
+	accept := Acceptable
+	if k.logged {
+		accept = acceptableAsLogged
 	}
 	if err := accept(verdict); err != nil {
 		return nil, err
@@ -223,6 +245,23 @@ func (k *checker) key(der []byte) (*trial.PublicKey, error) {
 // Acceptable lets a receipt pass that lacks only witnesses: issuing is open,
 // verifying is closed.
 func Acceptable(v *receipt.Verdict) error {
+	return acceptable(v, func(name receipt.CheckName) bool { return name == receipt.CheckWitnessPolicy })
+}
+
+// acceptableAsLogged lets a receipt pass, too, whose signer had no authority.
+func acceptableAsLogged(v *receipt.Verdict) error {
+	return acceptable(v, func(name receipt.CheckName) bool {
+		switch name {
+		case receipt.CheckWitnessPolicy, receipt.CheckKeyEnrolled, receipt.CheckKeyNotRevoked, receipt.CheckValidityPeriod:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// acceptable lets a receipt pass that fails none but those checks.
+func acceptable(v *receipt.Verdict, may func(receipt.CheckName) bool) error {
 	if v.Verified {
 		return nil
 	}
@@ -231,7 +270,7 @@ func Acceptable(v *receipt.Verdict) error {
 		if c.Outcome != receipt.Failed {
 			continue
 		}
-		if c.Name != receipt.CheckWitnessPolicy {
+		if !may(c.Name) {
 			return fmt.Errorf("%w: %s: %s", ErrReceipt, c.Name, c.Detail)
 		}
 		failed++

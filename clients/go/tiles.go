@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -44,7 +43,7 @@ func (c *Client) proveContinues(ctx context.Context, small, large receipt.Checkp
 		}
 		// Tiles that do not hash to the signed root: the files are damaged or
 		// those of another log. Nothing is proven either way.
-		return fmt.Errorf("%w: %w", errTiles, err)
+		return fmt.Errorf("%w: %w: %w", errTiles, ErrLogDamaged, err)
 	}
 	if err := tlog.CheckTree(proof, tree.N, tree.Hash, int64(small.Size), tlog.Hash(small.Root)); err != nil {
 		return forked(small, large)
@@ -95,6 +94,15 @@ func (r *tileReader) readTile(t tlog.Tile) ([]byte, error) {
 var errNotThere = errors.New("not found")
 
 func (r *tileReader) get(path string, size int) ([]byte, error) {
+	b, err := r.fetch(path, int64(size))
+	if err == nil && len(b) != size {
+		err = fmt.Errorf("reading %s: got %d bytes, want %d", path, len(b), size)
+	}
+	return b, err
+}
+
+// request asks for a file of the log; the caller closes the body.
+func (r *tileReader) request(path string) (*http.Response, error) {
 	u, err := url.JoinPath(r.base, path)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
@@ -110,22 +118,15 @@ func (r *tileReader) get(path string, size int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", u, err)
 	}
-	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusOK:
+		return resp, nil
 	case http.StatusNotFound, http.StatusGone:
-		return nil, fmt.Errorf("reading %s: %w", u, errNotThere)
+		err = errNotThere
 	default:
-		return nil, fmt.Errorf("reading %s: got status %d, want 200", u, resp.StatusCode)
+		err = fmt.Errorf("got status %d, want 200", resp.StatusCode)
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, int64(size)+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", u, err)
-	}
-	if len(b) != size {
-		return nil, fmt.Errorf("reading %s: got %d bytes or more, want %d", u, len(b), size)
-	}
-	return b, nil
+	return nil, errors.Join(fmt.Errorf("reading %s: %w", u, err), resp.Body.Close())
 }
 
 // tilePath is tlog's path without the height, which C2SP fixes.

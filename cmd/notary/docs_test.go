@@ -2,12 +2,18 @@ package main
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/pflag"
+
+	"github.com/trialnotary/trialnotary/notary/monitor"
+	"github.com/trialnotary/trialnotary/notary/telemetry"
 )
 
 // TestManual runs the commands of docs/notary.md, in their order, against a real
@@ -58,6 +64,69 @@ func manualScript(t *testing.T, text string) string {
 		"-- edc-audit.xml --\n" + manualExport + "-- package/define.xml --\n" + manualDefine + "-- package/dm.json --\n{}\n" +
 		"-- protocol-1.txt --\none\n-- protocol-2.txt --\ntwo\n-- list.csv --\nslot,arm\n-- lock-1.txt --\nmembers\n")
 	return b.String()
+}
+
+// TestMonitorManual runs the commands of docs/monitor.md, in their order.
+func TestMonitorManual(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "monitor.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("server start\nsetup-trial\nexec notary submit --config site.yaml --kind dataset dm.csv\n")
+	commands := 0
+	for _, box := range boxes(string(text), "sh") {
+		for line := range strings.SplitSeq(strings.TrimSpace(box), "\n") {
+			command, status, negative := strings.Cut(line, " # exit status ")
+			if negative {
+				fmt.Fprintf(&b, "status %s %s\n", status, command)
+			} else {
+				fmt.Fprintf(&b, "exec %s\n", command)
+			}
+			commands++
+		}
+	}
+	if commands < 5 {
+		t.Fatalf("got %d commands in the manual, want at least 5", commands)
+	}
+	b.WriteString("-- dm.csv --\na,b\n")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "manual.txtar"), []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, params(dir))
+}
+
+// TestMonitorManualNamesAll holds docs/monitor.md to the kinds of alarms, the flags
+// and the metrics that there are.
+func TestMonitorManualNamesAll(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "monitor.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, kind := range monitor.Kinds() {
+		want = append(want, "| `"+string(kind)+"` |")
+	}
+	a := &app{}
+	a.monitorCommand().LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { want = append(want, "--"+f.Name) })
+	m := telemetry.NewMonitorMetrics("v0")
+	m.Looked(&monitor.Report{Findings: &monitor.FindingCount{}}, time.Second)
+	rec := httptest.NewRecorder()
+	m.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	for line := range strings.SplitSeq(rec.Body.String(), "\n") {
+		if name, ok := strings.CutPrefix(line, "# TYPE trialnotary_"); ok {
+			want = append(want, "trialnotary_"+strings.Fields(name)[0])
+		}
+	}
+	if len(want) < 35 {
+		t.Fatalf("got %d names, want all kinds, flags and metrics: %v", len(want), want)
+	}
+	for _, name := range want {
+		if !strings.Contains(string(text), name) {
+			t.Errorf("docs/monitor.md does not name %s", name)
+		}
+	}
 }
 
 // boxes returns the fenced blocks of one language.
