@@ -105,7 +105,7 @@ func included(entry []byte, inc Inclusion, opened *openedNote) error {
 	if opened.err != nil {
 		return opened.err
 	}
-	if err := verifyInclusion(entry, inc); err != nil {
+	if err := opened.includes(entry, inc); err != nil {
 		return fmt.Errorf("index %d in a tree of %d entries: %w", inc.Index, inc.Checkpoint.Size, err)
 	}
 	return nil

@@ -122,7 +122,12 @@ func TestAssembleRefuses(t *testing.T) {
 			l, p := good, proofOf(s.inclusion(s.dataset, size))
 			c.change(&l, &p)
 			v := logVerifier(t, s.log)
-			for range 2 { // the second time it is remembered
+			for i := range 3 { // the second time it is remembered
+				if i == 2 { // and now a good proof of the same tree is too
+					if _, err := v.Assemble(good.env, good.key, proofOf(s.inclusion(s.dataset, size))); err != nil {
+						t.Fatal(err)
+					}
+				}
 				r, err := v.Assemble(l.env, l.key, p)
 				if err == nil || r != nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got %v, want an error about %q", err, c.want)

@@ -3,6 +3,7 @@ package receipt
 import (
 	"crypto/sha256"
 	"errors"
+	"slices"
 
 	"github.com/transparency-dev/merkle/rfc6962"
 )
@@ -26,25 +27,87 @@ func verifyInclusion(entry []byte, inc Inclusion) error {
 // HASH(0x01 || p || r). […] Otherwise: Set r to HASH(0x01 || r || p)" (RFC 9162,
 // section 2.1.3.2, the same trees as RFC 6962).
 func rootOf(leaf Hash, index, size uint64, path []Hash) (Hash, bool) {
+	root, _, ok := follow(leaf, index, size, path, nil, nil)
+	return root, ok
+}
+
+// follow is rootOf for one of many proofs of a tree. Where it comes to what known
+// came to, it knows the rest; met is how many hashes it took until then. It writes
+// what stood before each hash to steps, unless that is nil.
+func follow(leaf Hash, index, size uint64, path []Hash, known *followed, steps []step) (root Hash, met int, ok bool) {
 	if index >= size {
-		return Hash{}, false
+		return Hash{}, 0, false
 	}
-	fn, sn, r := index, size-1, leaf
+	now := step{index, size - 1, leaf}
 	for i := range path {
-		if sn == 0 {
-			return Hash{}, false
+		if now.sn == 0 {
+			return Hash{}, i, false
 		}
-		if fn&1 == 1 || fn == sn {
-			r = parent(&path[i], &r)
-			for fn&1 == 0 && fn != 0 {
-				fn, sn = fn>>1, sn>>1
+		if known.came(i, &now, path) {
+			return known.root, i, true
+		}
+		if steps != nil {
+			steps[i] = now
+		}
+		if now.fn&1 == 1 || now.fn == now.sn {
+			now.r = parent(&path[i], &now.r)
+			for now.fn&1 == 0 && now.fn != 0 {
+				now.fn, now.sn = now.fn>>1, now.sn>>1
 			}
 		} else {
-			r = parent(&r, &path[i])
+			now.r = parent(&now.r, &path[i])
 		}
-		fn, sn = fn>>1, sn>>1
+		now.fn, now.sn = now.fn>>1, now.sn>>1
 	}
-	return r, sn == 0
+	return now.r, len(path), now.sn == 0
+}
+
+// step is what the verification of a proof holds between two hashes: everything
+// that its further way depends on, beside the hashes that are left.
+type step struct {
+	fn, sn uint64
+	r      Hash
+}
+
+// followed is a proof that was followed to the root of a tree. The proofs of
+// neighbours have most hashes in common: thousands of entries that one checkpoint
+// covers are proven at a time, and of each the last hashes would be computed again.
+// It never changes.
+type followed struct {
+	path  []Hash
+	steps []step // before each hash of path
+	root  Hash
+}
+
+// came tells whether the way that stands at now before the i-th hash of a path is
+// the known one from there on: it stands where that stood, and what is left is the
+// same byte for byte, so it ends where that ended.
+func (f *followed) came(i int, now *step, path []Hash) bool {
+	return f != nil && len(path) == len(f.path) && f.steps[i] == *now && slices.Equal(f.path[i:], path[i:])
+}
+
+// neighbours is how many hashes a proof may take until it comes to the known one
+// without taking its place: the 64 entries around an index share one.
+const neighbours = 6
+
+// includes is verifyInclusion for a checkpoint under which many entries are proven.
+func (o *openedNote) includes(entry []byte, inc Inclusion) error {
+	leaf, known := LeafHash(entry), o.followed.Load()
+	if known != nil && known.root != inc.Checkpoint.Root {
+		known = nil
+	}
+	root, met, ok := follow(leaf, inc.Index, inc.Checkpoint.Size, inc.Path, known, nil)
+	if !ok || root != inc.Checkpoint.Root {
+		return errNotIncluded
+	}
+	if met > neighbours || known == nil {
+		// Clones, because whoever has the proof may change it.
+		f := &followed{path: slices.Clone(inc.Path), steps: make([]step, len(inc.Path)), root: root}
+		if _, _, ok := follow(leaf, inc.Index, inc.Checkpoint.Size, f.path, nil, f.steps); ok {
+			o.followed.Store(f)
+		}
+	}
+	return nil
 }
 
 // SPEC: "MTH(D[n]) = SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))" (RFC 6962,

@@ -93,3 +93,61 @@ func asPath(hashes [][]byte) []Hash {
 	}
 	return slices.Clip(path)
 }
+
+// Whoever knows one proof of a tree judges every other one as who knows none, also
+// one that is wrong anywhere.
+func TestKnownProofChangesNothing(t *testing.T) {
+	tree := testonly.New(rfc6962.DefaultHasher)
+	var leaves []Hash
+	for i := range 37 {
+		entry := fmt.Appendf(nil, "entry %d", i)
+		tree.AppendData(entry)
+		leaves = append(leaves, LeafHash(entry))
+	}
+	proofOf := func(index, size uint64) []Hash {
+		hashes, err := tree.InclusionProof(index, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return asPath(hashes)
+	}
+	same := func(known *followed, leaf Hash, index, size uint64, path []Hash) (met int) {
+		t.Helper()
+		want, ok := rootOf(leaf, index, size, path)
+		got, met, gotOK := follow(leaf, index, size, path, known, nil)
+		if gotOK != ok || ok && got != want {
+			t.Fatalf("index %d of %d: got %x, %v, want %x, %v", index, size, got, gotOK, want, ok)
+		}
+		return met
+	}
+	met := 0
+	for _, size := range []uint64{1, 2, 3, 8, 13, 32, 37} {
+		for k := range size {
+			known := &followed{path: proofOf(k, size)}
+			known.steps = make([]step, len(known.path))
+			known.root, _, _ = follow(leaves[k], k, size, known.path, nil, known.steps)
+			for index := range size {
+				path := proofOf(index, size)
+				if n := same(known, leaves[index], index, size, path); n < len(path) {
+					met++
+				}
+				same(known, Hash{1}, index, size, path)
+				same(known, leaves[k], index, size, path)
+				for _, claimed := range []uint64{index ^ 1, index + 1, k} {
+					same(known, leaves[index], claimed, size, path)
+				}
+				same(known, leaves[index], index, size+1, path)
+				for i := range path {
+					wrong := slices.Clone(path)
+					wrong[i][31] ^= 1
+					same(known, leaves[index], index, size, wrong)
+					same(known, leaves[index], index, size, path[:i])
+				}
+				same(known, leaves[index], index, size, append(slices.Clone(path), Hash{}))
+			}
+		}
+	}
+	if met == 0 {
+		t.Error("no proof came to the known one")
+	}
+}

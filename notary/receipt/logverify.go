@@ -48,6 +48,8 @@ type openedNote struct {
 	err        error // of the log's signatures
 	witnessed  witnessed
 	witnessErr error
+	// followed is a proof under it, if there was one.
+	followed atomic.Pointer[followed]
 }
 
 // NewLogVerifier returns a LogVerifier for the keys of one log, an Ed25519 key

@@ -174,7 +174,7 @@ func TestItemsEnd(t *testing.T) {
 		stream, err := w.grpc().SubmitStream(w.asCtx("site"))
 		must(t, err)
 		must(t, stream.Send(tt.send))
-		for err == nil {         // what was taken before an id came again is answered
+		for err == nil { // what was taken before an id came again is answered
 			_, err = stream.Recv()
 		}
 		if got := reasonIn(status.Convert(err)); got != tt.want {
