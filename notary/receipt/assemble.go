@@ -33,7 +33,7 @@ func (l *LogVerifier) CheckInclusion(e *trial.Envelope, key *trial.PublicKey, in
 	if c := inc.Checkpoint; c.Origin != cp.Origin || c.Size != cp.Size || c.Root != cp.Root {
 		return errors.New("the origin, size or root beside the checkpoint is not the checkpoint's own")
 	}
-	return included(Entry(e, key), inc, opened)
+	return l.included(Entry(e, key), inc, opened)
 }
 
 // Assemble makes the receipt of an envelope out of a proof, byte for byte the one
@@ -48,7 +48,7 @@ func (l *LogVerifier) Assemble(e *trial.Envelope, key *trial.PublicKey, p Proof)
 		return nil, fmt.Errorf("invalid proof: %w", err)
 	}
 	entry := Entry(e, key)
-	if err := included(entry, inc, opened); err != nil {
+	if err := l.included(entry, inc, opened); err != nil {
 		return nil, err
 	}
 	return newReceipt(e, key, inc, entry, l.keys[0])
@@ -98,14 +98,14 @@ func (l *LogVerifier) note(text []byte) (Checkpoint, *openedNote, error) {
 // included proves an entry under a checkpoint that was read and opened. The
 // checkpoint's own fault comes first: a proof that leads to another root says
 // nothing if the root is not the log's.
-func included(entry []byte, inc Inclusion, opened *openedNote) error {
+func (l *LogVerifier) included(entry []byte, inc Inclusion, opened *openedNote) error {
 	if len(entry) > MaxEntry {
 		return fmt.Errorf("invalid entry: got %d bytes, want at most %d", len(entry), MaxEntry)
 	}
 	if opened.err != nil {
 		return opened.err
 	}
-	if err := opened.includes(entry, inc); err != nil {
+	if err := l.proofs.includes(entry, inc); err != nil {
 		return fmt.Errorf("index %d in a tree of %d entries: %w", inc.Index, inc.Checkpoint.Size, err)
 	}
 	return nil

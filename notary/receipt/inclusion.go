@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/transparency-dev/merkle/rfc6962"
 )
@@ -86,25 +87,29 @@ func (f *followed) came(i int, now *step, path []Hash) bool {
 	return f != nil && len(path) == len(f.path) && f.steps[i] == *now && slices.Equal(f.path[i:], path[i:])
 }
 
-// neighbours is how many hashes a proof may take until it comes to the known one
-// without taking its place: the 64 entries around an index share one.
-const neighbours = 6
+// proofs are proofs that were followed, one for each of some blocks of entries that
+// stand side by side. An entry of such a block comes to the known proof after six
+// hashes at most. Entries come in any order, and a checkpoint covers thousands.
+type proofs [64]atomic.Pointer[followed]
 
-// includes is verifyInclusion for a checkpoint under which many entries are proven.
-func (o *openedNote) includes(entry []byte, inc Inclusion) error {
-	leaf, known := LeafHash(entry), o.followed.Load()
+const blockSize = 64 // entries
+
+// includes is verifyInclusion where many entries are proven under one checkpoint.
+func (p *proofs) includes(entry []byte, inc Inclusion) error {
+	of := &p[inc.Index/blockSize%uint64(len(p))]
+	leaf, known := LeafHash(entry), of.Load()
 	if known != nil && known.root != inc.Checkpoint.Root {
-		known = nil
+		known = nil // of another checkpoint
 	}
 	root, met, ok := follow(leaf, inc.Index, inc.Checkpoint.Size, inc.Path, known, nil)
 	if !ok || root != inc.Checkpoint.Root {
 		return errNotIncluded
 	}
-	if met > neighbours || known == nil {
+	if met == len(inc.Path) && met > 0 {
 		// Clones, because whoever has the proof may change it.
-		f := &followed{path: slices.Clone(inc.Path), steps: make([]step, len(inc.Path)), root: root}
+		f := &followed{path: slices.Clone(inc.Path), steps: make([]step, met), root: root}
 		if _, _, ok := follow(leaf, inc.Index, inc.Checkpoint.Size, f.path, nil, f.steps); ok {
-			o.followed.Store(f)
+			of.Store(f)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package receipt
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 	"github.com/transparency-dev/merkle/testonly"
 	"pgregory.net/rapid"
+
+	"github.com/trialnotary/trialnotary/trial/benchtest"
 )
 
 func TestLeafHash(t *testing.T) {
@@ -149,5 +152,42 @@ func TestKnownProofChangesNothing(t *testing.T) {
 	}
 	if met == 0 {
 		t.Error("no proof came to the known one")
+	}
+}
+
+// BenchmarkNeighbours proves what one checkpoint covers of a log of 65,536 entries,
+// in any order, each proof by itself and with what others came to.
+func BenchmarkNeighbours(b *testing.B) {
+	const size, covered = 1<<16 - 5, 1400
+	tree := testonly.New(rfc6962.DefaultHasher)
+	entries := make([][]byte, size)
+	for i := range entries {
+		entries[i] = fmt.Appendf(nil, "entry %d", i)
+		tree.AppendData(entries[i])
+	}
+	all := make([]Inclusion, covered)
+	for i := range all {
+		all[i].Index = uint64(size - covered + i)
+		hashes, err := tree.InclusionProof(all[i].Index, size)
+		if err != nil {
+			b.Fatal(err)
+		}
+		all[i].Path, all[i].Checkpoint = asPath(hashes), Checkpoint{Size: size, Root: Hash(tree.HashAt(size))}
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(covered, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for name, verify := range map[string]func(*proofs, []byte, Inclusion) error{
+		"alone":    func(_ *proofs, entry []byte, inc Inclusion) error { return verifyInclusion(entry, inc) },
+		"together": (*proofs).includes,
+	} {
+		b.Run(name, func(b *testing.B) {
+			benchtest.PerOp(b, func() {
+				known := new(proofs)
+				for _, inc := range all {
+					if err := verify(known, entries[inc.Index], inc); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
 	}
 }

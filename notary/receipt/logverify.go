@@ -34,6 +34,9 @@ type LogVerifier struct {
 	// last is the checkpoint that was read last: very many receipts in a row have
 	// the same one.
 	last atomic.Pointer[lastNote]
+	// proofs remembers proofs of the checkpoints that entries were proven under
+	// last.
+	proofs proofs
 }
 
 // lastNote is a checkpoint as it stands in a receipt.
@@ -48,8 +51,6 @@ type openedNote struct {
 	err        error // of the log's signatures
 	witnessed  witnessed
 	witnessErr error
-	// followed is a proof under it, if there was one.
-	followed atomic.Pointer[followed]
 }
 
 // NewLogVerifier returns a LogVerifier for the keys of one log, an Ed25519 key
