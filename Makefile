@@ -8,7 +8,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 # command=Debian package, for what `make test` runs besides Go.
-PACKAGES := git=git gcc=gcc gcc=libc6-dev node=nodejs npm=npm curl=curl systemd-analyze=systemd strace=strace mkfs.ext4=e2fsprogs
+PACKAGES := git=git gcc=gcc gcc=libc6-dev node=nodejs npm=npm curl=curl systemd-analyze=systemd strace=strace mkfs.ext4=e2fsprogs \
+	chromium-headless-shell=chromium-headless-shell
 
 # Every tool is built from a go.mod of its own, so that none of its dependencies reaches ours.
 BUF := go tool -modfile=tools/buf/go.mod buf

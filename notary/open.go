@@ -46,7 +46,6 @@ type Service struct {
 
 	trials     *trials
 	views      *views
-	packs      *rules.Packs
 	marks      *marks
 	markProofs *markProofs
 	placedUpTo *watermark
@@ -180,7 +179,7 @@ func newService(c Config) (*Service, error) {
 		enrolling:  make(map[trial.KeyID]keyClaim),
 	}
 	s.trials = newTrials(c.CachedTrials, s.loadTrial)
-	s.views, s.packs = newViews(c.ViewMemory), rules.NewPacks()
+	s.views = newViews(c.ViewMemory)
 	s.folding = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	s.published.mu = &s.mu
 	s.old = lane{most: 16, do: s.answerAll}

@@ -88,7 +88,7 @@ type Config struct {
 	// 1,024.
 	CachedTrials int
 	// ViewMemory bounds the bytes of the folded trials that are held for GetTrial,
-	// ListFindings, GetChronology and WatchTrial: about 6 KiB a statement. One that
+	// ListFindings, GetChronology and WatchTrial: a few kilobytes a statement. One that
 	// is in use stays, however large. 0 is 256 MiB.
 	ViewMemory int64
 

@@ -282,7 +282,7 @@ func (s *Service) beginFold(v *view, charter trial.Logged) error {
 	if !ok {
 		return fmt.Errorf("%w: the first statement of trial %s is no charter", ErrDamaged, v.of.Charter)
 	}
-	program, err := s.packs.Program(body)
+	program, err := s.cfg.Packs.Program(body)
 	if v.unjudged = err; err != nil {
 		if program, err = rules.Compile(nil, nil, body.AllParameters()); err != nil {
 			return fmt.Errorf("compiling no rules: %w", err)

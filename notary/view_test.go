@@ -61,7 +61,10 @@ func (w *world) shown(q notary.ViewQuery) *shown {
 // judged is a study whose charter names the default pack.
 func (w *world) judged() (*study, *holder) {
 	w.t.Helper()
-	s := newStudy(w.t, trial.Registry{"nct": "NCT01234567"}, func(b *trial.CharterBody) { b.RulePack = rules.Default().Digest })
+	s := newStudy(w.t, trial.Registry{"nct": "NCT01234567"}, func(b *trial.CharterBody) {
+		b.RulePack = rules.Default().Digest
+		b.Endorsements = map[trial.Kind][]trial.Role{trial.KindProtocol: {trial.RoleDataManager, trial.RoleQA}}
+	})
 	w.submit(s.charter)
 	h, env := s.enrol("dm-1", trial.HolderPerson, trial.OrganisationSponsor, trial.RoleDataManager)
 	w.submit(env)
@@ -87,6 +90,8 @@ func TestReadTrial(t *testing.T) {
 	before := w.submit(s.dataset(h, "701", "early")).Record.Index
 	protocol := w.submit(s.protocol(h, "1.0")).Record.Index
 	w.submit(s.dataset(h, "704", "later"))
+	qa, env := s.enrol("qa-1", trial.HolderPerson, trial.OrganisationSponsor, trial.RoleQA)
+	w.submit(env)
 	at := map[uint64]*shown{}
 	for range 12 { // beyond the seven days of an endorsement
 		w.clock.Add(24 * time.Hour)
@@ -108,8 +113,15 @@ func TestReadTrial(t *testing.T) {
 	if overdue < 0 || last.events[overdue].Logged != protocol || last.events[overdue].Time.Before(start.Add(7*24*time.Hour)) {
 		t.Errorf("got the events %+v, want the protocol overdue", last.events)
 	}
-	if !last.time.Equal(w.clock.Now()) || last.statements != 17 || last.withheld != 0 {
+	if !last.time.Equal(w.clock.Now()) || last.statements != 18 || last.withheld != 0 {
 		t.Errorf("got %d statements, %d withheld, at %s", last.statements, last.withheld, last.time)
+	}
+	endorsed := w.submit(s.endorse(qa, "", last.pending[0].Logged.Statement)).Record.Index
+	late := w.shown(notary.ViewQuery{ViewOf: whole(s.id), State: true})
+	at[late.size] = late
+	closed := slices.IndexFunc(late.findings, func(f chronology.Found) bool { return f.Rule == "R14" && f.Closed != nil && *f.Closed == endorsed })
+	if closed < 0 || len(late.pending) != 0 {
+		t.Errorf("got the findings %+v after the last signature at %d, want R14 closed", late.findings, endorsed)
 	}
 	w.reopen() // everything is folded anew
 	for size, want := range at {

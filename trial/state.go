@@ -275,6 +275,13 @@ func (s *State) beyond(parameter string) time.Time {
 // Position returns the index of what was folded last.
 func (s *State) Position() uint64 { return s.last }
 
+// Now returns the log time of what was folded last, zero before the first time mark.
+func (s *State) Now() time.Time { return s.now }
+
+// Charter returns what the trial's charter says. It is shared and must not be
+// changed.
+func (s *State) Charter() *CharterBody { return s.charter }
+
 // Authority returns who may sign what. It belongs to the state and must not be
 // changed.
 func (s *State) Authority() *Authority { return s.authority }

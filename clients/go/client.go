@@ -101,7 +101,11 @@ func (k *checker) receipt(ctx context.Context, id trial.ID) (*Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.check(ctx, question{id: id, floor: floor}, resp.GetReceipt())
+	q := question{id: id, floor: floor}
+	if k.logged {
+		q.accept = acceptableAsLogged
+	}
+	return k.check(ctx, q, resp.GetReceipt())
 }
 
 // Checkpoint returns the notary's newest checkpoint, verified under the trust
@@ -159,6 +163,8 @@ type question struct {
 	floor uint64
 	// held is the evidence that the request named, or nil.
 	held *evidenceFile
+	// accept tells which verdicts will do; nil is [Acceptable].
+	accept func(*receipt.Verdict) error
 }
 
 // check accepts a receipt, or says why not.
@@ -184,9 +190,9 @@ func (k *checker) check(ctx context.Context, q question, pb *notaryv1.Receipt) (
 		evidence = &evidenceFile{}
 	}
 	verdict := k.verifier.Verify(r, evidence.parsed, nil)
-	accept := Acceptable
-	if k.logged {
-		accept = acceptableAsLogged
+	accept := q.accept
+	if accept == nil {
+		accept = Acceptable
 	}
 	if err := accept(verdict); err != nil {
 		return nil, err

@@ -48,6 +48,7 @@ type testNotary struct {
 	checkpoint []byte
 	// mark replaces the time mark that is answered.
 	mark    *notaryv1.Receipt
+	other   *notaryv1.Receipt // what GetReceipt answers instead
 	arrived int
 	// leftOut counts the receipts whose evidence the caller held.
 	leftOut int
@@ -404,6 +405,11 @@ func (n *testNotary) GetReceipt(ctx context.Context, req *notaryv1.GetReceiptReq
 	res, err := n.service.Receipt(ctx, id)
 	if err != nil {
 		return nil, status.Error(codes.NotFound, err.Error())
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.other != nil {
+		return &notaryv1.GetReceiptResponse{Receipt: n.other}, nil
 	}
 	return &notaryv1.GetReceiptResponse{Receipt: toReceipt(res)}, nil
 }

@@ -109,6 +109,7 @@ type predicateFlags struct {
 	file, kind, role, version, supersedes, reason, meaning string
 	declared, zone, document, language, scope              string
 	lineage                                                []string
+	unblinded                                              string
 	body                                                   bodyFlags
 }
 
@@ -126,6 +127,7 @@ func (p *predicateFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&p.language, "language", "", "the document's language, such as de-AT")
 	f.StringVar(&p.scope, "scope", "", "the document's scope, such as a country")
 	f.StringSliceVar(&p.lineage, "derived-from", nil, "`ID` or receipt file of a statement that this one derives from")
+	f.StringVar(&p.unblinded, "unblinded-reason", "", "`TEXT` why files that could unblind are submitted all the same; the statement records it")
 	p.body.add(f)
 }
 

@@ -28,6 +28,8 @@ type submitResult struct {
 	// Table is the content digest of a single file, or NoTable says why it has none.
 	Table   string `json:"contentDigest,omitzero"`
 	NoTable string `json:"noContentDigest,omitzero"`
+	// Blinding holds the places that could tell who gets which treatment.
+	Blinding []string `json:"blinding,omitzero"`
 	// Continuity says what was checked about the log.
 	Continuity client.Continuity `json:"continuity,omitzero"`
 	Message    string            `json:"message,omitzero"`

@@ -87,7 +87,7 @@ func exitStatus(err error) int {
 	}
 	for _, e := range []error{
 		client.ErrReceipt, client.ErrRolledBack, client.ErrForked, client.ErrOtherAnchors,
-		client.ErrUnanswered, client.ErrNotSignedIn,
+		client.ErrUnanswered, client.ErrNotSignedIn, errBlinding,
 	} {
 		if errors.Is(err, e) {
 			return exitNegative
@@ -168,7 +168,7 @@ Settings that stay the same may stand in notary.yaml in the working folder.`,
 		a.keygenCommand(), a.trialCommand(), a.enrolCommand(), a.endorseCommand(), a.revokeCommand(),
 		a.recoverCommand(), a.registerCommand(), a.submitCommand(), a.watchCommand(), a.listCommand(), a.receiptCommand(),
 		a.verifyCommand(), a.diffCommand(), a.trustCommand(), a.auditTrailCommand(), a.checkPackageCommand(),
-		a.rulesCommand(), a.monitorCommand(), a.versionCommand(),
+		a.rulesCommand(), a.chronologyCommand(), a.findingsCommand(), a.monitorCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ func params(dir string) testscript.Params {
 			"capture": cmdCapture,
 			"bigdir":  cmdBigDir,
 			"flip":    cmdFlip,
+			"forge":   cmdForge,
 			"status":  cmdStatus,
 			"sum":     cmdSum,
 			"mode":    cmdMode,
@@ -162,6 +164,22 @@ func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	b[len(b)/2] ^= 1
 	ts.Check(os.WriteFile(path, b, 0o644))
+}
+
+// forge RECEIPT: changes what was signed, so that the signature does not stand.
+func cmdForge(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	text, err := os.ReadFile(path)
+	ts.Check(err)
+	_, rest, ok := strings.Cut(string(text), `"payload":"`)
+	payload, _, found := strings.Cut(rest, `"`)
+	if !ok || !found {
+		ts.Fatalf("forge: %s has no payload", args[0])
+	}
+	plain, err := base64.StdEncoding.DecodeString(payload)
+	ts.Check(err)
+	forged := base64.StdEncoding.EncodeToString([]byte(strings.Replace(string(plain), "routine", "interim", 1)))
+	ts.Check(os.WriteFile(path, []byte(strings.Replace(string(text), payload, forged, 1)), 0o644))
 }
 
 // status N COMMAND ARG…: the command's exit status is N. Scripts know only zero

@@ -34,6 +34,9 @@ the same data in another file can be told by it. A folder is one
 statement that lists its files; above 1,000 files it is one statement about a manifest,
 which is written to PATH.manifest.json (mode 0600): keep it, it proves single files.
 
+Before anything is signed, files of a blinded trial are looked at for what could tell who gets
+which treatment. What is found is a warning, or refused where the charter says so.
+
 Each signed statement is stored before it is sent. If there is no answer, run the same
 command again, or "notary submit --resume": the same statement is sent, never signed twice.
 A PATH whose receipt is there already, for the same content, is not submitted again.
@@ -99,18 +102,16 @@ func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string)
 	if err != nil {
 		return err
 	}
-	if err := a.auditTrails(ctx, base, inputs); err != nil {
-		return err
-	}
-	if err := a.ipEvents(base, inputs); err != nil {
-		return err
-	}
-	if err := a.commit(base, flags.body.salt, inputs); err != nil {
+	if err := a.complete(ctx, base, flags, inputs); err != nil {
 		return err
 	}
 	results := make([]submitResult, len(inputs))
-	s := &submission{app: a, c: c, results: results, verifier: receipt.NewVerifier(c.trust)}
-	if err := s.sign(base, key, flags.zoneName(), inputs); err != nil {
+	guard, err := a.newGuard(c, base, flags.unblinded)
+	if err != nil {
+		return err
+	}
+	s := &submission{app: a, c: c, results: results, verifier: receipt.NewVerifier(c.trust), guard: guard}
+	if err := s.sign(ctx, base, key, flags.zoneName(), inputs); err != nil {
 		return err
 	}
 	err = s.send(ctx)
@@ -118,6 +119,17 @@ func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string)
 		return printErr
 	}
 	return submitStatus(results, err)
+}
+
+// complete fills in what the files say, and commits to those that stay secret.
+func (a *app) complete(ctx context.Context, base *client.Draft, flags *predicateFlags, inputs []*input) error {
+	if err := a.auditTrails(ctx, base, inputs); err != nil {
+		return err
+	}
+	if err := a.ipEvents(base, inputs); err != nil {
+		return err
+	}
+	return a.commit(base, flags.body.salt, inputs)
 }
 
 // draft makes what all statements of one submit have in common.
@@ -155,13 +167,15 @@ type submission struct {
 	verifier *receipt.Verifier
 	// index finds the result of a statement.
 	index map[trial.ID]int
+	// guard looks into files first; nil where nothing is to be guarded.
+	guard *guard
 	// watch is set where files that change get a further statement; see watchSubmit.
 	watch *watchSubmit
 }
 
 // sign stores a signed statement for every input that has none. What an earlier
 // run signed and did not get answered is taken over with its bytes.
-func (s *submission) sign(base *client.Draft, key *signer, zone string, inputs []*input) error {
+func (s *submission) sign(ctx context.Context, base *client.Draft, key *signer, zone string, inputs []*input) error {
 	pending, err := s.c.state.Pending()
 	if err != nil {
 		return err
@@ -174,6 +188,13 @@ func (s *submission) sign(base *client.Draft, key *signer, zone string, inputs [
 		r := &s.results[i]
 		r.Path, r.Receipt, r.Kind, r.Site = in.path, in.name+client.ReceiptSuffix, d.Predicate.Kind, d.Predicate.Site
 		r.content(in)
+		if err := s.guard.check(ctx, &d, in, r); err != nil {
+			if s.watch != nil && ctx.Err() == nil {
+				s.watch.cannot(i, err)
+				continue
+			}
+			return errors.Join(err, releaseAll(pending))
+		}
 		done, err := s.already(&d, in, r)
 		if err != nil {
 			return errors.Join(err, releaseAll(pending))
@@ -350,7 +371,7 @@ func (s *submission) answered(it client.Item, r *client.Receipt, err error) erro
 		return writeErr
 	}
 	n := newSubmitResult(res.Path, it.Note+client.ReceiptSuffix, r)
-	n.Manifest, n.Format, n.Table, n.NoTable = res.Manifest, res.Format, res.Table, res.NoTable
+	n.Manifest, n.Format, n.Table, n.NoTable, n.Blinding = res.Manifest, res.Format, res.Table, res.NoTable, res.Blinding
 	*res = n
 	return nil
 }

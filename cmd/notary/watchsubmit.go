@@ -195,7 +195,10 @@ func (w *watcher) submit(ctx context.Context, ready []*sighting) error {
 	w.noteTables(inputs)
 	inputs = own.complete(ctx, base, inputs)
 	s := &submission{app: w.app, c: w.c, results: make([]submitResult, len(inputs)), watch: own}
-	if err := s.sign(base, w.key, w.o.predicate.zoneName(), inputs); err != nil {
+	if s.guard, err = w.newGuard(w.c, base, w.o.predicate.unblinded); err != nil {
+		return err
+	}
+	if err := s.sign(ctx, base, w.key, w.o.predicate.zoneName(), inputs); err != nil {
 		return err
 	}
 	err = s.send(ctx)

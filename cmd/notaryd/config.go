@@ -166,6 +166,11 @@ type LimitsConfig struct {
 	// within it, and health says that the notary is not serving. Default:
 	// 268435456 (256 MiB).
 	MinFreeBytes int64 `yaml:"minFreeBytes"`
+	// ViewBytes bounds the memory of the folded trials that are held for GetTrial,
+	// ListFindings, GetChronology and WatchTrial, a few kilobytes a statement: what
+	// was unused for longest is dropped, and folded again when it is asked for. One
+	// that is in use stays, however large. Default: 268435456 (256 MiB).
+	ViewBytes int64 `yaml:"viewBytes"`
 	// CheckShare is how much of one core the full check of a running server may
 	// take, in percent. Default: 20; 100 is no bound.
 	CheckShare int `yaml:"checkShare"`
@@ -264,6 +269,9 @@ func (c *Config) setDefaults() {
 	if c.Limits.MinFreeBytes == 0 {
 		c.Limits.MinFreeBytes = 256 << 20
 	}
+	if c.Limits.ViewBytes == 0 {
+		c.Limits.ViewBytes = 256 << 20
+	}
 }
 
 func (l *LimitsConfig) setDefaults() {
@@ -356,6 +364,9 @@ func (c *Config) validateLimits() error {
 	}
 	if c.Limits.MinFreeBytes < 0 {
 		return fmt.Errorf("limits.minFreeBytes: got %d, want at least 1", c.Limits.MinFreeBytes)
+	}
+	if c.Limits.ViewBytes < 0 {
+		return fmt.Errorf("limits.viewBytes: got %d, want at least 1", c.Limits.ViewBytes)
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ func TestConfigRefusals(t *testing.T) {
 		"check share":      {"origin: log.example\nlimits: {checkShare: 101}\n", "limits.checkShare"},
 		"no check share":   {"origin: log.example\nlimits: {checkShare: -1}\n", "limits.checkShare"},
 		"negative reserve": {"origin: log.example\nlimits: {minFreeBytes: -1}\n", "limits.minFreeBytes"},
+		"negative views":   {"origin: log.example\nlimits: {viewBytes: -1}\n", "limits.viewBytes"},
 		"negative wait":    {"origin: log.example\ntimes: {shutdown: -1s}\n", "times.shutdown"},
 		"not a time":       {"origin: log.example\ntimes: {clockJump: 5}\n", "line 2"},
 		"open plaintext":   {"origin: log.example\ntls: {insecure: true}\nlisten: {grpc: \"0.0.0.0:7443\"}\n", "not a loopback address"},

@@ -112,8 +112,9 @@ func (p *parts) keys(log tesseralog.Config) (notary.Config, tesseralog.Config, e
 func readSettings(c *Config) (notary.Config, error) {
 	settings := notary.Config{
 		MarkInterval: c.Times.Mark, ClockJump: c.Times.ClockJump, ClockGap: c.Times.ClockGap, MaxInFlight: c.Limits.InFlight,
-		FreeSpace: c.freeSpace,
-		MinFree:   uint64(c.Limits.MinFreeBytes), // validated to be positive
+		FreeSpace:  c.freeSpace,
+		MinFree:    uint64(c.Limits.MinFreeBytes), // validated to be positive
+		ViewMemory: c.Limits.ViewBytes,
 	}
 	key, err := readStatementKey(c.Keys.Statement)
 	if err != nil {

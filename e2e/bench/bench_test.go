@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -314,6 +315,27 @@ func TestBadOptions(t *testing.T) {
 	for _, args := range [][]string{{"-inflight", "0"}, {"-inflight", "1,x"}, {"-only", "("}, {"-servers", "("}, {"-rounds", "many"}, {"-entries", "0"}, {"-nothing"}} {
 		if _, err := parseOptions(args, io.Discard); err == nil {
 			t.Errorf("took %q", args)
+		}
+	}
+}
+
+func TestParseReplays(t *testing.T) {
+	year := "BenchmarkReplay/statements=40000-2 	       1	 383171154 ns/op	    394321 folded/CPU-s	    401000 folded/s	    152532 judged/CPU-s	    160000 judged/s\n"
+	long := strings.NewReplacer("=40000", "=1000000", "394321", "300000").Replace(year)
+	got, err := parseReplays([]byte("goos: linux\n" + year + long + "PASS\n"))
+	want := map[int]pair{yearSize: {160000, 401000, 152532, 394321}, longSize: {160000, 401000, 152532, 300000}}
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	for name, bad := range map[string]string{
+		"nothing":       "PASS\n",
+		"one size only": year,
+		"one is away":   year + strings.Replace(long, "judged/s", "judged", 1),
+		"no number":     year + strings.Replace(long, "300000", "many", 1),
+		"no size":       year + strings.Replace(long, "=1000000", "=all", 1),
+	} {
+		if got, err := parseReplays([]byte(bad)); err == nil {
+			t.Errorf("%s: got %v", name, got)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.notaryd, "notaryd", "notaryd", "the notary's server")
 	f.StringVar(&o.rekor, "rekor", "rekor-server", "Rekor v2's POSIX server")
 	f.StringVar(&o.dir, "dir", ".cache/bench", "folder for logs while they are measured, and for the results")
-	f.StringVar(&o.source, "source", ".", "folder of the main module, whose benchmarks of the log are run")
+	f.StringVar(&o.source, "source", ".", "folder of the main module, whose benchmarks of the log and the rules are run")
 	f.BoolVar(&o.quick, "quick", false, "one short round of each, in about two minutes: an impression, not a measurement")
 	f.DurationVar(&o.duration, "time", 0, "how long each run is measured, after its warm-up (default 5s, quick 2s)")
 	f.IntVar(&o.rounds, "rounds", 0, "how often each run is repeated, the servers taking turns (default 3, quick 1)")
@@ -104,6 +104,7 @@ func sections() []section {
 		{"offline", false, func(ctx context.Context, b *bench) error { return b.measureOffline(ctx) }},
 		{"hashing", false, func(ctx context.Context, b *bench) error { return b.measureHashing(ctx) }},
 		{"digest", false, func(ctx context.Context, b *bench) error { return b.measureDigest(ctx) }},
+		{"rules", false, func(ctx context.Context, b *bench) error { return b.measureRules(ctx) }},
 		{"large", true, func(ctx context.Context, b *bench) error { return b.measureLarge(ctx) }},
 	}
 }

@@ -102,6 +102,10 @@ func (r *result) ratios() []ratio {
 		r.paired("hashing a folder / cores x sha256sum", 0.9, hashingName),
 		r.paired("content digest / sha256sum, transport file", 0.5, digestToolName),
 		r.paired("content digest / Go's SHA-256, transport file", 0.5, digestGoName),
+		r.paired("replay with rules / folding alone, 40,000 statements", 0.2, rulesName),
+		r.paired("folding: rate of 1,000,000 statements / of 40,000", 0.3, linearName),
+		r.paired("replay with rules: rate of 1,000,000 statements / of 40,000", 0.3, judgedName),
+		r.atMost("replay with rules of 40,000 statements, in seconds", 3, yearName),
 		{Name: "large log / empty log, 1,024 in flight", Target: 0.9,
 			Clock: r.inTurns(largeRow, emptyRow, largeInFlight, rate), CPU: r.inTurns(largeRow, emptyRow, largeInFlight, atFull)},
 		{Name: "large log: start, in seconds", Target: 2, Most: true, Clock: median(r.Starts)},
@@ -122,6 +126,13 @@ func (r *result) subjects(inFlight int) ratio {
 		Name: fmt.Sprintf("server CPU, 1,000 subjects / 1 subject, %d in flight", inFlight), Target: 3, Most: true,
 		CPU: r.of(manyRow, inFlight, fewRow, inFlight, serverCPU),
 	}
+}
+
+// atMost is paired, for what must not exceed the target.
+func (r *result) atMost(name string, target float64, of string) ratio {
+	x := r.paired(name, target, of)
+	x.Most = true
+	return x
 }
 
 // paired is the median of the quotients of what was measured in turns.

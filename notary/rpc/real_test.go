@@ -54,9 +54,9 @@ type realStudy struct {
 	mine, elsewhere *notaryv1.Receipt // datasets of DE-01 and DE-02
 }
 
-func newRealStudy(t *testing.T) *realStudy {
+func newRealStudy(t *testing.T, change ...func(*Config)) *realStudy {
 	t.Helper()
-	w, db := newRealWorld(t)
+	w, db := newRealWorld(t, change...)
 	r := &realStudy{world: w, study: newStudy(t, "Acme", trial.Registry{"nct": "NCT01234567"}), t: t, db: db}
 	w.realUser(db, "sponsor", store.Grant{Role: store.RoleSponsor, Organisation: "Acme"})
 	w.realUser(db, "other", store.Grant{Role: store.RoleSponsor, Organisation: "Other"})

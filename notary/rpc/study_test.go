@@ -205,7 +205,7 @@ func (l logTiles) ReadFile(path string) ([]byte, bool, error) {
 }
 
 // newRealWorld is a server over the real service, store and log.
-func newRealWorld(tb testing.TB) (*world, *store.Store) {
+func newRealWorld(tb testing.TB, change ...func(*Config)) (*world, *store.Store) {
 	tb.Helper()
 	w := &world{t: tb, ca: newAuthority(tb), tokens: make(map[string]string)}
 	dir := tb.TempDir()
@@ -232,12 +232,16 @@ func newRealWorld(tb testing.TB) (*world, *store.Store) {
 	must(tb, err)
 	core, logs := observer.New(zap.DebugLevel)
 	w.logs = logs
-	w.serve(Config{
+	cfg := Config{
 		Service: service, Users: storeUsers{db}, Refusals: storeRefusals{db}, Tiles: logTiles{log}, Logger: zap.New(core),
 		TLS: &tls.Config{
 			Certificates: []tls.Certificate{w.ca.leaf(tb, "server", x509.ExtKeyUsageServerAuth, time.Time{})}, ClientCAs: w.ca.pool,
 		},
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	w.serve(cfg)
 	return w, db
 }
 

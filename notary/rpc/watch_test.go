@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -179,4 +180,94 @@ func TestWatchTrialEnds(t *testing.T) {
 		t.Errorf("shutting down: got %v, want %v", err, codes.Unavailable)
 	}
 	must(t, <-down)
+}
+
+// TestWatchTrialResumes watches a trial of more events than a message has, and again
+// from where each message ended: together they are the chronology.
+func TestWatchTrialResumes(t *testing.T) {
+	r := newRealStudy(t)
+	client := r.grpc()
+	var all errgroup.Group
+	all.SetLimit(32)
+	for i := range 2 * watchEvents {
+		env := r.dataset(r.manager, "DE-02", fmt.Sprintf("d-%d.json", i))
+		all.Go(func() error {
+			_, err := client.Submit(r.ctx("sponsor"), &notaryv1.SubmitRequest{Envelope: envelopeMessage(env)})
+			return err
+		})
+	}
+	must(t, all.Wait())
+	size := r.srv.cfg.Service.LogSize()
+	var events []*notaryv1.TrialEvent
+	messages := 0
+	for from := uint64(0); from < size; messages++ {
+		ctx, stop := context.WithCancel(r.ctx("auditor"))
+		stream, err := client.WatchTrial(ctx, &notaryv1.WatchTrialRequest{Trial: r.id.String(), FromIndex: from})
+		must(t, err)
+		m, err := stream.Recv()
+		must(t, err)
+		if len(m.GetEvents()) > watchEvents || m.GetNextIndex() <= from {
+			t.Fatalf("got %d events and the next index %d from %d on", len(m.GetEvents()), m.GetNextIndex(), from)
+		}
+		events, from = append(events, m.GetEvents()...), m.GetNextIndex()
+		stop()
+	}
+	want, err := client.GetChronology(r.ctx("auditor"), &notaryv1.GetChronologyRequest{Trial: r.id.String(), PageSize: maxPage})
+	must(t, err)
+	if len(events) != len(want.GetEvents()) || messages < 3 {
+		t.Fatalf("got %d events in %d messages, want the %d of the chronology", len(events), messages, len(want.GetEvents()))
+	}
+	for i, e := range want.GetEvents() {
+		if !proto.Equal(e, events[i]) {
+			t.Errorf("event %d: got %v, want %v", i, events[i], e)
+		}
+	}
+}
+
+// TestWatchTrialLimit counts watches over both transports among a user's streams, and
+// gives the place back.
+func TestWatchTrialLimit(t *testing.T) {
+	r := newRealStudy(t, func(c *Config) { c.Limits.UserStreams = 1 })
+	ctx, stop := context.WithCancel(r.ctx("sponsor"))
+	first, err := r.grpc().WatchTrial(ctx, &notaryv1.WatchTrialRequest{Trial: r.id.String()})
+	must(t, err)
+	_, err = first.Recv()
+	must(t, err)
+	second, err := r.grpc().WatchTrial(r.ctx("sponsor"), &notaryv1.WatchTrialRequest{Trial: r.id.String()})
+	must(t, err)
+	if _, err := second.Recv(); reasonIn(status.Convert(err)) != string(reasonOverloaded) {
+		t.Errorf("got %v for a second stream, want %s", err, reasonOverloaded)
+	}
+	if resp, _ := r.httpWatch(t.Context(), "sponsor", 0); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("got %d for a second stream over HTTP, want %d", resp.StatusCode, http.StatusServiceUnavailable)
+	}
+	if resp, _ := r.httpWatch(t.Context(), "auditor", 0); resp.StatusCode != http.StatusOK {
+		t.Errorf("got %d for another user's stream, want %d", resp.StatusCode, http.StatusOK)
+	}
+	stop()
+	for try := 0; ; try++ { // until the server has seen that the first one is gone
+		if resp, _ := r.httpWatch(t.Context(), "sponsor", 0); resp.StatusCode == http.StatusOK {
+			break
+		}
+		if try == 1000 {
+			t.Fatal("the place of a stream that ended was not given back")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestWatchTrialSlowReader does not read a watch, and everybody else goes on.
+func TestWatchTrialSlowReader(t *testing.T) {
+	r := newRealStudy(t)
+	ctx, stop := context.WithCancel(r.ctx("sponsor"))
+	defer stop()
+	for range 8 {
+		_, err := r.grpc().WatchTrial(ctx, &notaryv1.WatchTrialRequest{Trial: r.id.String()})
+		must(t, err)
+		r.httpWatch(ctx, "sponsor", 0)
+	}
+	last := r.logged("sponsor", r.dataset(r.manager, "DE-02", "more.json"))
+	stream, err := r.grpc().WatchTrial(r.ctx("sponsor"), &notaryv1.WatchTrialRequest{Trial: r.id.String()})
+	must(t, err)
+	watched(t, stream.Recv, last.GetLogIndex())
 }

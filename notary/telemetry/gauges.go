@@ -76,6 +76,11 @@ var (
 	descCheckTook   = desc("full_check_duration_seconds", "How long this run's last full check took; none before the first.")
 	descCheckCount  = desc("full_check_entries", "Entries that this run's last full check read; none before the first.")
 	descCheckOK     = desc("full_check_ok", "1 if this run's last full check found nothing, 0 if it did; none before the first.")
+	descViews       = desc("trial_views", "Folded trials that are held in memory, one for each that is seen differently.")
+	descViewBytes   = desc("trial_view_bytes", "About how much memory they take.")
+	descRefolds     = desc("trial_folds_total", "Folds of a trial that began with its charter.")
+	descFolded      = desc("trial_statements_folded_total", "Statements that were folded.")
+	descFoldTime    = desc("trial_fold_seconds_total", "Time that folding took, reading the statements included.")
 	descChecking    = desc("full_check_running", "1 while a full check runs.")
 )
 
@@ -85,6 +90,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 		descEntries, descPublished, descUnpublished, descMark, descPlaced, descAge, descMarkAge, descInFlight, descQueued,
 		descAwaiting, descCallers, descPending, descHeldBack, descFree, descBytes, descExpiry, descOpen, descAccepted, descClosed,
 		descHealthy, descChecked, descCheckTook, descCheckCount, descCheckOK, descChecking,
+		descViews, descViewBytes, descRefolds, descFolded, descFoldTime,
 	} {
 		to <- d
 	}
@@ -121,6 +127,11 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	count := func(d *prometheus.Desc, v uint64) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
 	}
+	gauge(descViews, float64(g.Views))
+	gauge(descViewBytes, float64(g.ViewBytes))
+	count(descRefolds, g.Refolds)
+	count(descFolded, g.Folded)
+	to <- prometheus.MustNewConstMetric(descFoldTime, prometheus.CounterValue, g.FoldTime.Seconds())
 	count(descHeldBack, g.BadReceipts)
 	gauge(descOpen, float64(s.Connections.Open))
 	count(descAccepted, s.Connections.Accepted)

@@ -106,9 +106,10 @@ func TestSnapshot(t *testing.T) {
 		}
 	}
 	s = Snapshot{
-		Now:     at,
-		Service: notary.Gauges{Entries: 9, Published: 7, Placed: 8, InFlight: 3, Queued: 1, Awaiting: 2, Callers: 4, LastMark: at.Add(-time.Minute), BadReceipts: 5},
-		Mark:    7, Published: at.Add(-1500 * time.Millisecond), Pending: 6,
+		Now: at,
+		Service: notary.Gauges{Entries: 9, Published: 7, Placed: 8, InFlight: 3, Queued: 1, Awaiting: 2, Callers: 4, LastMark: at.Add(-time.Minute), BadReceipts: 5,
+			Views: 2, ViewBytes: 4096, Refolds: 3, Folded: 40, FoldTime: 1500 * time.Millisecond},
+		Mark: 7, Published: at.Add(-1500 * time.Millisecond), Pending: 6,
 		Free: map[string]uint64{"log": 1 << 30}, Bytes: map[string]uint64{"wal": 4096},
 		Expiry: map[string]time.Time{"server": at}, Connections: rpc.Connections{Open: 2, Accepted: 3, Closed: 4},
 		Health: []notary.Condition{{Name: "log", OK: true}, {Name: "clock", Detail: "NCT01234567"}},
@@ -128,6 +129,7 @@ func TestSnapshot(t *testing.T) {
 		`healthy{condition="log"} 1`, `healthy{condition="clock"} 0`,
 		"full_check_success_timestamp_seconds 1.7723664e+09", "full_check_duration_seconds 2", "full_check_entries 7", "full_check_ok 0",
 		"full_check_running 1",
+		"trial_views 2", "trial_view_bytes 4096", "trial_folds_total 3", "trial_statements_folded_total 40", "trial_fold_seconds_total 1.5",
 	} {
 		if !strings.Contains(text, "\ntrialnotary_"+want+"\n") {
 			t.Errorf("the scrape has no trialnotary_%s", want)

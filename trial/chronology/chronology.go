@@ -1,6 +1,8 @@
 package chronology
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +57,9 @@ type Chronology struct {
 
 	events []Event
 	fresh  []Event // of the running Apply
+
+	numbers    []string // registry numbers, as they came
+	statements int
 }
 
 // name is how other statements speak of one.
@@ -74,7 +79,11 @@ func New(charter trial.Logged, program *rules.Program) (*Chronology, error) {
 	engine.Observe(c.observe)
 	e := c.event(&trial.Act{Statement: charter.Statement, Index: charter.Index, Time: charter.Time, Status: trial.StatusEffective})
 	e.Type, e.Index, e.Time = trial.EventLogged, charter.Index, charter.Time
-	c.events = []Event{e}
+	c.events, c.statements = []Event{e}, 1
+	p := &charter.Statement.Predicate
+	for _, registry := range slices.Sorted(maps.Keys(p.Trial)) {
+		c.numbers = append(c.numbers, p.Trial[registry])
+	}
 	return c, nil
 }
 
@@ -93,6 +102,9 @@ func (c *Chronology) Apply(l trial.Logged) ([]Event, error) {
 		e.Opened = append(e.Opened, Ref{f.Rule, f.Statement, f.Severity})
 	}
 	c.events = append(c.events, c.fresh...)
+	if l.Statement.Predicate.Kind != trial.KindTimeMark {
+		c.statements++
+	}
 	return c.fresh, nil
 }
 
@@ -134,9 +146,14 @@ func (c *Chronology) observe(ev *trial.Event) {
 // effect notes the findings that the act's effect closes or answers.
 func (c *Chronology) effect(ev *trial.Event) {
 	e := c.last(ev.Act.Statement.ID)
-	if b, ok := ev.Act.Statement.Predicate.Body.(*trial.FindingResponseBody); ok {
+	switch b := ev.Act.Statement.Predicate.Body.(type) {
+	case *trial.FindingResponseBody:
 		if f, found := c.engine.Finding(b.Rule, b.Statement); found {
 			e.Answered = append(e.Answered, Ref{f.Rule, f.Statement, f.Severity})
+		}
+	case *trial.RegistrationBody:
+		if !slices.Contains(c.numbers, b.Number) {
+			c.numbers = append(c.numbers, strings.Clone(b.Number))
 		}
 	}
 	for _, f := range c.engine.Closing(ev.Act.Statement.ID) {

@@ -76,7 +76,7 @@ func (h *History) Apply(l trial.Logged) ([]Event, error) {
 // Sizes of what is kept, in bytes, as measured: of a statement beside twice its
 // payload, of an event and of a finding.
 const (
-	statementSize = 1500
+	statementSize = 600
 	eventSize     = 500
 	findingSize   = 1000
 )
