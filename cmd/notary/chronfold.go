@@ -20,6 +20,7 @@ type folded struct {
 	// statements holds what was folded, by id.
 	statements map[trial.ID]trial.Logged
 	held       *holdings
+	notary     *notarysAnswer // nil where it was not asked
 }
 
 // fold computes a trial's chronology from what is at hand. pack is a file with the

@@ -32,13 +32,15 @@ func (a *app) chronologyCommand() *cobra.Command {
 		Short: "Tell what happened in a trial, with the findings",
 		Long: `chronology tells a trial in the order of its audit trail: each statement, what became of
 it, when data were locked, and where a rule was not kept. It fetches the statements that
-you may see, checks each receipt against the trust folder and computes the rest itself.
-With --from it does so offline, from a folder of receipts.
+you may see, checks each receipt against the trust folder and computes the rest itself,
+then says if the notary's own answer differs. With --from it does so offline, from a
+folder of receipts such as the copy that notary monitor keeps.
 
 --csv prints the events as CSV, --html writes one page that needs nothing else, with a
 timeline drawn to scale. Text that could be taken for a formula begins with ' in CSV.
 
-Exit status: 0 told, 1 a receipt does not hold, 2 wrong usage or an unreadable input.`,
+Exit status: 0 told, 1 a receipt does not hold or the notary's answer differs, 2 wrong
+usage or an unreadable input.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.chronology(cmd.Context(), &o) },
 	}
@@ -66,8 +68,8 @@ func (a *app) findingsCommand() *cobra.Command {
 		Short: "List where a trial's statements break its rules",
 		Long: `findings computes a trial like chronology does and lists the findings alone.
 
-Exit status: 0 no finding is open, 1 one is or a receipt does not hold, 2 wrong usage or
-an unreadable input.`,
+Exit status: 0 no finding is open, 1 one is, a receipt does not hold or the notary's
+answer differs, 2 wrong usage or an unreadable input.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.findings(cmd.Context(), &o) },
 	}
@@ -76,8 +78,8 @@ an unreadable input.`,
 	return cmd
 }
 
-// tell computes a trial's chronology and selects what was asked for. ok is false
-// where something does not hold.
+// tell computes a trial's chronology, compares it with the notary's where there is
+// one, and selects what was asked for. ok is false where something does not hold.
 func (a *app) tell(ctx context.Context, o *chronologyOptions) (f *folded, ok bool, err error) {
 	h, c, err := a.held(ctx, o.from)
 	if err != nil {
@@ -90,6 +92,12 @@ func (a *app) tell(ctx context.Context, o *chronologyOptions) (f *folded, ok boo
 		return nil, false, err
 	}
 	ok = len(h.refused) == 0
+	if c != nil {
+		if err := f.compare(ctx, c); err != nil {
+			return nil, false, err
+		}
+		ok = ok && f.notary.Agrees
+	}
 	notes, err := h.notes()
 	if err != nil {
 		return nil, false, err

@@ -23,15 +23,16 @@ type chronologyResult struct {
 	Sites           []string `json:"sites"`
 	RulePack        string   `json:"rulePack,omitzero"`
 	// Position is the last entry that was folded, LogTime the log time there.
-	Position uint64        `json:"position"`
-	LogTime  time.Time     `json:"logTime,omitzero"`
-	Log      logPosition   `json:"log"`
-	Folded   foldedDigests `json:"folded"`
-	Withheld *uint64       `json:"withheld"` // null: not known
-	Notes    []string      `json:"notes"`
-	Findings []toldFinding `json:"findings"`
-	Locks    []toldWindow  `json:"locks,omitzero"`
-	Events   []toldEvent   `json:"events,omitzero"`
+	Position uint64         `json:"position"`
+	LogTime  time.Time      `json:"logTime,omitzero"`
+	Log      logPosition    `json:"log"`
+	Folded   foldedDigests  `json:"folded"`
+	Withheld *uint64        `json:"withheld"` // null: not known
+	Notes    []string       `json:"notes"`
+	Findings []toldFinding  `json:"findings"`
+	Locks    []toldWindow   `json:"locks,omitzero"`
+	Events   []toldEvent    `json:"events,omitzero"`
+	Notary   *notarysAnswer `json:"notary,omitzero"`
 }
 
 type logPosition struct {
@@ -111,6 +112,7 @@ func newChronologyResult(f *folded) *chronologyResult {
 		Position: r.Position, LogTime: r.Time, Log: logPosition{r.Origin, r.Size, hex.EncodeToString(r.Root[:])},
 		Folded:   foldedDigests{r.Statements, hex.EncodeToString(f.view.Folded[:]), hex.EncodeToString(f.view.Digest[:])},
 		Withheld: r.Withheld, Notes: append([]string{}, r.Notes...), Findings: []toldFinding{}, Locks: []toldWindow{}, Events: []toldEvent{},
+		Notary: f.notary,
 	}
 	for _, s := range r.Sites {
 		out.Sites = append(out.Sites, s.ID)
@@ -227,7 +229,10 @@ func writeCSV(w io.Writer, lines [][]string) error {
 	out := csv.NewWriter(w)
 	for _, line := range lines {
 		for i, field := range line {
-			if field != "" && strings.ContainsRune("=+-@\t\r", rune(field[0])) {
+			if field == "" || !strings.ContainsRune("=+-@\t\r", rune(field[0])) {
+				continue
+			}
+			if _, err := strconv.ParseFloat(field, 64); err != nil { // -1 is a number
 				line[i] = "'" + field
 			}
 		}

@@ -109,13 +109,13 @@ func heldIn(ctx context.Context, t *receipt.Trust, dir string) (*holdings, error
 	if err != nil {
 		return nil, err
 	}
-	return h, h.addTrust()
+	return h, h.addTrust(t)
 }
 
-// addTrust takes the receipts of the trust folder, whose authority statements
-// belong to the trial.
-func (h *holdings) addTrust() error {
-	files := h.trust.Files()
+// addTrust takes the receipts of a trust folder, whose authority statements belong
+// to the trial.
+func (h *holdings) addTrust(t *receipt.Trust) error {
+	files := t.Files()
 	for _, path := range sortedNames(files) {
 		name, ok := strings.CutSuffix(path, client.ReceiptSuffix)
 		if !ok || !strings.HasPrefix(path, "authority/") {
@@ -207,23 +207,17 @@ func (h *holdings) see(c receipt.Checkpoint) error {
 // heldBy fetches what the notary shows of the trial up to its newest checkpoint,
 // and checks all of it.
 func (a *app) heldBy(ctx context.Context, c *connection) (*holdings, error) {
-	h := newHoldings(c.trust)
 	at, _, err := c.Checkpoint(ctx, c.trust)
 	if err != nil {
 		return nil, err
 	}
-	var ids []trial.ID
-	for s, err := range c.List(ctx, client.Query{Trial: c.trust.Charter.String()}) {
-		if err != nil {
-			return nil, err
-		}
-		id, err := trial.ParseID(s.GetStatementId())
-		if err != nil {
-			return nil, fmt.Errorf("the notary's list: %w", err)
-		}
-		if s.GetLogIndex() < at.Size {
-			ids = append(ids, id)
-		}
+	h, err := heldAuthority(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := listedBelow(ctx, c, at.Size)
+	if err != nil {
+		return nil, err
 	}
 	type fetched struct {
 		d   *client.Disclosed
@@ -267,6 +261,39 @@ func (a *app) heldBy(ctx context.Context, c *connection) (*holdings, error) {
 		return r.Index, r.Verdict.Statement, nil
 	}
 	return h, nil
+}
+
+// heldAuthority begins with the authority statements of the trial. Everybody's view
+// has all of them, which a list need not show. What the folder at hand holds counts
+// too, so that nothing is forgotten.
+func heldAuthority(ctx context.Context, c *connection) (*holdings, error) {
+	fresh, err := c.FetchTrust(ctx, c.trust.Charter.String())
+	if err == nil {
+		err = client.SameAnchors(c.trust, fresh)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h := newHoldings(fresh)
+	return h, errors.Join(h.addTrust(fresh), h.addTrust(c.trust))
+}
+
+// listedBelow returns the statements that the notary lists below a size of the log.
+func listedBelow(ctx context.Context, c *connection, size uint64) ([]trial.ID, error) {
+	var ids []trial.ID
+	for s, err := range c.List(ctx, client.Query{Trial: c.trust.Charter.String()}) {
+		if err != nil {
+			return nil, err
+		}
+		id, err := trial.ParseID(s.GetStatementId())
+		if err != nil {
+			return nil, fmt.Errorf("the notary's list: %w", err)
+		}
+		if s.GetLogIndex() < size {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 // reasonNotFound is what the notary answers where there is no time mark yet.

@@ -168,7 +168,8 @@ Settings that stay the same may stand in notary.yaml in the working folder.`,
 		a.keygenCommand(), a.trialCommand(), a.enrolCommand(), a.endorseCommand(), a.revokeCommand(),
 		a.recoverCommand(), a.registerCommand(), a.submitCommand(), a.watchCommand(), a.listCommand(), a.receiptCommand(),
 		a.verifyCommand(), a.diffCommand(), a.trustCommand(), a.auditTrailCommand(), a.checkPackageCommand(),
-		a.rulesCommand(), a.chronologyCommand(), a.findingsCommand(), a.monitorCommand(), a.versionCommand(),
+		a.rulesCommand(), a.chronologyCommand(), a.findingsCommand(), a.locksCommand(), a.monitorCommand(),
+		a.versionCommand(),
 	)
 	return root
 }

@@ -233,9 +233,9 @@ func cmdCount(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// setup-trial: a trial with site 701, its investigator and its coordinator, and
-// the configurations sponsor.yaml, site.yaml and pinned.yaml. It sets $TRIAL.
-func cmdSetupTrial(ts *testscript.TestScript, _ bool, _ []string) {
+// setup-trial [SITE…]: a trial with site 701 and others, 701's investigator and its
+// coordinator, and the configurations sponsor.yaml, site.yaml and pinned.yaml. It sets $TRIAL.
+func cmdSetupTrial(ts *testscript.TestScript, _ bool, sites []string) {
 	notary := func(args ...string) {
 		ts.Check(ts.Exec("notary", args...))
 	}
@@ -244,8 +244,14 @@ func cmdSetupTrial(ts *testscript.TestScript, _ bool, _ []string) {
 		notary("keygen", "-o", name)
 	}
 	cmdConfig(ts, false, []string{"sponsor.yaml", "token=sponsor.token", "key=sponsor.key", "trust=trust"})
-	notary("trial", "create", "--config", "sponsor.yaml", "--recovery-key", "recovery.key", "--organisation", "Example Pharma",
-		"--signer-name", "Dr. Ada Sponsor", "--site", "701=Charité Berlin,DE", "--registry", "nct=NCT04573309", "-o", "charter")
+	create := []string{
+		"trial", "create", "--config", "sponsor.yaml", "--recovery-key", "recovery.key", "--organisation", "Example Pharma",
+		"--signer-name", "Dr. Ada Sponsor", "--site", "701=Charité Berlin,DE", "--registry", "nct=NCT04573309", "-o", "charter",
+	}
+	for _, site := range sites {
+		create = append(create, "--site", site+"=Site "+site)
+	}
+	notary(create...)
 	cmdCapture(ts, false, []string{"TRIAL", "statement "})
 	person := func(key, id, name, role string) {
 		notary("enrol", "--config", "sponsor.yaml", "--holder-key", key+".key", "--holder", id, "--name", name,

@@ -13,8 +13,15 @@ import (
 	"github.com/trialnotary/trialnotary/trial/rules/timeline"
 )
 
+// told is a story, folded, with its statements.
+type told struct {
+	*Chronology
+
+	logged map[trial.ID]trial.Logged
+}
+
 // story tells a timeline, folded.
-func story(t *testing.T, text []byte, dir string) *Chronology {
+func story(t *testing.T, text []byte, dir string) *told {
 	t.Helper()
 	tl, err := timeline.Parse(text)
 	if err != nil {
@@ -31,12 +38,14 @@ func story(t *testing.T, text []byte, dir string) *Chronology {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(charter, program)
+	folded, err := New(charter, program)
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := &told{folded, map[trial.ID]trial.Logged{}}
 	err = timeline.Log(steps, c.Engine().State(), func(l trial.Logged, _ int) error {
 		fresh, err := c.Apply(l)
+		c.logged[l.Statement.ID] = l
 		for _, e := range fresh {
 			if e.Index != l.Index {
 				t.Errorf("applying entry %d: got an event at %d", l.Index, e.Index)
@@ -51,7 +60,7 @@ func story(t *testing.T, text []byte, dir string) *Chronology {
 }
 
 // demo is the worked example beside the repository.
-func demo(t *testing.T) *Chronology {
+func demo(t *testing.T) *told {
 	t.Helper()
 	dir := filepath.Join("..", "..", "..", "shared", "data", "demo")
 	for _, d := range []string{dir, filepath.Join("..", dir)} {
@@ -103,4 +112,42 @@ func line(e *Event) string {
 	}
 	slices.Sort(marks)
 	return strings.TrimRight(fmt.Sprintf("%d %s %s/%s %s %q: %s [%s] %s", e.Index, e.Time.Format("2006-01-02"), e.Type, e.Status, e.Site, e.Title, e.Detail, e.Signer.Role, strings.Join(marks, ", ")), " ")
+}
+
+// In the worked example one dataset changed between the locks, and the unlock of it
+// says why.
+func TestCompareLocks(t *testing.T) {
+	c := demo(t)
+	state := c.Engine().State()
+	old, next, ok := LocksToCompare(state)
+	if !ok || old.EffectIndex >= next.EffectIndex {
+		t.Fatalf("got the locks %v and %v, %t", old, next, ok)
+	}
+	find := func(id trial.ID) (trial.Logged, bool) {
+		l, ok := c.logged[id]
+		return l, ok
+	}
+	d := CompareLocks(state, find, old, next)
+	if len(d.Members) != 3 || len(d.Unlocks) != 1 || d.Unexplained() != 0 {
+		t.Fatalf("got %d members, %d unlocks, %d not explained; want 3, 1 and 0", len(d.Members), len(d.Unlocks), d.Unexplained())
+	}
+	for _, m := range d.Members {
+		want := Unchanged
+		if m.Site == "704" {
+			want = Changed
+		}
+		if m.Change != want || (len(m.ExplainedBy) > 0) != (m.Site == "704") {
+			t.Errorf("site %s: got %s, explained by %d", m.Site, m.Change, len(m.ExplainedBy))
+		}
+	}
+	// The other way round nothing was opened, and the change is not explained.
+	d = CompareLocks(state, find, next, old)
+	if d.Unexplained() != 1 || len(d.Absent) != 0 {
+		t.Errorf("got %d not explained, want 1", d.Unexplained())
+	}
+	// What is not at hand is named and not guessed at.
+	d = CompareLocks(state, func(trial.ID) (trial.Logged, bool) { return trial.Logged{}, false }, old, next)
+	if len(d.Members) != 0 || len(d.Absent) != 6 {
+		t.Errorf("got %d members and %d absent, want 0 and 6", len(d.Members), len(d.Absent))
+	}
 }
