@@ -101,7 +101,7 @@ func (s *Service) ReadTrial(ctx context.Context, q ViewQuery, read func(*TrialVi
 		size = q.Size
 	}
 	if !q.State || size == newest {
-		err = s.withView(ctx, q.ViewOf, q.key(0), newest, func(v *view) error {
+		err = s.withView(ctx, q.ViewOf, 0, newest, func(v *view) error {
 			if q.Size == 0 {
 				size = v.upTo // somebody else may have gone further meanwhile
 			}
@@ -114,15 +114,16 @@ func (s *Service) ReadTrial(ctx context.Context, q ViewQuery, read func(*TrialVi
 			return err
 		}
 	}
-	return s.withView(ctx, q.ViewOf, q.key(size), size, func(v *view) error { return s.show(ctx, v, size, read) })
+	return s.withView(ctx, q.ViewOf, size, size, func(v *view) error { return s.show(ctx, v, size, read) })
 }
 
 // errBeyond means that a fold has gone beyond the position whose state is asked for.
 var errBeyond = errors.New("folded beyond the position")
 
-// withView hands a view out that is folded up to a log size at least.
-func (s *Service) withView(ctx context.Context, of ViewOf, key string, to uint64, use func(*view) error) error {
-	v := s.views.pin(of, key)
+// withView hands a view out that is folded up to a log size: that of an older position
+// at, or, where at is 0, the one that is kept at the newest, which may be beyond.
+func (s *Service) withView(ctx context.Context, of ViewOf, at, to uint64, use func(*view) error) error {
+	v := s.views.pin(of, of.key(at), at > 0)
 	defer s.views.unpin(v)
 	select {
 	case v.turn <- struct{}{}:

@@ -221,6 +221,12 @@ func TestViewsAreBounded(t *testing.T) {
 	if g := w.Gauges(); g.Views != 1 || g.Refolds != 3 {
 		t.Errorf("got %+v, want a third fold", g)
 	}
+	// An older position does not push out what others use.
+	w.shown(notary.ViewQuery{ViewOf: whole(s.id), State: true, Size: a.size - 1})
+	w.shown(notary.ViewQuery{ViewOf: whole(s.id)})
+	if g := w.Gauges(); g.Views != 1 || g.Refolds != 4 {
+		t.Errorf("got %+v, want one more fold, of the older position alone", g)
+	}
 }
 
 // TestReadTrialWhileWriting reads in many ways while statements come: what is below a

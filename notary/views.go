@@ -27,15 +27,22 @@ func newViews(most int64) *views {
 	return &views{most: most, byKey: make(map[string]*view), used: list.New()}
 }
 
-func (t *views) pin(of ViewOf, key string) *view {
+// pin returns a view, made where there is none. One of an older position is the first
+// to go: hardly anybody asks for it again, and it must not cost others what they use.
+func (t *views) pin(of ViewOf, key string, older bool) *view {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v, ok := t.byKey[key]
-	if !ok {
+	switch {
+	case !ok:
 		v = &view{of: of, key: key, turn: make(chan struct{}, 1)}
-		v.place.element = t.used.PushFront(v)
 		t.byKey[key] = v
-	} else {
+		if older {
+			v.place.element = t.used.PushBack(v)
+			break
+		}
+		v.place.element = t.used.PushFront(v)
+	case !older:
 		t.used.MoveToFront(v.place.element)
 	}
 	v.place.pins++
