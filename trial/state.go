@@ -3,7 +3,6 @@ package trial
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -76,16 +75,9 @@ func NewState(charter Logged) (*State, error) {
 	}
 	s := &State{
 		charter: authority.body, authority: authority, parameters: authority.body.AllParameters(),
-		required: DefaultEndorsements(), last: charter.Index, now: charter.Time,
+		required: authority.body.RequiredEndorsements(), last: charter.Index, now: charter.Time,
 		records: map[ID]record{charter.Statement.ID: {index: charter.Index}},
 		targets: map[target]*Act{},
-	}
-	maps.Copy(s.required, s.charter.Endorsements)
-	for kind := range s.required {
-		// Who may sign is the authority's, and an endorsement needs none itself.
-		if kind.Folded() || kind == KindEndorsement {
-			delete(s.required, kind)
-		}
 	}
 	s.documents.begin()
 	s.data.begin()

@@ -30,6 +30,8 @@ type submitResult struct {
 	NoTable string `json:"noContentDigest,omitzero"`
 	// Blinding holds the places that could tell who gets which treatment.
 	Blinding []string `json:"blinding,omitzero"`
+	// Waits are the roles that must endorse the statement before it takes effect.
+	Waits []waiting `json:"waitsFor,omitzero"`
 	// Continuity says what was checked about the log.
 	Continuity client.Continuity `json:"continuity,omitzero"`
 	Message    string            `json:"message,omitzero"`
@@ -124,6 +126,9 @@ func (s *submitResult) print(w io.Writer) {
 		fmt.Fprintf(w, "\n  statement %s\n  receipt   %s\n", s.StatementID, s.Receipt)
 		if s.Table != "" {
 			fmt.Fprintf(w, "  content   %s %s\n", trial.DigestTable, s.Table)
+		}
+		for _, role := range s.Waits {
+			role.print(w)
 		}
 		if s.Manifest != "" {
 			fmt.Fprintf(w, "  manifest  %s (keep it: it proves single files)\n", s.Manifest)

@@ -167,6 +167,8 @@ type submission struct {
 	verifier *receipt.Verifier
 	// index finds the result of a statement.
 	index map[trial.ID]int
+	// people may endorse what waits for it.
+	people people
 	// guard looks into files first; nil where nothing is to be guarded.
 	guard *guard
 	// watch is set where files that change get a further statement; see watchSubmit.
@@ -372,6 +374,7 @@ func (s *submission) answered(it client.Item, r *client.Receipt, err error) erro
 	}
 	n := newSubmitResult(res.Path, it.Note+client.ReceiptSuffix, r)
 	n.Manifest, n.Format, n.Table, n.NoTable, n.Blinding = res.Manifest, res.Format, res.Table, res.NoTable, res.Blinding
+	n.Waits = waitsFor(s.people.read(s.c.trust), r.Verdict.Statement, s.now())
 	*res = n
 	return nil
 }
