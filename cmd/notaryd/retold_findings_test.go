@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trialnotary/trialnotary/notary/receipt"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 	"github.com/trialnotary/trialnotary/trial"
 	"github.com/trialnotary/trialnotary/trial/rules"
@@ -54,16 +55,17 @@ func foundOf(list []rules.Finding) (got []expected) {
 }
 
 // TestExampleTrial tells the worked example to a real server over gRPC, at the times
-// that its file gives, with a restart in the middle. What is read back from the server, folded by whoever holds it,
-// has exactly the findings of the file; each receipt verifies offline, as it was
-// given then and as it is given at the end; and who sees a part of the trial finds
-// what that part shows.
+// that its file gives, with a restart in the middle. What is read back from the server,
+// folded by whoever holds it, has exactly the findings of the file; each receipt
+// verifies offline, as it was given then and as it is given at the end; and who sees a
+// part of the trial finds what that part shows. The server's own findings are the same,
+// over gRPC and HTTP, for each view and at each position, before and after restarts.
 func TestExampleTrial(t *testing.T) {
 	r := newRetold(t)
 	half := len(r.steps) / 2
-	r.tell(0, half)
+	r.tellAsking(0, half)
 	r.restart()
-	r.tell(half, len(r.steps))
+	r.tellAsking(half, len(r.steps))
 	sponsor := r.sponsor()
 	view, receipts := r.read(sponsor)
 	marks := r.marks(sponsor)
@@ -80,16 +82,23 @@ func TestExampleTrial(t *testing.T) {
 		}
 	})
 	t.Run("receipts", func(t *testing.T) {
-		trust := r.trust(sponsor)
+		verifier := receipt.NewVerifier(r.trust(sponsor))
 		for i, list := range [][]*notaryv1.Receipt{r.given, receipts} {
 			for _, got := range list {
-				if err := verifyOffline(trust, got); err != nil {
+				if err := verifyOffline(verifier, got); err != nil {
 					t.Errorf("round %d: the receipt at index %d: %v", i, got.GetLogIndex(), err)
 				}
 			}
 		}
 	})
-	t.Run("sites", func(t *testing.T) { r.checkSites(t, view, marks, size) })
+	readers := []*reader{{"sponsor", "", view}}
+	for _, id := range []string{"701", "704", "710"} {
+		part, _ := r.read(r.site(id))
+		readers = append(readers, &reader{"site-" + id, id, part})
+	}
+	t.Run("sites", func(t *testing.T) { r.checkSites(t, readers, marks, size) })
+	t.Run("the server's findings", func(t *testing.T) { r.checkServer(t, readers, marks) })
+	t.Run("replicas", func(t *testing.T) { r.checkReplicas(t, readers, marks, r.along) })
 }
 
 // checkLog demands that the log holds what was told, in its order and at its times,
@@ -117,8 +126,9 @@ func (r *retold) checkLog(t *testing.T, view, marks []trial.Logged, size uint64)
 }
 
 // checkSites compares what the sites see with the whole.
-func (r *retold) checkSites(t *testing.T, whole, marks []trial.Logged, size uint64) {
+func (r *retold) checkSites(t *testing.T, readers []*reader, marks []trial.Logged, size uint64) {
 	t.Helper()
+	whole := readers[0].view
 	all, err := fold(whole, marks, size)
 	if err != nil {
 		t.Fatal(err)
@@ -127,8 +137,8 @@ func (r *retold) checkSites(t *testing.T, whole, marks []trial.Logged, size uint
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"701", "704", "710"} {
-		part, _ := r.read(r.site(id))
+	for _, v := range readers[1:] {
+		id, part := v.site, v.view
 		want := slices.DeleteFunc(slices.Clone(whole), func(l trial.Logged) bool {
 			p := &l.Statement.Predicate
 			return p.Site != "" && p.Site != id && !r.authority(l.Statement)

@@ -34,6 +34,8 @@ type retold struct {
 	charter  trial.ID
 	// given are the receipts as they were acknowledged, one for each step.
 	given []*notaryv1.Receipt
+	// along is what the server said in between.
+	along []*asked
 }
 
 // demoData reads a file of the worked example beside the repository.
@@ -123,6 +125,20 @@ func (r *retold) sponsor() *caller {
 
 func (r *retold) site(id string) *caller {
 	return r.as("site-"+id, "--role", "site", "--trial", r.charter.String(), "--site", id)
+}
+
+// tellAsking does so, and asks the server what is the case in between: whoever sees
+// all of the trial at other moments than a site.
+func (r *retold) tellAsking(from, to int) {
+	r.t.Helper()
+	for i := from; i < to; i++ {
+		r.tell(i, i+1)
+		for user, every := range map[string]int{"sponsor": 7, "site-701": 11} {
+			if i%every == 0 && r.callers[user] != nil {
+				r.along = append(r.along, r.ask(r.t, user, 0))
+			}
+		}
+	}
 }
 
 // tell submits the steps from one on up to another, in their order and each at its
@@ -224,12 +240,7 @@ func fold(view, marks []trial.Logged, size uint64) (*rules.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest := slices.Concat(view[1:], marks)
-	slices.SortFunc(rest, func(a, b trial.Logged) int { return cmp.Compare(a.Index, b.Index) })
-	for _, l := range rest {
-		if l.Index < view[0].Index || l.Index >= size {
-			continue
-		}
+	for _, l := range below(logOrder(view[1:], marks, view[0].Index), size) {
 		if _, err := engine.Apply(l); err != nil {
 			return nil, fmt.Errorf("entry %d: %w", l.Index, err)
 		}
@@ -237,8 +248,15 @@ func fold(view, marks []trial.Logged, size uint64) (*rules.Engine, error) {
 	return engine, nil
 }
 
-// verify judges a receipt offline.
-func verifyOffline(trust *receipt.Trust, got *notaryv1.Receipt) error {
+// logOrder returns statements and time marks behind the charter in one order.
+func logOrder(view, marks []trial.Logged, charter uint64) []trial.Logged {
+	all := slices.Concat(view, marks)
+	slices.SortFunc(all, func(a, b trial.Logged) int { return cmp.Compare(a.Index, b.Index) })
+	return all[len(below(all, charter)):]
+}
+
+// verifyOffline judges a receipt without the server.
+func verifyOffline(verifier *receipt.Verifier, got *notaryv1.Receipt) error {
 	parsed, err := receipt.Parse([]byte(got.GetBundle()))
 	if err != nil {
 		return err
@@ -247,7 +265,7 @@ func verifyOffline(trust *receipt.Trust, got *notaryv1.Receipt) error {
 	if err != nil {
 		return err
 	}
-	if v := receipt.Verify(parsed, evidence, trust, nil); !v.Verified {
+	if v := verifier.Verify(parsed, evidence, nil); !v.Verified {
 		return errors.New(v.Summary)
 	}
 	return nil
