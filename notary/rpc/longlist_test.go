@@ -136,8 +136,13 @@ func TestUnreadableInAList(t *testing.T) {
 	}
 	client := r.grpc()
 	_, receiptErr := client.GetReceipt(r.asCtx("site"), &notaryv1.GetReceiptRequest{StatementId: large.GetStatementId()})
+	_, statementErr := client.GetStatement(r.asCtx("site"), &notaryv1.GetStatementRequest{StatementId: small})
 	_, findErr := client.FindSubject(r.asCtx("site"), &notaryv1.FindSubjectRequest{Sha256: sha("large-0007.json")})
-	for what, err := range map[string]error{"its receipt": receiptErr, "the statements about its file": findErr} {
+	_, trialErr := client.GetTrial(r.asCtx("sponsor"), &notaryv1.GetTrialRequest{Trial: r.id.String()})
+	if trialErr == nil {
+		t.Error("the trial's state was computed without the damaged statements")
+	}
+	for what, err := range map[string]error{"its receipt": receiptErr, "the small one itself": statementErr, "the statements about its file": findErr} {
 		if reasonIn(status.Convert(err)) != "TRY_AGAIN" {
 			t.Errorf("%s: got %v, want TRY_AGAIN", what, err)
 		}
@@ -154,6 +159,9 @@ func TestUnreadableInAList(t *testing.T) {
 	r.foreign("UPDATE statements SET payload = CAST(replace(CAST(payload AS TEXT), 'be.json', 'ae.json') AS BLOB) WHERE lower(hex(id)) = '" + small + "'")
 	if l := r.walk(1000); len(l.indexes) != 8 || len(l.unreadable) > 0 {
 		t.Errorf("after it was restored: got indexes %v and %q as unreadable, want 8 and none", l.indexes, l.unreadable)
+	}
+	if _, err := client.GetTrial(r.asCtx("sponsor"), &notaryv1.GetTrialRequest{Trial: r.id.String()}); err != nil {
+		t.Errorf("after it was restored: the trial: %v", err)
 	}
 	a := r.do(r.web(), "GET", "/v1/subjects/"+sha("large-0007.json")+"/statements", nil, r.as("site")...)
 	found := new(notaryv1.FindSubjectResponse)

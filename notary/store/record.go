@@ -135,7 +135,10 @@ func (s *Store) readRecords(ctx context.Context, st *sql.Stmt, args ...any) ([]*
 
 // Get implements notary.Store.
 func (s *Store) Get(ctx context.Context, id trial.ID) (*notary.Record, error) {
-	r, err := s.scanRecord(s.read.get.QueryRowContext(ctx, id[:]))
+	r, err := s.scanAnyRecord(s.read.get.QueryRowContext(ctx, id[:]))
+	if err == nil && r.Unreadable != nil {
+		r, err = nil, r.Unreadable
+	}
 	return r, s.failed("reading statement "+id.String(), err)
 }
 

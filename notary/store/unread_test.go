@@ -127,6 +127,11 @@ func TestUnreadableInAList(t *testing.T) {
 	if list, err := s.List(t.Context(), notary.Query{After: -1, Limit: 9}); !errors.Is(err, notary.ErrStoreDamaged) {
 		t.Errorf("for who needs all of it: got %d statements, %v, want ErrStoreDamaged", len(list), err)
 	}
+	for i, id := range []trial.ID{large[0].ID, newRecord("small").ID, large[1].ID} {
+		if _, err := s.Get(t.Context(), id); errors.Is(err, notary.ErrStoreDamaged) != (i < 2) {
+			t.Errorf("entry %d by its id: got %v", i, err)
+		}
+	}
 	damagedFile, _ := large[0].Subjects[150].Digests.Get("sha256")
 	q := notary.Query{After: -1, Limit: 9, Unreadable: true, Digest: trial.ID(damagedFile).String()}
 	if list, err := s.List(t.Context(), q); !errors.Is(err, notary.ErrStoreDamaged) {
