@@ -1,7 +1,9 @@
 package rules
 
 import (
+	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -37,4 +39,30 @@ func TestDocumented(t *testing.T) {
 			t.Errorf("docs/rules.md does not name %s", word)
 		}
 	}
+}
+
+// The page names the limits that hold.
+func TestDocumentedLimits(t *testing.T) {
+	page, err := os.ReadFile("../../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"at most " + thousands(maxText) + " characters", fmt.Sprintf("%d parts", maxNodes), "more than " + thousands(maxEstimate) + " units",
+		thousands(eventCost) + " units, and " + thousands(elementCost) + " more for each", "at most " + thousands(maxCost),
+		fmt.Sprintf("at most %d KiB", MaxPack>>10), fmt.Sprintf("at most %d |", maxRules), fmt.Sprintf("at most %d of", maxCases),
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("docs/rules.md does not say %q", want)
+		}
+	}
+}
+
+// thousands writes a number as the pages do.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
