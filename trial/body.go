@@ -246,6 +246,9 @@ type DataBody struct {
 	Dictionaries map[string]string `json:"dictionaries,omitempty"`
 	Migration    bool              `json:"migration,omitzero"` // a declared backfill
 	Final        bool              `json:"final,omitzero"`     // for the final analysis
+	// Encoding of the text of the SAS transport files, as it was read for their
+	// content digests: the IANA name in lower case. Empty means UTF-8.
+	Encoding string `json:"encoding,omitempty"`
 }
 
 // TMFBody is a trial master file document's. Every field may be absent.

@@ -259,6 +259,8 @@ func isOrigin(s string) bool {
 }
 
 // isArtifact tells whether s is a number of the TMF Reference Model.
+func isEncoding(s string) bool { return word(s, 64, "-_.:+()") && s == strings.ToLower(s) }
+
 func isArtifact(s string) bool { return shaped(s, "dd.dd.dd") }
 
 // Registry holds a trial's numbers by the names of registries.

@@ -244,6 +244,8 @@ func (r *reader) data() *DataBody {
 			b.Migration = r.boolean()
 		case "final":
 			b.Final = r.boolean()
+		case "encoding":
+			b.Encoding = r.identifier(isEncoding, "the IANA name of an encoding in lower case, such as windows-1252")
 		default:
 			r.unknown()
 		}

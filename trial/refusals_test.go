@@ -226,6 +226,8 @@ func bodyCases() []refusalCase {
 		{"body missing", KindRegistration, cut(`,"body":\{[^}]*\}`), ReasonMissingField, "predicate.body", false},
 		{"no data origin", KindDataset, cut(`"origin":"edc",`), ReasonMissingField, "predicate.body.origin", false},
 		{"another purpose", KindDataset, set("purpose", "fun"), ReasonBadValue, "predicate.body.purpose", false},
+		{"encoding in capitals", KindDataset, swap(`"purpose":`, `"encoding":"Windows-1252","purpose":`), ReasonBadIdentifier, "predicate.body.encoding", false},
+		{"encoding no name", KindDataset, swap(`"purpose":`, `"encoding":"windows 1252","purpose":`), ReasonBadIdentifier, "predicate.body.encoding", false},
 		{"cutoff a time", KindDataset, set("cutoff", "2026-02-27T00:00:00Z"), ReasonBadTime, "predicate.body.cutoff", false},
 		{"31 April", KindDataset, set("cutoff", "2026-04-31"), ReasonBadTime, "predicate.body.cutoff", true},
 		{"dictionary's name", KindDataset, swap(`"MedDRA"`, `"Med/DRA"`), ReasonBadIdentifier, `predicate.body.dictionaries["Med/DRA"]`, false},

@@ -50,6 +50,12 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b
 // link, an empty file, anything but a regular file, and a file whose size or
 // modification time changed while it was read.
 func HashFile(ctx context.Context, path string, progress Progress) (FileHash, error) {
+	return HashFileWith(ctx, path, dataset.Options{}, progress)
+}
+
+// HashFileWith is HashFile for a table that is to be read with options: in an
+// encoding that its statement then names.
+func HashFileWith(ctx context.Context, path string, o dataset.Options, progress Progress) (FileHash, error) {
 	before, err := os.Lstat(path)
 	if err != nil {
 		return FileHash{}, fmt.Errorf("%w %s: %w", ErrFile, path, reason(err))
@@ -75,7 +81,7 @@ func HashFile(ctx context.Context, path string, progress Progress) (FileHash, er
 		return FileHash{}, fmt.Errorf("%w %s: %w", ErrFile, path, reason(err))
 	}
 	// Before the last look at the file: both digests are of the same bytes.
-	if h.Table, err = readTable(ctx, f, h.Size, dataset.Options{}); err != nil {
+	if h.Table, err = readTable(ctx, f, h.Size, o); err != nil {
 		return FileHash{}, fmt.Errorf("%w %s: %w", ErrFile, path, reason(err))
 	}
 	after, err := os.Lstat(path)
@@ -264,8 +270,13 @@ func UnchangedFolder(root string, files []FileHash) error {
 // HashAll hashes files in place on all cores; each one's Path is read and its
 // Name is kept. The first error ends it.
 func HashAll(ctx context.Context, files []FileHash, progress Progress) error {
+	return HashAllWith(ctx, files, dataset.Options{}, progress)
+}
+
+// HashAllWith is HashAll with the options of HashFileWith.
+func HashAllWith(ctx context.Context, files []FileHash, o dataset.Options, progress Progress) error {
 	return hashAll(ctx, files, func(ctx context.Context, path string) (FileHash, error) {
-		return HashFile(ctx, path, progress)
+		return HashFileWith(ctx, path, o, progress)
 	})
 }
 

@@ -45,6 +45,8 @@ type guard struct {
 	// lifted is known once it was asked; nil before.
 	lifted *bool
 	told   bool // what a warning means
+	// read is how the statement says that its tables are read.
+	read dataset.Options
 }
 
 // newGuard returns the guard for statements like base, or nil where nothing is to
@@ -61,6 +63,9 @@ func (a *app) newGuard(c *connection, base *client.Draft, reason string) (*guard
 		return nil, err
 	}
 	g := &guard{app: a, c: c, what: what, setting: trial.BlindingWarn, reason: reason}
+	if body, ok := p.Body.(*trial.DataBody); ok {
+		g.read.Encoding = body.Encoding
+	}
 	if book.Charter == nil {
 		return g, nil
 	}
@@ -110,7 +115,7 @@ func (g *guard) check(ctx context.Context, d *client.Draft, in *input, r *submit
 // look returns the places of an input that could unblind.
 func (g *guard) look(ctx context.Context, in *input) (found []string, err error) {
 	for _, f := range in.files {
-		report, err := lookInto(ctx, f, g.what)
+		report, err := lookInto(ctx, f, g.what, g.read)
 		if err != nil {
 			return nil, fmt.Errorf("%w %s: looking for what could unblind: %w", client.ErrFile, f.Path, err)
 		}
@@ -124,13 +129,13 @@ func (g *guard) look(ctx context.Context, in *input) (found []string, err error)
 	return found, nil
 }
 
-func lookInto(ctx context.Context, f client.FileHash, what blinding.What) (blinding.Report, error) {
+func lookInto(ctx context.Context, f client.FileHash, what blinding.What, o dataset.Options) (blinding.Report, error) {
 	file, err := os.Open(f.Path)
 	if err != nil {
 		return blinding.Report{}, err
 	}
 	defer file.Close()
-	return blinding.Look(ctx, f.Name, io.NewSectionReader(file, 0, f.Size), what, dataset.Options{})
+	return blinding.Look(ctx, f.Name, io.NewSectionReader(file, 0, f.Size), what, o)
 }
 
 // isLifted tells whether the trial is unblinded, by receipts that verify. What is

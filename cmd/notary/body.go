@@ -33,6 +33,7 @@ var bodyText = [][3]string{
 	{"dataset", "dataset", "data: name of the dataset, such as ADSL"},
 	{"source-system", "sourceSystem", "data, audit trail: system and version that made the file"},
 	{"extract-time", "extractTime", "data: `TIME` of extraction, RFC 3339 in UTC"},
+	{"encoding", "encoding", "data: `NAME` of the encoding of text in SAS transport files, such as windows-1252 (default: UTF-8)"},
 	{"cutoff", "cutoff", "data: cut-off `DATE`"},
 	{"type", "type", "amendment: substantial, non-substantial, urgent"},
 	{"title", "title", "document: its title"},

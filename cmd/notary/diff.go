@@ -30,7 +30,9 @@ type diffResult struct {
 type diffOptions struct {
 	csv      bool
 	encoding string
-	limit    int
+	// encodingB is that of the second file.
+	encodingB string
+	limit     int
 }
 
 func (a *app) diffCommand() *cobra.Command {
@@ -54,6 +56,7 @@ Exit status: 0 identical or the same data, 1 anything else, 2 a file cannot be r
 	f := cmd.Flags()
 	f.BoolVar(&o.csv, "csv", false, "print the differences as CSV, a line each")
 	f.StringVar(&o.encoding, "encoding", "", "`NAME` of the encoding of text in SAS transport files, such as windows-1252 (default: UTF-8)")
+	f.StringVar(&o.encodingB, "encoding-b", "", "`NAME` of the encoding of B, where it is not that of A")
 	f.IntVar(&o.limit, "limit", dataset.DefaultMaxListed, "list at most `N` cells, rows and differences of metadata, each")
 	return cmd
 }
@@ -65,6 +68,12 @@ func (a *app) diff(ctx context.Context, o diffOptions, pathA, pathB string) erro
 	case o.limit < 1:
 		return fmt.Errorf("invalid --limit: got %d, want at least 1", o.limit)
 	}
+	for _, name := range []string{o.encoding, o.encodingB} {
+		if _, err := dataset.EncodingName(name); err != nil {
+			return fmt.Errorf("invalid --encoding: %w", err)
+		}
+	}
+	o.encodingB = first(o.encodingB, o.encoding)
 	r, err := compareFiles(ctx, o, pathA, pathB)
 	if err != nil {
 		return err
@@ -142,7 +151,8 @@ func compareTables(ctx context.Context, o diffOptions, pathA, pathB string) (*da
 		if err != nil {
 			return nil, err
 		}
-		readers[i], err = dataset.Open(io.NewSectionReader(f, 0, info.Size()), dataset.Options{Encoding: o.encoding})
+		encoding := [...]string{o.encoding, o.encodingB}[i]
+		readers[i], err = dataset.Open(io.NewSectionReader(f, 0, info.Size()), dataset.Options{Encoding: encoding})
 		if err != nil {
 			return nil, inFile(path, err)
 		}

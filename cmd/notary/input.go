@@ -53,7 +53,7 @@ func (in *input) draft(base *client.Draft) client.Draft {
 
 // readInputs hashes every path on all cores. Whatever cannot be notarized ends
 // it before anything is signed.
-func (a *app) readInputs(ctx context.Context, paths []string) ([]*input, error) {
+func (a *app) readInputs(ctx context.Context, paths []string, o dataset.Options) ([]*input, error) {
 	inputs := make([]*input, 0, len(paths))
 	names := map[string]string{}
 	var all []client.FileHash
@@ -75,7 +75,7 @@ func (a *app) readInputs(ctx context.Context, paths []string) ([]*input, error) 
 		inputs = append(inputs, in)
 	}
 	progress, done := a.bar(total, "hashing")
-	err := client.HashAll(ctx, all, progress)
+	err := client.HashAllWith(ctx, all, o, progress)
 	done()
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/notary/receipt"
+	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
 // maxCompared bounds the files of a folder that are compared cell by cell: where
@@ -30,6 +31,9 @@ type comparison struct {
 func (o *verifyOptions) check(paths []string) error {
 	if o.limit < 1 {
 		return fmt.Errorf("invalid --limit: got %d, want at least 1", o.limit)
+	}
+	if _, err := dataset.EncodingName(o.encoding); err != nil {
+		return fmt.Errorf("invalid --encoding: %w", err)
 	}
 	if o.original == "" {
 		return nil
@@ -81,7 +85,7 @@ func (v *verification) compare(ctx context.Context, h *hashed, verify func(recei
 			c.Why = "it is not what was notarized: its SHA-256 is another"
 			continue
 		}
-		if c.Diff, err = compareFiles(ctx, diffOptions{limit: v.o.limit}, c.Original, h.paths[i]); err != nil {
+		if c.Diff, err = compareFiles(ctx, diffOptions{limit: v.o.limit, encoding: h.encoding, encodingB: first(v.o.encoding, h.encoding)}, c.Original, h.paths[i]); err != nil {
 			return nil, err
 		}
 	}

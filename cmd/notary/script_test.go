@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -46,7 +45,7 @@ func params(dir string) testscript.Params {
 			"status":  cmdStatus,
 			"sum":     cmdSum,
 			"mode":    cmdMode,
-			"await":   cmdAwait,
+			"table":   cmdTable,
 			"count":   cmdCount,
 
 			"setup-trial": cmdSetupTrial,
@@ -204,23 +203,6 @@ func cmdMode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[1] {
 		ts.Fatalf("mode of %s: got %s, want %s", args[0], got, args[1])
-	}
-}
-
-// await FILE [TEXT]: waits until the file is there and holds the text.
-func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
-	want := ""
-	if len(args) > 1 {
-		want = args[1]
-	}
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		text, err := os.ReadFile(ts.MkAbs(args[0]))
-		if err == nil && strings.Contains(string(text), want) {
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("await %s: no %q in:\n%s%v", args[0], want, text, err)
-		}
 	}
 }
 

@@ -98,11 +98,8 @@ func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string)
 	if aboutNoFile(base) {
 		return fmt.Errorf("invalid PATH: a %s is about no file", kind)
 	}
-	inputs, err := a.readInputs(ctx, paths)
+	inputs, err := a.prepare(ctx, base, flags, paths)
 	if err != nil {
-		return err
-	}
-	if err := a.complete(ctx, base, flags, inputs); err != nil {
 		return err
 	}
 	results := make([]submitResult, len(inputs))
@@ -121,15 +118,26 @@ func (a *app) submit(ctx context.Context, flags *predicateFlags, paths []string)
 	return submitStatus(results, err)
 }
 
-// complete fills in what the files say, and commits to those that stay secret.
-func (a *app) complete(ctx context.Context, base *client.Draft, flags *predicateFlags, inputs []*input) error {
+// prepare hashes what the statements are about, and takes from it what each says.
+func (a *app) prepare(ctx context.Context, base *client.Draft, flags *predicateFlags, paths []string) ([]*input, error) {
+	encoding, err := readAs(base)
+	if err != nil {
+		return nil, err
+	}
+	inputs, err := a.readInputs(ctx, paths, encoding)
+	if err != nil {
+		return nil, err
+	}
+	if encoding.Encoding != "" && !forEncoding(base, inputs) {
+		return nil, errors.New("invalid --encoding: no PATH is a SAS transport file, and other tables say their encoding")
+	}
 	if err := a.auditTrails(ctx, base, inputs); err != nil {
-		return err
+		return nil, err
 	}
 	if err := a.ipEvents(base, inputs); err != nil {
-		return err
+		return nil, err
 	}
-	return a.commit(base, flags.body.salt, inputs)
+	return inputs, a.commit(base, flags.body.salt, inputs)
 }
 
 // draft makes what all statements of one submit have in common.

@@ -25,6 +25,7 @@ type verifyOptions struct {
 	// original is what was notarized, to say where a file differs from it.
 	original string
 	limit    int
+	encoding string
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -56,6 +57,7 @@ Exit status: 0 everything holds, 1 something does not, 2 something could not be 
 	f.StringVar(&o.proof, "proof", "", "proof `FILE` of a single file of such a folder")
 	f.StringVar(&a.flags.Receipts, "receipts", "", "folder `DIR` in which the receipts lie")
 	f.StringVar(&o.original, "original", "", "what was notarized, the `FILE` or folder: say where a table differs from it")
+	f.StringVar(&o.encoding, "encoding", "", "`NAME` of the encoding of text in SAS transport files (default: what the receipt says)")
 	f.IntVar(&o.limit, "limit", dataset.DefaultMaxListed, "with --original: list at most `N` cells, rows and differences of metadata, each")
 	f.BoolVar(&o.checks, "checks", false, "print every check, also those that passed")
 	return cmd

@@ -25,6 +25,8 @@ type hashed struct {
 	gone, extra []string
 	// noTable says why what would be compared has no content digest.
 	noTable []string
+	// encoding is how the statement says that its tables were read.
+	encoding string
 }
 
 // files hashes what path holds.
@@ -41,7 +43,7 @@ func (v *verification) files(ctx context.Context, path string, isDir bool, r *re
 	if err != nil {
 		return nil, err
 	}
-	out := &hashed{files: make([]receipt.File, 0, len(hashes))}
+	out := &hashed{files: make([]receipt.File, 0, len(hashes)), encoding: recordedEncoding(st)}
 	for _, h := range hashes {
 		f, err := v.file(path, isDir, h, st, m)
 		if err != nil {
@@ -103,7 +105,7 @@ func (v *verification) contents(ctx context.Context, f *receipt.File, path strin
 	if !mayHoldTable(f, st) {
 		return nil
 	}
-	t, err := client.TableAsIs(ctx, path, dataset.Options{})
+	t, err := client.TableAsIs(ctx, path, dataset.Options{Encoding: first(v.o.encoding, out.encoding)})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
 // Times of watch. Nothing of a file tells that it is complete: Windows gives a
@@ -96,6 +97,9 @@ func (o *watchOptions) check(kind trial.Kind) error {
 		return errors.New("invalid --supersede or --reason: want both, or neither")
 	case o.nameFrom && kind != trial.KindDataset && kind != trial.KindDerivedDataset:
 		return fmt.Errorf("invalid --dataset-from-name: a %s has no dataset", kind)
+	}
+	if _, err := dataset.EncodingName(*o.predicate.body.text["encoding"]); err != nil {
+		return fmt.Errorf("invalid --encoding: %w", err)
 	}
 	for _, glob := range append(o.include, o.exclude...) {
 		if _, err := path.Match(glob, ""); err != nil {

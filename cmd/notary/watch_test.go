@@ -19,6 +19,7 @@ import (
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
 // watchFaults prepares a trial by script, and hands it to a function, which runs
@@ -393,7 +394,7 @@ func TestWatchReplacedWhileHashed(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "gone.csv")); err != nil {
 		t.Fatal(err)
 	}
-	hashes, errs := w.hash(context.Background(), ready)
+	hashes, errs := w.hash(context.Background(), ready, dataset.Options{})
 	in := &input{path: w.path("replaced.csv"), name: w.name("replaced.csv"), files: hashes[:1]}
 	if _, err := w.known(nil, ready[0], in); !errors.Is(err, client.ErrFile) {
 		t.Errorf("got %v, want that it changed", err)

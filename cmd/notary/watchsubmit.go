@@ -16,6 +16,7 @@ import (
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/trial"
+	"github.com/trialnotary/trialnotary/trial/dataset"
 )
 
 // watchSubmit is what watch adds to a submission: what becomes of each file is
@@ -35,7 +36,17 @@ type watchFile struct {
 }
 
 // cannot is told of an input that cannot be signed.
-func (s *watchSubmit) cannot(i int, err error) { s.w.fail(s.files[i].seen, err.Error()) }
+func (s *watchSubmit) cannot(i int, err error) {
+	f := s.files[i]
+	if !errors.Is(err, errBlinding) {
+		s.w.fail(f.seen, err.Error())
+		return
+	}
+	// As a refusal of the notary's: trying again gives the same.
+	s.w.counts.Refused++
+	s.w.tell(watchEvent{Event: eventRefused, Path: f.rel, Message: err.Error()})
+	s.err = errors.Join(s.err, s.w.note(f.seen, watched{sha256: f.sum, status: watchRefused}))
+}
 
 // answered is told of each result, one at a time.
 func (s *watchSubmit) answered(i int, id trial.ID, r submitResult) {
@@ -157,7 +168,15 @@ func (w *watcher) resumeBatch(ctx context.Context, b *client.Batch) error {
 
 // submit hashes files, and notarizes those whose content is new.
 func (w *watcher) submit(ctx context.Context, ready []*sighting) error {
-	hashes, errs := w.hash(ctx, ready)
+	base, err := w.draft(ctx, w.c, w.key, &w.o.predicate, w.file)
+	if err != nil {
+		return err
+	}
+	encoding, err := readAs(base)
+	if err != nil {
+		return err
+	}
+	hashes, errs := w.hash(ctx, ready, encoding)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -185,15 +204,14 @@ func (w *watcher) submit(ctx context.Context, ready []*sighting) error {
 	if len(inputs) == 0 {
 		return nil
 	}
-	base, err := w.draft(ctx, w.c, w.key, &w.o.predicate, w.file)
-	if err != nil {
-		return err
-	}
 	if w.o.supersede {
 		base.Predicate.Reason = "" // it is that of files alone that replace one
 	}
 	w.noteTables(inputs)
 	inputs = own.complete(ctx, base, inputs)
+	if encoding.Encoding != "" {
+		forEncoding(base, inputs)
+	}
 	s := &submission{app: w.app, c: w.c, results: make([]submitResult, len(inputs)), watch: own}
 	if s.guard, err = w.newGuard(w.c, base, w.o.predicate.unblinded); err != nil {
 		return err
@@ -206,13 +224,13 @@ func (w *watcher) submit(ctx context.Context, ready []*sighting) error {
 }
 
 // hash hashes files, each on its own: one that cannot be read stops no other.
-func (w *watcher) hash(ctx context.Context, ready []*sighting) ([]client.FileHash, []error) {
+func (w *watcher) hash(ctx context.Context, ready []*sighting, o dataset.Options) ([]client.FileHash, []error) {
 	hashes, errs := make([]client.FileHash, len(ready)), make([]error, len(ready))
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, s := range ready {
 		g.Go(func() error {
-			hashes[i], errs[i] = client.HashFile(ctx, w.path(s.rel), nil)
+			hashes[i], errs[i] = client.HashFileWith(ctx, w.path(s.rel), o, nil)
 			return nil
 		})
 	}

@@ -49,6 +49,16 @@ func newDecoder(name string) (*decoder, error) {
 	return d, nil
 }
 
+// EncodingName returns the one spelling of an encoding's name, to be recorded:
+// the IANA name in lower case. It fails for an encoding that [Open] does not read.
+func EncodingName(name string) (string, error) {
+	d, err := newDecoder(name)
+	if err != nil {
+		return "", err
+	}
+	return d.name, nil
+}
+
 // printable is ASCII but for `\` and `~`, for which some encodings of East Asia
 // have a sign of their own.
 const printable = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}"
