@@ -51,7 +51,8 @@ type settings struct {
 		Shutdown time.Duration `yaml:"shutdown"`
 	} `yaml:"times"`
 	Limits struct {
-		InFlight int `yaml:"inFlight"`
+		InFlight  int   `yaml:"inFlight"`
+		ViewBytes int64 `yaml:"viewBytes"`
 	} `yaml:"limits"`
 }
 
