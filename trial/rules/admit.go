@@ -13,7 +13,7 @@ import (
 
 // maxOwnText is how many characters the expressions and messages of a charter's
 // own rules have together. Compiling takes time that grows with them: a charter
-// that has as many as it may, and is made to be slow, takes half a second.
+// that has as many as it may, and is made to be slow, takes less than a second.
 const maxOwnText = 64 << 10
 
 // Admit checks what a charter says about rules before it is logged: that its pack
