@@ -32,6 +32,8 @@ type server struct {
 	signer note.Signer
 	vkey   string
 	key    []byte // the notary's statement key, PEM
+	// clock is the notary's where it is not the machine's.
+	clock func() time.Time
 
 	store   *store.Store
 	log     *tesseralog.Log
@@ -43,8 +45,11 @@ type server struct {
 }
 
 // newServer creates a notary and serves it.
-func newServer(dir string) (*server, error) {
-	s := &server{dir: dir, origin: fmt.Sprintf("t%d.notary.example", time.Now().UnixNano())}
+func newServer(dir string) (*server, error) { return newServerAt(dir, nil) }
+
+// newServerAt is newServer with a clock of its own, which may leap.
+func newServerAt(dir string, clock func() time.Time) (*server, error) {
+	s := &server{dir: dir, clock: clock, origin: fmt.Sprintf("t%d.notary.example", time.Now().UnixNano())}
 	_, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -117,10 +122,14 @@ func (s *server) start() (err error) {
 	if err != nil {
 		return err
 	}
-	s.service, err = notary.Open(ctx, notary.Config{
+	cfg := notary.Config{
 		Log: s.log, Store: s.store, Key: statementKey, LogKey: logKey,
 		Policy: fmt.Appendf(nil, "log %s\nquorum none\n", s.vkey),
-	})
+	}
+	if s.clock != nil {
+		cfg.Clock, cfg.ClockJump, cfg.ClockGap = s.clock, -1, -1
+	}
+	s.service, err = notary.Open(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, s.log.Close(ctx), s.store.Close())
 	}
