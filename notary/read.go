@@ -101,7 +101,7 @@ func (s *Service) Resolve(ctx context.Context, name string) (trial.ID, error) {
 // unavailable.
 func readError(ctx context.Context, err error) error {
 	switch {
-	case err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged):
+	case err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) || errors.As(err, new(*UnreadableError)):
 		return err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

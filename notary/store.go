@@ -25,6 +25,17 @@ var (
 	ErrStoreDamaged = errors.New("the store is damaged")
 )
 
+// UnreadableError means that a stored statement's own bytes are damaged. It is an
+// ErrStoreDamaged: of that statement, and of no other.
+type UnreadableError struct {
+	// Record is what else is known of the statement; at least its ID.
+	Record *Record
+	Err    error
+}
+
+func (e *UnreadableError) Error() string { return e.Err.Error() }
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
 // Record is a statement as the store holds it.
 type Record struct {
 	ID       trial.ID

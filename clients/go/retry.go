@@ -72,7 +72,7 @@ func asError(err error) error {
 	}
 	switch s.Code() {
 	case codes.InvalidArgument, codes.PermissionDenied, codes.NotFound, codes.FailedPrecondition,
-		codes.AlreadyExists, codes.OutOfRange, codes.Unimplemented:
+		codes.AlreadyExists, codes.OutOfRange, codes.Unimplemented, codes.DataLoss:
 		r := &Refused{Code: s.Code(), Message: s.Message()}
 		for _, d := range s.Details() {
 			if info, ok := d.(*errdetails.ErrorInfo); ok {

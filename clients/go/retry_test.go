@@ -67,6 +67,7 @@ func TestRetryable(t *testing.T) {
 		{statusWith(t, codes.PermissionDenied, info(time.Second)), false, 0},
 		{statusWith(t, codes.Unauthenticated), false, 0},
 		{statusWith(t, codes.Internal), false, 0},
+		{statusWith(t, codes.DataLoss, &errdetails.ErrorInfo{Reason: "STATEMENT_UNREADABLE"}), false, 0},
 		{errors.New("no status"), false, 0},
 	} {
 		asked, again := retryable(tc.err)

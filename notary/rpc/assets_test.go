@@ -75,7 +75,7 @@ func TestReasonList(t *testing.T) {
 	own := []trial.Reason{
 		reasonUnauthenticated, reasonNotPermitted, reasonNotFound, reasonReservedMetadata, reasonBadRequest, reasonBadPageToken,
 		reasonNotReceipt, reasonMessageTooLarge, reasonNoSuchPath, reasonMethod, reasonMediaType, reasonOverloaded, reasonRateLimited, reasonLogStopped, reasonStorageFull,
-		reasonUnavailable, reasonCancelled, reasonDeadline, reasonInternal,
+		reasonUnavailable, reasonCancelled, reasonDeadline, reasonUnreadable, reasonInternal,
 	}
 	want := slices.Concat(own, trial.Reasons())
 	var got []trial.Reason

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -85,6 +86,7 @@ func statementOf(err error) trial.ID {
 func toStatus(err error, requestID string) *status.Status {
 	var refusal *trial.Refusal
 	var limit *limitError
+	var unreadable *notary.UnreadableError
 	var own interface{ GRPCStatus() *status.Status }
 	switch {
 	case errors.As(err, &refusal):
@@ -107,6 +109,8 @@ func toStatus(err error, requestID string) *status.Status {
 		return statusOf(reasonUnavailable, "", "the server is shutting down: send the same bytes again", retryAfter(retryOverloaded))
 	case errors.Is(err, notary.ErrUnavailable):
 		return statusOf(reasonUnavailable, "", "the notary cannot answer now: send the same bytes again", retryAfter(retryOverloaded))
+	case errors.As(err, &unreadable): // not of a submission, which may be sent again
+		return statusOf(reasonUnreadable, "", fmt.Sprintf("the notary's copy of statement %s is damaged: its operator has to restore it", unreadable.Record.ID))
 	case errors.Is(err, context.DeadlineExceeded):
 		return statusOf(reasonDeadline, "", "the call took too long; a submission may have been logged: send the same bytes again")
 	case errors.Is(err, context.Canceled):

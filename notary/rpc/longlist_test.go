@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -142,9 +144,14 @@ func TestUnreadableInAList(t *testing.T) {
 	if trialErr == nil {
 		t.Error("the trial's state was computed without the damaged statements")
 	}
+	_, theirs := client.GetStatement(r.asCtx("other"), &notaryv1.GetStatementRequest{StatementId: small})
+	_, stranger := client.GetReceipt(r.asCtx(""), &notaryv1.GetReceiptRequest{StatementId: small})
+	if status.Code(theirs) != codes.NotFound || status.Code(stranger) != codes.Unauthenticated {
+		t.Errorf("who does not see the trial: got %v and %v, want NOT_FOUND and UNAUTHENTICATED", theirs, stranger)
+	}
 	for what, err := range map[string]error{"its receipt": receiptErr, "the small one itself": statementErr, "the statements about its file": findErr} {
-		if reasonIn(status.Convert(err)) != "TRY_AGAIN" {
-			t.Errorf("%s: got %v, want TRY_AGAIN", what, err)
+		if reasonIn(status.Convert(err)) != "STATEMENT_UNREADABLE" || !strings.Contains(err.Error(), small) && !strings.Contains(err.Error(), large.GetStatementId()) {
+			t.Errorf("%s: got %v, want STATEMENT_UNREADABLE with the statement's id", what, err)
 		}
 	}
 	if _, err := client.GetReceipt(r.asCtx("site"), &notaryv1.GetReceiptRequest{StatementId: last.GetStatementId()}); err != nil {

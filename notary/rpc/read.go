@@ -52,6 +52,9 @@ func (a *api) record(ctx context.Context, statementID string) (*notary.Record, e
 	}
 	user := callOf(ctx).user
 	rec, err := a.cfg.Service.Statement(ctx, id)
+	if damaged := new(notary.UnreadableError); errors.As(err, &damaged) && !user.seesRecord(damaged.Record) {
+		err = notYours{} // that there is one is not theirs to know either
+	}
 	switch {
 	case err == nil && user.seesRecord(rec):
 		return rec, nil

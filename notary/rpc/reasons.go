@@ -30,6 +30,7 @@ const (
 	reasonUnavailable      trial.Reason = "TRY_AGAIN"
 	reasonCancelled        trial.Reason = "CANCELLED"
 	reasonDeadline         trial.Reason = "DEADLINE_EXCEEDED"
+	reasonUnreadable       trial.Reason = "STATEMENT_UNREADABLE"
 	reasonInternal         trial.Reason = "INTERNAL"
 )
 
@@ -50,6 +51,7 @@ var codeNames = map[codes.Code]string{
 	codes.NotFound: "NOT_FOUND", codes.PermissionDenied: "PERMISSION_DENIED", codes.ResourceExhausted: "RESOURCE_EXHAUSTED",
 	codes.FailedPrecondition: "FAILED_PRECONDITION", codes.Unimplemented: "UNIMPLEMENTED", codes.Internal: "INTERNAL",
 	codes.Unavailable: "UNAVAILABLE", codes.Unauthenticated: "UNAUTHENTICATED",
+	codes.DataLoss: "DATA_LOSS",
 }
 
 // Reasons returns every reason that a refusal of this API can have.
@@ -82,6 +84,7 @@ var reasonTable = []ReasonInfo{
 	{Reason: reasonUnavailable, Code: codes.Unavailable, Meaning: "The notary cannot answer now, or is shutting down; a submission may have been logged. Send the same bytes again."},
 	{Reason: reasonCancelled, Code: codes.Canceled, Meaning: "The caller went away; a submission may have been logged. Send the same bytes again."},
 	{Reason: reasonDeadline, Code: codes.DeadlineExceeded, Meaning: "The call took too long; a submission may have been logged. Send the same bytes again."},
+	{Reason: reasonUnreadable, Code: codes.DataLoss, Meaning: "The notary's copy of a statement is damaged: its operator has to restore it. The message names the statement."},
 	{Reason: reasonInternal, Code: codes.Internal, Meaning: "A fault of the notary; the operator finds it under the request id."},
 
 	{Reason: trial.ReasonMalformedEnvelope, Code: codes.InvalidArgument, Meaning: "Not a DSSE envelope with one signature and the fixed payload type."},

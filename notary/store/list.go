@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -280,6 +281,11 @@ func (l *lister) hasDigest(index int64) (bool, error) {
 		return false, err
 	}
 	subjects, err := l.store.subjects(id, payload, at)
+	if errors.Is(err, notary.ErrStoreDamaged) {
+		r := new(notary.Record)
+		copy(r.ID[:], id)
+		return false, &notary.UnreadableError{Record: r, Err: err}
+	}
 	if err != nil {
 		return false, err
 	}

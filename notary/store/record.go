@@ -25,7 +25,11 @@ func (s *Store) scanRecord(row scanner) (*notary.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Envelope.Payload, err = s.payload(r.ID[:], inRow, at); err != nil {
+	r.Envelope.Payload, err = s.payload(r.ID[:], inRow, at)
+	if errors.Is(err, notary.ErrStoreDamaged) {
+		return nil, &notary.UnreadableError{Record: r, Err: err}
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -137,7 +141,7 @@ func (s *Store) readRecords(ctx context.Context, st *sql.Stmt, args ...any) ([]*
 func (s *Store) Get(ctx context.Context, id trial.ID) (*notary.Record, error) {
 	r, err := s.scanAnyRecord(s.read.get.QueryRowContext(ctx, id[:]))
 	if err == nil && r.Unreadable != nil {
-		r, err = nil, r.Unreadable
+		r, err = nil, &notary.UnreadableError{Record: r, Err: r.Unreadable}
 	}
 	return r, s.failed("reading statement "+id.String(), err)
 }
