@@ -206,6 +206,7 @@ func TestRun(t *testing.T) {
 		ratios int
 	}{
 		{"a large log, made and kept", []string{"-only", "^large$", "-entries", "300", "-rounds", "1", "-time", "1s"}, 4},
+		{"a monitor", []string{"-only", "^monitor$", "-entries", "300", "-rounds", "1"}, 3},
 		{"offline", []string{"-only", "^offline$", "-quick"}, 2},
 		{"content digests", []string{"-only", "^digest$", "-quick"}, 2},
 	} {

@@ -32,6 +32,7 @@ type notaryd struct {
 	*process
 	dir   string
 	grpc  string // address
+	http  string // address
 	tls   bool
 	trust *receipt.Trust
 	token string
@@ -90,7 +91,7 @@ func startNotaryd(bin, dir string, withTLS bool) (_ *notaryd, err error) {
 	n := &notaryd{process: p, dir: dir, tls: withTLS}
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err == nil {
-		n.grpc, err = grpcAddress(line)
+		n.grpc, n.http, err = addresses(line)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("waiting for notaryd: %w: %s", err, p.tail()), p.stop(), r.Close())
@@ -107,14 +108,15 @@ func startNotaryd(bin, dir string, withTLS bool) (_ *notaryd, err error) {
 	return n, nil
 }
 
-// grpcAddress reads "serving ORIGIN: gRPC on ADDR, HTTP on ADDR".
-func grpcAddress(line string) (string, error) {
+// addresses reads "serving ORIGIN: gRPC on ADDR, HTTP on ADDR".
+func addresses(line string) (grpc, http string, err error) {
 	_, rest, ok := strings.Cut(line, "gRPC on ")
-	addr, _, found := strings.Cut(rest, ",")
-	if !ok || !found {
-		return "", fmt.Errorf("got %q, want the address that it serves", line)
+	grpc, rest, found := strings.Cut(rest, ",")
+	_, http, also := strings.Cut(rest, "HTTP on ")
+	if !ok || !found || !also {
+		return "", "", fmt.Errorf("got %q, want the addresses that it serves", line)
 	}
-	return addr, nil
+	return grpc, strings.TrimSpace(http), nil
 }
 
 // openTrial submits charter and enrolments through the client library, which

@@ -105,6 +105,7 @@ func sections() []section {
 		{"hashing", false, func(ctx context.Context, b *bench) error { return b.measureHashing(ctx) }},
 		{"digest", false, func(ctx context.Context, b *bench) error { return b.measureDigest(ctx) }},
 		{"rules", false, func(ctx context.Context, b *bench) error { return b.measureRules(ctx) }},
+		{"monitor", true, func(ctx context.Context, b *bench) error { return b.measureMonitor(ctx) }},
 		{"large", true, func(ctx context.Context, b *bench) error { return b.measureLarge(ctx) }},
 	}
 }
