@@ -82,8 +82,8 @@ func (l *look) differs(ctx context.Context) (string, error) {
 	switch {
 	case view.GetRulesUnknown() != "":
 		return fmt.Sprintf("the notary judged no rule: %s", view.GetRulesUnknown()), nil
-	case view.GetRulePack() != mine.Pack:
-		return fmt.Sprintf("the notary judged by the pack %q, and the charter names %q", view.GetRulePack(), mine.Pack), nil
+	case view.GetRulePack() != l.m.fold.pack:
+		return fmt.Sprintf("the notary judged by the pack %q, and the charter names %q", view.GetRulePack(), l.m.fold.pack), nil
 	case view.GetStatements() != mine.Statements:
 		return fmt.Sprintf("the notary folded %d statements, and shows %d", view.GetStatements(), mine.Statements), nil
 	}

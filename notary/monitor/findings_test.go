@@ -72,6 +72,14 @@ func wantSame(t *testing.T, r *Report) {
 	}
 }
 
+// TestCharterWithoutAPack agrees with the notary that there is none.
+func TestCharterWithoutAPack(t *testing.T) {
+	w := newWorld(t)
+	mia := w.openBy("")
+	w.dataset(mia, "701")
+	wantSame(t, look1(t, w.monitor(t.TempDir(), "sponsor")))
+}
+
 // TestFindingsThatDiffer compares lists of findings that differ in one thing.
 func TestFindingsThatDiffer(t *testing.T) {
 	closed := uint64(9)

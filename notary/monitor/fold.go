@@ -18,6 +18,8 @@ import (
 type fold struct {
 	engine *rules.Engine
 	next   int // how many of Monitor.all were folded
+	// pack is the digest of the pack that the charter names; empty for none.
+	pack string
 	// size is up to where the log's time marks were looked at.
 	size uint64
 }
@@ -84,7 +86,7 @@ func (l *look) begin() error {
 	if err != nil {
 		return fmt.Errorf("folding the trial: %w", err)
 	}
-	m.fold = &fold{engine: e, next: 1}
+	m.fold = &fold{engine: e, next: 1, pack: body.RulePack}
 	return nil
 }
 

@@ -256,13 +256,16 @@ func public(tb testing.TB, k crypto.Signer) *trial.PublicKey {
 }
 
 // open creates the trial of two sites, with one data manager, who is returned.
-func (w *world) open() *holder {
+func (w *world) open() *holder { return w.openBy(rules.Default().Digest) }
+
+// openBy is open with a charter that names this pack, or none.
+func (w *world) openBy(pack string) *holder {
 	w.t.Helper()
 	ctx := context.Background()
 	w.sponsor, w.recovery = newKey(w.t), newKey(w.t)
 	body := &trial.CharterBody{
 		SponsorKey: public(w.t, w.sponsor), RecoveryKey: public(w.t, w.recovery), SponsorOrganisation: "Example Pharma",
-		Sites: []trial.Site{{ID: "701", Name: "Charité"}, {ID: "704", Name: "North"}}, RulePack: rules.Default().Digest,
+		Sites: []trial.Site{{ID: "701", Name: "Charité"}, {ID: "704", Name: "North"}}, RulePack: pack,
 	}
 	var err error
 	body.SponsorProof, err = trial.SignPossession(w.sponsor, trial.ID{}, body)
