@@ -7,7 +7,7 @@ type Facts struct {
 	// ProtocolLogged: a protocol was logged before, or a baseline.
 	ProtocolLogged bool
 	// Registered: the charter, a registration or a baseline gave the trial a
-	// number in a public registry.
+	// number in a public registry. The sponsor's own and a UTN are none.
 	Registered bool
 	// RegisteredDaysAfter is, for a registration, the number of days begun since
 	// the first participant's log time; -1 where there was none yet.
@@ -86,7 +86,8 @@ type Facts struct {
 	MembersOutside []string
 
 	// GapDays is the number of days begun since the last extract of the same site,
-	// source and dataset; -1 where there is none, or where the gap is not judged.
+	// source and dataset; -1 where there is none, or where the gap is not judged. A
+	// backfill is no extract that keeps the cadence, unless there was no other yet.
 	GapDays int64
 	// SeriesOverdue holds, at a last visit or closeout, the sites, sources and
 	// datasets whose next extract is overdue.

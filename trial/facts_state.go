@@ -138,7 +138,7 @@ func (s *State) dataFacts(f *Facts, act *Act, b *DataBody) {
 	f.Migration = b.Migration
 	f.FirstMigration = b.Migration && !s.data.migrated && s.tooFarBehind(act)
 	if r := s.data.series[keyOf(act.Statement, b)]; r != nil && isSource(p.Kind, b) && !b.Migration && !s.ended(p.Site) {
-		f.GapDays = daysBegun(r.last, act.Time)
+		f.GapDays = daysBegun(r.since, act.Time)
 	}
 }
 

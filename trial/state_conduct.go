@@ -57,6 +57,14 @@ func (c *conduct) site(id string) *siteState {
 	return at
 }
 
+// registered folds a registration. A number that only ties registrations together
+// is of no public registry.
+func (s *State) registered(act *Act) {
+	if b, ok := act.Statement.Predicate.Body.(*RegistrationBody); ok && !slices.Contains(notRegistries, b.Registry) {
+		s.register()
+	}
+}
+
 // register notes that the trial has a number in a public registry.
 func (s *State) register() {
 	s.conduct.registered = true

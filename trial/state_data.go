@@ -35,6 +35,10 @@ type series struct {
 	count       uint64
 	first, last time.Time // log times
 	lastIndex   uint64
+	// since is when the cadence was kept last: by an extract that is no backfill, or
+	// by a backfill as long as there is no other.
+	since   time.Time
+	routine bool // there is one that is no backfill
 }
 
 // extract is a logged dataset. A trial has many, so it holds little.
@@ -69,6 +73,9 @@ func (s *State) noteData(act *Act, b *DataBody) *extract {
 		}
 		r.count++
 		r.last, r.lastIndex = act.Time, act.Index
+		if !b.Migration || !r.routine {
+			r.since, r.routine = act.Time, !b.Migration
+		}
 	}
 	s.data.migrated = s.data.migrated || b.Migration && s.tooFarBehind(act)
 	return x
@@ -217,7 +224,7 @@ func (s *State) late(site string, at time.Time) []*series {
 	limit := s.gapLimit()
 	var out []*series
 	for _, r := range list {
-		if !r.last.IsZero() && at.Sub(r.last) > limit && !s.ended(r.site) {
+		if !r.since.IsZero() && at.Sub(r.since) > limit && !s.ended(r.site) {
 			out = append(out, r)
 		}
 	}

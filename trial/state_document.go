@@ -223,25 +223,29 @@ func (d *documents) inUse(key docKey, site string) ID {
 	return d.effective[key.at("")].id
 }
 
-// approvals are the favourable decisions on one version for one site. Of them
-// only those are kept that may matter: each is logged later and dated earlier than
-// the one before. newest is the last one, whatever its date.
+// approvals are the favourable decisions on one version for one site, since the
+// last one that took approval away. best are those that may matter while none of
+// them is ended from elsewhere: each took effect later and is dated earlier than
+// the one before.
 type approvals struct {
-	best   []approval
-	newest approval
+	all, best []approval
 	// ended is the index of the last decision that took approval away.
 	ended uint64
 }
 
 type approval struct {
 	date  string
-	at    time.Time
-	index uint64
+	at    time.Time // log time
+	index uint64    // where it took effect
 }
 
-// decide folds a decision of an ethics committee.
-func (d *documents) decide(act *Act, b *EthicsDecisionBody) {
-	site := act.Statement.Predicate.Site
+// decide folds a decision of an ethics committee that takes effect.
+func (s *State) decide(act *Act) {
+	b, ok := act.Statement.Predicate.Body.(*EthicsDecisionBody)
+	if !ok {
+		return
+	}
+	d, site := &s.documents, act.Statement.Predicate.Site
 	for _, id := range b.Approves {
 		k := siteVersion{site, id}
 		if d.byID[k] == nil {
@@ -261,31 +265,39 @@ func (d *documents) decide(act *Act, b *EthicsDecisionBody) {
 func (a *approvals) add(act *Act, b *EthicsDecisionBody) {
 	switch b.Decision {
 	case EthicsFavourable, EthicsConditional, EthicsAcknowledged, EthicsNotRequired:
-		a.newest = approval{b.Date, act.Time, act.Index}
+		found := approval{b.Date, act.Time, act.EffectIndex}
+		a.all = append(a.all, found)
 		if len(a.best) == 0 || b.Date < a.best[len(a.best)-1].date {
-			a.best = append(a.best, a.newest)
+			a.best = append(a.best, found)
 		}
 	case EthicsUnfavourable, EthicsWithdrawn:
-		*a = approvals{ended: act.Index}
+		*a = approvals{ended: act.EffectIndex}
 	case EthicsRequestsChange: // decides nothing yet
 	}
 }
 
 // find returns the approval that serves a version best which is effective from
-// date on: one dated in time and logged first, else the one dated first. Those
-// logged up to after count no more.
+// date on: one dated in time and first in effect, else the one dated first. Those
+// in effect up to after count no more.
 func (a *approvals) find(date string, after uint64) (approval, bool) {
-	if a == nil {
+	if a == nil || len(a.all) == 0 {
 		return approval{}, false
 	}
-	best := a.best[sort.Search(len(a.best), func(i int) bool { return a.best[i].index > after }):]
-	if len(best) == 0 {
-		return a.newest, a.newest.index > after
+	if a.all[0].index > after {
+		best := a.best
+		if i := sort.Search(len(best), func(i int) bool { return best[i].date <= date }); i < len(best) {
+			return best[i], true
+		}
+		return best[len(best)-1], true
 	}
-	if i := sort.Search(len(best), func(i int) bool { return best[i].date <= date }); i < len(best) {
-		return best[i], true
+	var found approval
+	ok := false
+	for _, c := range a.all[sort.Search(len(a.all), func(i int) bool { return a.all[i].index > after }):] {
+		if !ok || c.better(found, date) {
+			found, ok = c, true
+		}
 	}
-	return best[len(best)-1], true
+	return found, ok
 }
 
 // approval finds the approval of a version for a site: given for the site or for

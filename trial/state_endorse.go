@@ -74,15 +74,19 @@ func (s *State) endorse(e *Act) {
 	if !ok {
 		return
 	}
-	act, by := s.records[b.Statement].act(), &e.Standing
+	act := s.records[b.Statement].act()
+	if act == nil {
+		return
+	}
+	by, ok := s.endorser(e, act.Statement.Predicate.Site)
 	switch {
-	case act == nil:
+	case !ok:
 		return
 	case act.wantsSecond():
 		if len(act.Endorsed) > 0 || by.HolderID == act.Standing.HolderID {
 			return
 		}
-	case act.Status != StatusPending || !addsRole(act, by):
+	case act.Status != StatusPending || !addsRole(act, &by):
 		return
 	}
 	act.Endorsed = append(slices.Clip(act.Endorsed), Endorsement{
@@ -91,6 +95,19 @@ func (s *State) endorse(e *Act) {
 	if act.Status == StatusPending && len(act.Missing()) == 0 {
 		s.complete(act)
 	}
+}
+
+// endorser returns the standing in which an endorsement was signed of an act about
+// a site; ok is false where its key was not enrolled for the site. An endorsement
+// may leave the site to its act, and people of one site do not sign for another.
+func (s *State) endorser(e *Act, site string) (by Standing, ok bool) {
+	if site == "" || site == e.Statement.Predicate.Site {
+		return e.Standing, true
+	}
+	st := *e.Statement
+	st.Predicate.Site = site
+	by, bad := s.authority.enrolled(&st, e.Index, timeOrNil(e.Time))
+	return by, bad == nil
 }
 
 // wantsSecond tells whether an act that counts at once wants another person's

@@ -190,7 +190,8 @@ func (s *State) lock(l *lock) {
 	s.hold(l)
 }
 
-// hold replaces the members inside the lock's scope by the lock's.
+// hold replaces the members inside the lock's scope by the lock's. What the lock
+// lists beside its scope it does not lock.
 func (s *State) hold(l *lock) {
 	for _, site := range s.locks.sitesOf(l.scope) {
 		for k := range s.locks.members[site] {
@@ -200,6 +201,9 @@ func (s *State) hold(l *lock) {
 		}
 	}
 	for k, list := range s.membersOf(l) {
+		if !l.scope.touches(k.site, k.dataset) {
+			continue
+		}
 		if s.locks.members[k.site] == nil {
 			s.locks.members[k.site] = map[seriesKey][]*extract{}
 		}
@@ -315,8 +319,11 @@ func (s *State) outside(l *lock) []string {
 			}
 		}
 	}
-	for k := range next {
-		if _, had := s.locks.members[k.site][k]; !had && s.heldBefore(k) {
+	for k, list := range next {
+		switch old, had := s.locks.members[k.site][k]; {
+		case had && !l.scope.holds(k.site, k.dataset) && !sameMembers(old, list):
+			changes = append(changes, change{k, "changed"})
+		case !had && s.heldBefore(k):
 			changes = append(changes, change{k, "added"})
 		}
 	}
@@ -340,18 +347,24 @@ func (s *State) heldBefore(k seriesKey) bool {
 }
 
 // sameMembers tells whether two locks hold the same data of one series, which are
-// several where a dataset has no name.
+// several where a dataset has no name: by their contents where all have a digest of
+// it, else by their files.
 func sameMembers(a, b []*extract) bool {
 	if len(a) == 1 && len(b) == 1 {
 		return a[0].same(b[0])
 	}
-	files := func(list []*extract) [][32]byte {
+	digests := func(list []*extract, of func(*extract) [32]byte) [][32]byte {
 		out := make([][32]byte, len(list))
 		for i, x := range list {
-			out[i] = x.file
+			out[i] = of(x)
 		}
 		slices.SortFunc(out, func(x, y [32]byte) int { return slices.Compare(x[:], y[:]) })
 		return out
 	}
-	return slices.Equal(files(a), files(b))
+	same := func(of func(*extract) [32]byte) bool { return slices.Equal(digests(a, of), digests(b, of)) }
+	bare := func(x *extract) bool { return !x.hasTable }
+	if slices.ContainsFunc(a, bare) || slices.ContainsFunc(b, bare) {
+		return same(func(x *extract) [32]byte { return x.file })
+	}
+	return same(func(x *extract) [32]byte { return x.table })
 }

@@ -29,8 +29,6 @@ func (s *State) note(act *Act) {
 		what = s.noteData(act, b)
 	case *LockBody:
 		what = s.newLock(act, b)
-	case *EthicsDecisionBody:
-		s.documents.decide(act, b)
 	case *IPEventBody:
 		s.conduct.custody.Apply(act.Statement, act.Index)
 	case *UnblindingBody:
@@ -64,7 +62,9 @@ func (s *State) takeEffect(act *Act) {
 	case KindEndorsement:
 		s.endorse(act)
 	case KindRegistration:
-		s.register()
+		s.registered(act)
+	case KindEthicsDecision:
+		s.decide(act)
 	case KindVersionEffective:
 		s.makeEffective(act)
 	case KindRandomisationSeal:

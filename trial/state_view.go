@@ -263,7 +263,7 @@ func (s *State) Overdue(at time.Time) []SeriesState {
 
 func (s *State) seriesView(r *series, at time.Time) SeriesState {
 	v := SeriesState{r.site, r.source, r.dataset, r.count, r.first, r.last, r.lastIndex, time.Time{}}
-	if due := r.last.Add(s.gapLimit()); !r.last.IsZero() && at.After(due) && !s.ended(r.site) {
+	if due := r.since.Add(s.gapLimit()); !r.since.IsZero() && at.After(due) && !s.ended(r.site) {
 		v.OverdueSince = due
 	}
 	return v

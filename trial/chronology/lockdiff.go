@@ -169,7 +169,7 @@ func change(old, next []trial.Logged) (c Change, byContent bool) {
 	oldFiles, oldTables := digests(old)
 	files, tables := digests(next)
 	same := slices.Equal(oldFiles, files)
-	byContent = len(old) == 1 && len(next) == 1 && oldTables != nil && tables != nil
+	byContent = oldTables != nil && tables != nil
 	switch {
 	case same:
 		return Unchanged, byContent

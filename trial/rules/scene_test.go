@@ -16,7 +16,7 @@ type scene struct {
 	want       []string
 }
 
-var scenes = slices.Concat(documentScenes, approvalScenes, conductScenes, dataScenes, pendingScenes, lockScenes)
+var scenes = slices.Concat(documentScenes, approvalScenes, conductScenes, dataScenes, pendingScenes, lockScenes, cornerScenes)
 
 // Each rule finds what breaks it, says so in these words, and finds nothing else.
 func TestRules(t *testing.T) {
