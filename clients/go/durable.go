@@ -64,10 +64,18 @@ type Lock struct{ f *os.File }
 // TryLock takes the lock file path, and makes it if there is none. It fails with
 // ErrLocked where another process has it. The lock ends with Unlock, or with the process.
 func TryLock(path string) (*Lock, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	// Everybody who may read it may take the lock: it stays, and another account's
+	// file must neither let a second process in nor keep everybody out for good.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if errors.Is(err, fs.ErrPermission) {
+		if readOnly, openErr := os.Open(path); openErr == nil {
+			f, err = readOnly, nil
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
+	_ = f.Chmod(0o644) // whatever the account's mask; another account's file has its mode
 	got, err := lockFile(f, false)
 	if err == nil && !got {
 		err = fmt.Errorf("%s: %w", path, ErrLocked)

@@ -46,7 +46,7 @@ does with its flags: one statement a file, of the kind dataset unless --kind say
 The receipt goes beside the file, or into --receipts DIR under the file's path in FOLDER. No
 file is moved or changed.
 
-A file is taken when its size and its time of change have stayed the same for --settle, and
+A file is taken when its size and its times of change have stayed the same for --settle, and
 only if they still are after it was hashed. Names of files that are not complete (.part, .tmp,
 .crdownload, ~ …), hidden files and the receipts themselves are left out. Symbolic links are
 not followed.
@@ -60,8 +60,8 @@ reached the same statement is sent again. A refusal is told once; the file needs
 A line is printed for each event, with --output json as one JSON object.
 
 Exit status: 0 stopped, or with --once everything in the folder is notarized or not complete
-yet; 1 with --once something was refused or not answered; 2 wrong usage, or with --once
-something cannot be read.`,
+yet; 1 with --once something was refused or not answered, or it was stopped before the end;
+2 wrong usage, or with --once something cannot be read.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.watch(cmd.Context(), &o, args[0]) },
 	}
@@ -225,7 +225,8 @@ func (w *watcher) open() error {
 	if w.o.retryRefused {
 		w.index.forgetRefused()
 	}
-	if err := w.mayWrite(); err != nil {
+	// Better known before anything is submitted.
+	if err := mayWrite(w.receipts); err != nil {
 		return err
 	}
 	for _, p := range []string{
@@ -235,22 +236,6 @@ func (w *watcher) open() error {
 		if info, err := os.Stat(p); p != "" && p != w.root && err == nil {
 			w.mine = append(w.mine, info)
 		}
-	}
-	return nil
-}
-
-// mayWrite fails where receipts could not be written: that is better known before
-// anything is submitted.
-func (w *watcher) mayWrite() error {
-	err := os.MkdirAll(w.receipts, 0o755)
-	if err == nil {
-		var f *os.File
-		if f, err = os.CreateTemp(w.receipts, ".notary-*"); err == nil {
-			err = errors.Join(f.Close(), os.Remove(f.Name()))
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write receipts: %w; want another folder: --receipts DIR", err)
 	}
 	return nil
 }
@@ -303,7 +288,10 @@ func (w *watcher) run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			w.tell(watchEvent{Event: eventStopped, Message: w.counts.String()})
-			return nil //nolint:nilerr // to be stopped is no error
+			if w.o.once {
+				return errNegative // nobody looked at the rest
+			}
+			return nil
 		case err != nil:
 			w.troubled(err)
 			wait = max(wait, retryAfter(failures))

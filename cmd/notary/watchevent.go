@@ -3,10 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 )
@@ -64,14 +68,14 @@ func (c *watchCounts) String() string {
 func (w *watcher) tell(e watchEvent) {
 	e.Time = w.now().UTC().Truncate(time.Second)
 	if w.output == "json" {
-		if text, err := json.Marshal(e, json.Deterministic(true)); err == nil {
+		if text, err := json.Marshal(e, json.Deterministic(true), jsontext.AllowInvalidUTF8(true)); err == nil {
 			_, _ = w.stdout.Write(append(text, '\n'))
 		}
 		return
 	}
 	line := e.Time.Format(time.RFC3339) + " " + e.Event
 	if e.Path != "" {
-		line += ": " + e.Path
+		line += ": " + printable(e.Path)
 	}
 	if e.LogIndex != nil {
 		line += fmt.Sprintf(", entry %d", *e.LogIndex)
@@ -80,12 +84,23 @@ func (w *watcher) tell(e watchEvent) {
 		line += ", statement " + e.StatementID
 	}
 	if e.Message != "" {
-		line += ": " + e.Message
+		line += ": " + printable(e.Message)
 	}
 	if e.Reason != "" {
 		line += " (" + e.Reason + ")"
 	}
 	fmt.Fprintln(w.stdout, line)
+}
+
+// printable quotes what could end a line or move a terminal's cursor: whoever may
+// drop a file into the folder chooses its name, and must not write lines of ours.
+func printable(s string) string {
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return strconv.Quote(s)
+		}
+	}
+	return s
 }
 
 // troubled tells once why nothing can be submitted, until it can again.

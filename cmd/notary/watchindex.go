@@ -36,6 +36,7 @@ type watchIndex struct {
 type watched struct {
 	size     int64
 	modified time.Time
+	changed  int64 // see fileMark
 	sha256   [32]byte
 	status   string
 	id       trial.ID
@@ -47,16 +48,17 @@ const (
 )
 
 func (k watched) same(info fs.FileInfo) bool {
-	return k.size == info.Size() && k.modified.Equal(info.ModTime())
+	return k.size == info.Size() && k.modified.Equal(info.ModTime()) && k.changed == markOf(info).changed
 }
 
 // watchLine is a line of the index, such as
 //
-//	{"path":"dm.xpt","size":4096,"modified":"2026-01-31T09:00:00Z","sha256":"…","status":"notarized","statement":"…"}
+//	{"path":"dm.xpt","size":4096,"modified":"2026-01-31T09:00:00Z","changed":1769850000000000000,"sha256":"…","status":"notarized","statement":"…"}
 type watchLine struct {
 	Path      string    `json:"path"`
 	Size      int64     `json:"size"`
 	Modified  time.Time `json:"modified"`
+	Changed   int64     `json:"changed,omitzero"`
 	SHA256    string    `json:"sha256"`
 	Status    string    `json:"status"`
 	Statement string    `json:"statement"`
@@ -121,7 +123,7 @@ func parseWatchLine(text []byte) (string, watched, bool) {
 	if err := json.Unmarshal(bytes.TrimSpace(text), &l, json.RejectUnknownMembers(true)); err != nil {
 		return "", watched{}, false
 	}
-	k := watched{size: l.Size, modified: l.Modified, status: l.Status}
+	k := watched{size: l.Size, modified: l.Modified, changed: l.Changed, status: l.Status}
 	sum, err := trial.ParseID(l.SHA256) // the same form
 	if err != nil {
 		return "", k, false
@@ -136,7 +138,7 @@ func parseWatchLine(text []byte) (string, watched, bool) {
 
 func marshalWatchLine(rel string, k watched) ([]byte, error) {
 	text, err := json.Marshal(watchLine{
-		Path: rel, Size: k.size, Modified: k.modified.UTC(), SHA256: hex.EncodeToString(k.sha256[:]), Status: k.status, Statement: k.id.String(),
+		Path: rel, Size: k.size, Modified: k.modified.UTC(), Changed: k.changed, SHA256: hex.EncodeToString(k.sha256[:]), Status: k.status, Statement: k.id.String(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("noting what was watched: %w", err)
@@ -175,22 +177,20 @@ func (x *watchIndex) put(rel string, k watched) error {
 	}
 	x.files[rel] = k
 	x.lines++
-	if _, err := x.w.Write(line); err != nil {
-		return fmt.Errorf("noting what was watched: %w", err)
-	}
+	_, _ = x.w.Write(line) // sync sees whether it could be written
 	return nil
 }
 
 // sync hands on what was noted. That it may be lost in a power cut costs no more
 // than hashing again.
 func (x *watchIndex) sync() error {
-	if err := x.w.Flush(); err != nil {
-		return fmt.Errorf("noting what was watched: %w", err)
+	// After a full disk the file ends anywhere and takes nothing more: it is written
+	// anew, now or when there is room.
+	if err := x.w.Flush(); err == nil && x.lines <= 2*len(x.files)+1000 {
+		return nil
 	}
-	if x.lines > 2*len(x.files)+1000 {
-		return errors.Join(x.f.Close(), x.compact())
-	}
-	return nil
+	_ = x.f.Close()
+	return x.compact()
 }
 
 func (x *watchIndex) close() error {

@@ -18,6 +18,7 @@ type sighting struct {
 	rel      string // with forward slashes
 	size     int64
 	modified time.Time
+	mark     fileMark
 	since    time.Time // when it was first seen so
 	// failed is why it could not be notarized, told once; again is when to try
 	// once more, and tries how often that was.
@@ -28,7 +29,18 @@ type sighting struct {
 }
 
 func (s *sighting) same(info fs.FileInfo) bool {
-	return s.size == info.Size() && s.modified.Equal(info.ModTime())
+	return s.size == info.Size() && s.modified.Equal(info.ModTime()) && s.mark == markOf(info)
+}
+
+// fileMark tells apart what has one size and one time of change: writers can set
+// that time, and a copy brings the original's. It is zero where the system says
+// nothing of the kind.
+type fileMark struct {
+	// changed is when the system itself noted the last change, in nanoseconds.
+	changed int64
+	// inode is which file it is. Some network file systems number files anew when
+	// they are mounted, so it is compared within one run only.
+	inode uint64
 }
 
 // scan looks at every file and returns those that may be notarized now.
@@ -74,6 +86,10 @@ func (w *watcher) scan(ctx context.Context) ([]*sighting, error) {
 		w.folderGone(err)
 		return nil, nil
 	}
+	if err == nil && w.gone { // only now: a folder can be there and not be readable
+		w.gone = false
+		w.tell(watchEvent{Event: eventBack, Path: w.root})
+	}
 	return ready, err
 }
 
@@ -87,10 +103,6 @@ func (w *watcher) folderThere() (bool, error) {
 	if err != nil {
 		w.folderGone(err)
 		return false, nil
-	}
-	if w.gone {
-		w.gone = false
-		w.tell(watchEvent{Event: eventBack, Path: w.root})
 	}
 	if w.lock == nil || w.lock.Holds(filepath.Join(w.root, lockName)) {
 		return true, nil
@@ -158,7 +170,7 @@ func (w *watcher) sight(rel string, info fs.FileInfo) *sighting {
 		}
 		s = &sighting{rel: rel, since: w.now(), failed: failed}
 		if info != nil {
-			s.size, s.modified = info.Size(), info.ModTime()
+			s.size, s.modified, s.mark = info.Size(), info.ModTime(), markOf(info)
 		}
 		w.seen[rel] = s
 	}

@@ -80,6 +80,10 @@ func (s *watchSubmit) makeRoom(name string, id trial.ID) error {
 	if _, err := os.Stat(s.w.receipts); err != nil {
 		return fmt.Errorf("writing the receipt: %w", err)
 	}
+	// Where a network drive went away, the empty folder under it is there.
+	if l := s.w.lock; l != nil && !l.Holds(filepath.Join(s.w.root, lockName)) {
+		return fmt.Errorf("writing the receipt: %s is another folder than before", s.w.root)
+	}
 	old, _, err := client.ReadReceipt(name + client.ReceiptSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -91,10 +95,10 @@ func (s *watchSubmit) makeRoom(name string, id trial.ID) error {
 	if was == id {
 		return nil
 	}
-	kept := name + "." + was.String()[:16]
+	aside := kept(name, was)
 	// The receipt last: until it has gone, all of this is done again after a crash.
 	for _, suffix := range []string{client.EvidenceSuffix, client.ReceiptSuffix} {
-		if err := os.Rename(name+suffix, kept+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Rename(name+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("keeping the earlier receipt: %w", err)
 		}
 	}
@@ -104,7 +108,7 @@ func (s *watchSubmit) makeRoom(name string, id trial.ID) error {
 // note remembers what was done about a file as it was seen.
 func (w *watcher) note(s *sighting, k watched) error {
 	delete(w.seen, s.rel)
-	k.size, k.modified = s.size, s.modified
+	k.size, k.modified, k.changed = s.size, s.modified, s.mark.changed
 	return w.index.put(s.rel, k)
 }
 
@@ -176,6 +180,9 @@ func (w *watcher) submit(ctx context.Context, ready []*sighting) error {
 	if err != nil {
 		return err
 	}
+	if ready = w.fit(ready); len(ready) == 0 {
+		return nil
+	}
 	hashes, errs := w.hash(ctx, ready, encoding)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -184,7 +191,7 @@ func (w *watcher) submit(ctx context.Context, ready []*sighting) error {
 	var inputs []*input
 	own := &watchSubmit{w: w}
 	for i, s := range ready {
-		if errs[i] != nil {
+		if errs[i] != nil || !w.still(s) {
 			w.unhashed(s, errs[i])
 			continue
 		}
@@ -238,6 +245,13 @@ func (w *watcher) hash(ctx context.Context, ready []*sighting, o dataset.Options
 	return hashes, errs
 }
 
+// still tells whether a file is the one that had not changed for long enough: what
+// was hashed may have come since.
+func (w *watcher) still(s *sighting) bool {
+	info, err := os.Lstat(w.path(s.rel))
+	return err == nil && s.same(info)
+}
+
 // unhashed waits once more for a file that changes or has gone, and tells of any
 // other that cannot be hashed.
 func (w *watcher) unhashed(s *sighting, err error) {
@@ -248,6 +262,8 @@ func (w *watcher) unhashed(s *sighting, err error) {
 	case statErr == nil && !s.same(info):
 		w.sight(s.rel, info)
 		w.counts.Waiting++
+	case err == nil:
+		w.counts.Waiting++ // it is looked at again
 	default:
 		w.fail(s, err.Error())
 	}
@@ -257,9 +273,6 @@ func (w *watcher) unhashed(s *sighting, err error) {
 // finds the statement that a new one follows.
 func (w *watcher) known(v *receipt.Verifier, s *sighting, in *input) (bool, error) {
 	h := in.files[0]
-	if h.Size != s.size {
-		return false, fmt.Errorf("%w %s: it changed while it was read; wait until it is complete", client.ErrFile, in.path)
-	}
 	k, ok := w.index.files[s.rel]
 	if ok && k.sha256 == h.SHA256 {
 		if k.status == watchRefused {
