@@ -42,6 +42,8 @@ func TestSplitEntry(t *testing.T) {
 func TestSplitEntryRefuses(t *testing.T) {
 	good := string(someEntry(t))
 	key := good[strings.Index(good, entryKey)+len(entryKey) : strings.Index(good, entryTail)]
+	beforeSignature, signature, _ := strings.Cut(good, entrySignature)
+	_, afterSignature, _ := strings.Cut(signature, entryKey)
 	for name, bad := range map[string]string{
 		"nothing":              "",
 		"another kind":         strings.Replace(good, "hashedrekord", "dsse", 1),
@@ -49,7 +51,7 @@ func TestSplitEntryRefuses(t *testing.T) {
 		"a blank at the end":   good + " ",
 		"another algorithm":    strings.Replace(good, "SHA2_256", "SHA2_512", 1),
 		"no digest":            strings.Replace(good, good[len(entryHead):len(entryHead)+44], "", 1),
-		"no signature":         good[:strings.Index(good, entrySignature)+len(entrySignature)] + good[strings.Index(good, entryKey):],
+		"no signature":         beforeSignature + entrySignature + entryKey + afterSignature,
 		"no key":               strings.Replace(good, key, "", 1),
 		"a key with a newline": strings.Replace(good, key, key[:8]+"\n"+key[8:], 1),
 		"another curve":        strings.Replace(good, key, base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x30}, keySize)), 1),
