@@ -5,6 +5,9 @@ import (
 	"encoding/hex"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"github.com/trialnotary/trialnotary/notary"
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
 	"github.com/trialnotary/trialnotary/trial"
@@ -53,7 +56,43 @@ func trialMessage(v *notary.TrialView) (*notaryv1.GetTrialResponse, error) {
 	out.Unblindings = each(s.Unblindings(), maxTrialItems, cut("unblindings"), unblindingMessage)
 	out.Enrolments = each(s.Enrolments(v.Time), maxTrialItems, cut("enrolments"), enrolmentMessage)
 	out.CustodyGaps = each(s.CustodyGaps(), maxTrialItems, cut("custodyGaps"), gapMessage)
+	fit(out, maxPageBytes)
 	return out, nil
+}
+
+// fit leaves the older half of the longest list out, and names it, as long as the
+// answer is longer than a client of gRPC takes.
+func fit(out *notaryv1.GetTrialResponse, most int) {
+	m := out.ProtoReflect()
+	fields := m.Descriptor().Fields()
+	for proto.Size(out) > most {
+		var longest protoreflect.FieldDescriptor
+		long := 0
+		for i := range fields.Len() {
+			field := fields.Get(i)
+			if !field.IsList() || field.Message() == nil {
+				continue
+			}
+			size := 0
+			for j, list := 0, m.Get(field).List(); j < list.Len(); j++ {
+				size += proto.Size(list.Get(j).Message().Interface())
+			}
+			if size > long {
+				longest, long = field, size
+			}
+		}
+		if longest == nil {
+			return // what is left is the charter's, which fits
+		}
+		list, rest := m.Get(longest).List(), m.NewField(longest).List()
+		for j := (list.Len() + 1) / 2; j < list.Len(); j++ {
+			rest.Append(list.Get(j))
+		}
+		m.Set(longest, protoreflect.ValueOfList(rest))
+		if name := longest.JSONName(); !slices.Contains(out.GetTruncated(), name) {
+			out.Truncated = append(out.Truncated, name)
+		}
+	}
 }
 
 // each describes the last of a list, and tells where there are more.

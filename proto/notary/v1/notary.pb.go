@@ -2844,7 +2844,8 @@ type GetTrialResponse struct {
 	// findings counts the findings.
 	Findings []*FindingCount `protobuf:"bytes,14,rep,name=findings,proto3" json:"findings,omitempty"`
 	// truncated names the lists above that have more items than the answer: the
-	// last 1,000 are given, of series the last 10,000.
+	// last 1,000 are given, of series the last 10,000, and of the longest lists fewer
+	// where the answer would be larger than the 4 MiB that a gRPC client takes.
 	Truncated []string `protobuf:"bytes,15,rep,name=truncated,proto3" json:"truncated,omitempty"`
 	// statements_digest tells whether somebody else folded the same statements,
 	// and findings_digest whether the same was found: see docs/rules.md. Both are
