@@ -74,8 +74,8 @@ type ViewQuery struct {
 	ViewOf
 	// Size is the position; 0 is the newest.
 	Size uint64
-	// State asks for a fold whose state is that of Size, and not a later one. For
-	// an older Size it is made anew.
+	// State asks for a fold whose state is that of Size, and not a later one. Where
+	// one has gone further, it is made anew.
 	State bool
 }
 
@@ -100,19 +100,18 @@ func (s *Service) ReadTrial(ctx context.Context, q ViewQuery, read func(*TrialVi
 	case q.Size != 0:
 		size = q.Size
 	}
-	if !q.State || size == newest {
-		err = s.withView(ctx, q.ViewOf, 0, newest, func(v *view) error {
-			if q.Size == 0 {
-				size = v.upTo // somebody else may have gone further meanwhile
-			}
-			if q.State && v.upTo != size {
-				return errBeyond
-			}
-			return s.show(ctx, v, size, read)
-		})
-		if !errors.Is(err, errBeyond) {
-			return err
+	err = s.withView(ctx, q.ViewOf, 0, size, func(v *view) error {
+		if q.Size == 0 {
+			size = v.upTo // somebody else may have gone further meanwhile
 		}
+		// A fold of which nothing lies beyond the position is that of the position.
+		if q.State && v.fold.Engine().Position() >= size {
+			return errBeyond
+		}
+		return s.show(ctx, v, size, read)
+	})
+	if !errors.Is(err, errBeyond) {
+		return err
 	}
 	return s.withView(ctx, q.ViewOf, size, size, func(v *view) error { return s.show(ctx, v, size, read) })
 }

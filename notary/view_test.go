@@ -229,6 +229,33 @@ func TestViewsAreBounded(t *testing.T) {
 	}
 }
 
+// TestReadTrialBesideOthers gives the state of an older position without folding the
+// trial again, where only other trials went on since.
+func TestReadTrialBesideOthers(t *testing.T) {
+	w := newWorld(t)
+	s, h := w.judged()
+	w.submit(s.protocol(h, "1.0"))
+	size := w.LogSize()
+	want := w.shown(notary.ViewQuery{ViewOf: whole(s.id), State: true})
+	other := newStudy(t, trial.Registry{"nct": "NCT07654321"})
+	w.submit(other.charter)
+	w.shown(notary.ViewQuery{ViewOf: whole(s.id), State: true})
+	if got := w.shown(notary.ViewQuery{ViewOf: whole(s.id), State: true, Size: size}); !reflect.DeepEqual(got, want) {
+		t.Errorf("at %d: got %+v, want as it was then %+v", size, got, want)
+	}
+	if g := w.Gauges(); g.Refolds != 1 || g.Views != 1 {
+		t.Errorf("got %+v, want one fold", g)
+	}
+	w.submit(s.dataset(h, "701", "later"))
+	w.shown(notary.ViewQuery{ViewOf: whole(s.id), State: true})
+	if got := w.shown(notary.ViewQuery{ViewOf: whole(s.id), State: true, Size: size}); !reflect.DeepEqual(got, want) {
+		t.Errorf("at %d: got %+v, want as it was then %+v", size, got, want)
+	}
+	if g := w.Gauges(); g.Refolds != 2 || g.Views != 2 {
+		t.Errorf("got %+v, want a second fold for what went on", g)
+	}
+}
+
 // TestReadTrialWhileWriting reads in many ways while statements come: what is below a
 // size never changes.
 func TestReadTrialWhileWriting(t *testing.T) {
