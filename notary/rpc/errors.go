@@ -105,7 +105,9 @@ func toStatus(err error, requestID string) *status.Status {
 		return statusOf(reasonStorageFull, "", "the notary's disk is full, and it takes no new statements: send the same bytes again later", retryAfter(retryStopped))
 	case errors.Is(err, notary.ErrLogStopped):
 		return statusOf(reasonLogStopped, "", "the log takes no entries at present: send the same bytes again", retryAfter(retryStopped))
-	case errors.Is(err, errDraining), errors.Is(err, errViewChanged):
+	case errors.Is(err, errViewChanged):
+		return statusOf(reasonUnavailable, "", errViewChanged.Error(), retryAfter(retryOverloaded))
+	case errors.Is(err, errDraining):
 		return statusOf(reasonUnavailable, "", "the server is shutting down: send the same bytes again", retryAfter(retryOverloaded))
 	case errors.Is(err, notary.ErrUnavailable):
 		return statusOf(reasonUnavailable, "", "the notary cannot answer now: send the same bytes again", retryAfter(retryOverloaded))

@@ -34,6 +34,11 @@ func (s *Server) intercept(inProcess bool) grpc.StreamServerInterceptor {
 		c := &a.call
 		c.id, c.method, c.began = requestID(a.header[requestIDKey]), info.FullMethod, time.Now()
 		st := &callStream{ServerStream: stream, ctx: stream.Context(), limit: s.cfg.Limits.MaxMessage, id: [1]string{c.id}}
+		if !inProcess {
+			st.guest = guestOf(st.ctx)
+		}
+		st.guest.works()
+		defer st.guest.rests()
 		began := c.began
 
 		err := s.serve(srv, st, a, inProcess, handler)
@@ -76,6 +81,7 @@ type callStream struct {
 	limit int
 	id    [1]string
 	begun atomic.Bool // the headers are sent
+	guest *guest      // nil over HTTP
 	in    incoming    // what is being received, by one goroutine
 }
 
@@ -101,6 +107,8 @@ func (s *callStream) SendMsg(m any) error {
 		// fails only if the connection is gone, and then so does the message.
 		_ = s.SendHeader(nil)
 	}
+	s.guest.rests()
+	defer s.guest.works()
 	return s.ServerStream.SendMsg(m)
 }
 

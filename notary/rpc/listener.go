@@ -87,6 +87,10 @@ type guest struct {
 	addr  net.Addr // of the caller
 	once  sync.Once
 	heard atomic.Int64 // when something was last read, in nanoseconds since doorsOpened
+
+	// Of calls of gRPC: how many run and do not wait for the caller to read, and
+	// when one last did no more, as heard.
+	busy, left atomic.Int64
 }
 
 // doorsOpened makes heard monotonic.
@@ -103,10 +107,12 @@ func (g *guest) Read(b []byte) (int, error) {
 // RemoteAddr implements net.Conn.
 func (g *guest) RemoteAddr() net.Addr { return g.addr }
 
-// writtenAddr is an address that was written out once: every call asks for it.
+// writtenAddr is an address that was written out once: every call asks for it. By it
+// a call finds its connection.
 type writtenAddr struct {
 	net.Addr
-	text string
+	text  string
+	guest *guest
 }
 
 func (a writtenAddr) String() string { return a.text }
@@ -123,8 +129,9 @@ func (g *guest) Close() error {
 
 // let counts a connection, or returns nil where there is no room.
 func (d *doors) let(conn net.Conn) *guest {
-	addr := writtenAddr{conn.RemoteAddr(), conn.RemoteAddr().String()}
-	g := &guest{Conn: conn, doors: d, addr: addr, from: addressOf(addr.text)}
+	g := &guest{Conn: conn, doors: d}
+	addr := writtenAddr{conn.RemoteAddr(), conn.RemoteAddr().String(), g}
+	g.addr, g.from = addr, addressOf(addr.text)
 	g.heard.Store(int64(time.Since(doorsOpened)))
 	d.mu.Lock()
 	defer d.mu.Unlock()

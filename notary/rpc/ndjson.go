@@ -141,8 +141,9 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 // early as a last line {"error": Status}.
 func (f *front) writeLines(w *statusWriter, r *http.Request, next func() (proto.Message, error)) {
 	rc := http.NewResponseController(w)
-	patience := func() { _ = rc.SetWriteDeadline(time.Now().Add(f.cfg.Limits.ReadTimeout)) }
+	patience := func() { _ = rc.SetWriteDeadline(time.Now().Add(f.patience())) }
 	defer patience() // for the end of the body
+	defer f.hurry(rc)()
 	line := func(name string, value []byte) bool {
 		patience() // a slow reader gets this long a line
 		w.Header().Set("Content-Type", ndjson)

@@ -49,6 +49,9 @@ type Server struct {
 	// notServing is closed when health turns, draining when streams must end,
 	// stopped when Shutdown is over.
 	notServing, draining, stopped chan struct{}
+	ending                        context.Context // done with errDraining once draining is closed
+	endStreams                    context.CancelCauseFunc
+	unread                        time.Duration // see unreadPatience
 	shutdown                      sync.Once
 	shutdownErr                   error
 }
@@ -90,8 +93,9 @@ func New(cfg Config) (*Server, error) {
 		// What is remembered of a caller may be as old as UserAge.
 		reauth:     reauthenticate - max(0, min(cfg.Limits.UserAge, reauthenticate)),
 		pipe:       bufconn.Listen(1 << 20),
-		notServing: make(chan struct{}), draining: make(chan struct{}), stopped: make(chan struct{}),
+		notServing: make(chan struct{}), draining: make(chan struct{}), stopped: make(chan struct{}), unread: unreadPatience,
 	}
+	s.ending, s.endStreams = context.WithCancelCause(context.Background())
 	s.cfg.Users = newUserCache(cfg.Users, cfg.Limits.UserAge)
 	s.probe = &health{service: cfg.Service, draining: s.notServing}
 	if certs := cfg.Certificates; certs != nil {
@@ -239,15 +243,17 @@ func (s *Server) Serve(l Listeners) error {
 
 // Shutdown ends the server in this order: health says NOT_SERVING, and after
 // HealthDelay the listeners accept no more; streams stop taking statements, and
-// every call in flight is answered; when all are, or ctx ends, which cuts them
-// off, the refusals are written and the service is closed. It may be called more
-// than once; each call returns when the first is done.
+// every call in flight is answered; who reads none of its answers for
+// unreadPatience is cut off. When all are answered, or ctx ends, which cuts them off,
+// the refusals are written and the service is closed. It may be called more than
+// once; each call returns when the first is done.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.shutdown.Do(func() {
 		defer close(s.stopped)
 		close(s.notServing)
 		wait(ctx, s.cfg.HealthDelay)
 		close(s.draining)
+		s.endStreams(errDraining)
 		s.shutdownErr = s.drain(ctx)
 		s.refusals.close()
 		if err := s.cfg.Service.Close(ctx); err != nil {
@@ -271,6 +277,7 @@ func wait(ctx context.Context, d time.Duration) {
 func (s *Server) drain(ctx context.Context) error {
 	done := make(chan struct{})
 	var webErr error
+	go s.closeUnread(done)
 	go func() {
 		defer close(done)
 		var g errgroup.Group

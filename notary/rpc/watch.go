@@ -22,7 +22,8 @@ const (
 	// many times a second while anybody submits: to look at each would cost more
 	// than it tells.
 	watchPause = 200 * time.Millisecond
-	// watchEvents is how many events a message of WatchTrial has.
+	// watchEvents is how many events a message of WatchTrial has at most; maxPageBytes
+	// bounds it as well.
 	watchEvents = 200
 )
 
@@ -47,7 +48,11 @@ type watch struct {
 // WatchTrial sends what happens in a trial. It holds no more than one message for a
 // caller that does not read.
 func (a *api) WatchTrial(req *notaryv1.WatchTrialRequest, stream notaryv1.NotaryService_WatchTrialServer) error {
-	ctx := stream.Context()
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	// A fold of many statements is not to hold a shutdown.
+	stop := context.AfterFunc(a.ending, func() { cancel(errDraining) })
+	defer stop()
 	charter, err := a.trialOf(ctx, req.GetTrial())
 	if err != nil {
 		return err
@@ -63,9 +68,6 @@ func (a *api) WatchTrial(req *notaryv1.WatchTrialRequest, stream notaryv1.Notary
 		pause := time.NewTimer(watchPause)
 		select {
 		case <-pause.C:
-		case <-w.draining:
-			pause.Stop()
-			return errDraining
 		case <-ctx.Done():
 			pause.Stop()
 			return context.Cause(ctx)
@@ -82,10 +84,8 @@ func (w *watch) round(ctx context.Context) error {
 		return nil
 	}
 	for more := true; more; {
-		select {
-		case <-w.draining:
-			return errDraining
-		default:
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		var m *notaryv1.WatchTrialResponse
 		err := w.cfg.Service.ReadTrial(ctx, notary.ViewQuery{ViewOf: w.of}, func(v *notary.TrialView) (err error) {
@@ -115,9 +115,13 @@ func (w *watch) message(v *notary.TrialView) (m *notaryv1.WatchTrialResponse, mo
 	m = &notaryv1.WatchTrialResponse{View: viewMessage(v)}
 	events := v.Fold.EventsBelow(v.Size)
 	first := len(v.Fold.EventsBelow(w.index)) + w.skip
-	last := min(first+watchEvents, len(events))
-	for i := first; i < last; i++ {
-		m.Events = append(m.Events, eventMessage(v, &events[i]))
+	last := first
+	for size := 0; last < min(first+watchEvents, len(events)); last++ {
+		e := eventMessage(v, &events[last])
+		if size += proto.Size(e); size > maxPageBytes && last > first {
+			break
+		}
+		m.Events = append(m.Events, e)
 	}
 	switch more = last < len(events); {
 	case !more:

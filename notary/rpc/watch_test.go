@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -169,8 +170,8 @@ func TestWatchTrialEnds(t *testing.T) {
 		t.Errorf("removed: got %v, want %v", err, noAuth)
 	}
 	must(t, r.db.GrantTrial(t.Context(), "mover", r.id))
-	if err := ended(mover); reasonIn(status.Convert(err)) != string(reasonUnavailable) {
-		t.Errorf("another grant: got %v, want %s", err, reasonUnavailable)
+	if err := ended(mover); reasonIn(status.Convert(err)) != string(reasonUnavailable) || !strings.Contains(status.Convert(err).Message(), "watch again") {
+		t.Errorf("another grant: got %v, want %s and to watch again", err, reasonUnavailable)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
