@@ -291,6 +291,9 @@ func (s *Service) beginFold(v *view, charter trial.Logged) error {
 	if v.fold, err = chronology.NewHistory(charter, program); err != nil {
 		return fmt.Errorf("%w: charter of trial %s: %w", ErrDamaged, v.of.Charter, err)
 	}
+	if !v.of.Whole {
+		v.fold.Engine().Withhold()
+	}
 	s.refolds.Add(1)
 	return nil
 }

@@ -162,6 +162,41 @@ func TestReadTrialSite(t *testing.T) {
 	}
 }
 
+// TestReadTrialSiteLock does not tell a site that the data of others are not
+// notarized, which it may not see.
+func TestReadTrialSiteLock(t *testing.T) {
+	w := newWorld(t)
+	s := newStudy(t, trial.Registry{"nct": "NCT01234567"}, func(b *trial.CharterBody) {
+		b.Endorsements = map[trial.Kind][]trial.Role{trial.KindDatabaseLock: {trial.RoleDataManager}}
+	})
+	w.submit(s.charter)
+	h, _ := s.enrol("dm-1", trial.HolderPerson, trial.OrganisationSponsor, trial.RoleDataManager)
+	h.body.Kinds = append(h.body.Kinds, trial.KindDatabaseLock)
+	w.submit(s.resign(h))
+	mine, theirs := w.submit(s.dataset(h, "701", "mine")).Record.ID, w.submit(s.dataset(h, "704", "theirs")).Record.ID
+	lock := func(members ...trial.ID) trial.ID {
+		return w.submit(s.sign(h.key, trial.KindDatabaseLock, trial.RoleDataManager, "", digestOf(members[0][:], "lock.txt"),
+			&trial.LockBody{Label: "1", Type: trial.LockSoft, Members: members}, h.prints)).Record.ID
+	}
+	lock(mine, theirs)
+	bad := lock(trial.ID{1}, theirs)
+	missing := func(of notary.ViewOf) []trial.ID {
+		var out []trial.ID
+		for _, f := range w.shown(notary.ViewQuery{ViewOf: of}).findings {
+			if f.Rule == "R17" {
+				out = append(out, f.Statement)
+			}
+		}
+		return out
+	}
+	if got := missing(whole(s.id)); !slices.Equal(got, []trial.ID{bad}) {
+		t.Errorf("the whole trial: got R17 on %v, want on %s", got, bad)
+	}
+	if got := missing(notary.ViewOf{Charter: s.id, Sites: []string{"701"}}); got != nil {
+		t.Errorf("site 701: got R17 on %v, want none", got)
+	}
+}
+
 // TestReadTrialRefusals refuses positions and trials that there are not.
 func TestReadTrialRefusals(t *testing.T) {
 	w := newWorld(t)

@@ -77,7 +77,9 @@ type Facts struct {
 	// SecondLock: the lock is not interim, and one before it covered some of the
 	// same data.
 	SecondLock bool
-	// MembersMissing holds the lock's members that are not notarized as data.
+	// MembersMissing holds the lock's members that are not notarized as data. In a
+	// view that withholds statements, a member that is none of the others is not
+	// among them.
 	MembersMissing []string
 	// MembersStale holds those that are not the current version.
 	MembersStale []string

@@ -159,8 +159,10 @@ func (s *State) lockFacts(f *Facts, e *Event) {
 		return
 	}
 	for _, id := range l.members {
-		switch x, known := s.records[id].what.(*extract); {
-		case !known:
+		r, folded := s.records[id]
+		switch x, isData := r.what.(*extract); {
+		case !folded && s.partial: // or withheld
+		case !isData:
 			f.MembersMissing = append(f.MembersMissing, id.String())
 		case !x.current():
 			f.MembersStale = append(f.MembersStale, id.String())

@@ -30,6 +30,7 @@ type State struct {
 	now  time.Time // its log time
 
 	records map[ID]record // everything that was folded, refused statements too
+	partial bool          // statements of the trial are left out
 
 	// pending holds the acts that wait for endorsement, in log order. Others are
 	// dropped from it when they are the half.
@@ -85,6 +86,11 @@ func NewState(charter Logged) (*State, error) {
 	s.conduct.begin(s.charter, charter.Statement.Predicate.Trial)
 	return s, nil
 }
+
+// Withhold says that the fold leaves out statements which whoever reads it may not
+// see: a member of a lock that it does not know may be one of them, and is not
+// taken for one that is not notarized. It is to be called before the first Apply.
+func (s *State) Withhold() { s.partial = true }
 
 // Apply folds the trial's next statement, or a time mark, in log order. judge is
 // called for each event just before it changes the state, which it may read and

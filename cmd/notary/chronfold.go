@@ -38,6 +38,9 @@ func (h *holdings) fold(ctx context.Context, pack string) (*folded, error) {
 	if err != nil {
 		return nil, err
 	}
+	if h.partial {
+		c.Engine().Withhold()
+	}
 	f := &folded{Chronology: c, held: h, statements: map[trial.ID]trial.Logged{all[0].Statement.ID: all[0]}}
 	for _, l := range all[1:] {
 		if err := f.marksBefore(ctx, l); err != nil {
@@ -130,6 +133,9 @@ func (h *holdings) notes() ([]string, error) {
 	if h.offline {
 		out = append(out, fmt.Sprintf("Computed from %s at hand, without the notary. A statement whose receipt is not there is missing here, and so is its effect.",
 			count(len(h.statements), "statement", "statements")))
+	}
+	if h.partial {
+		out = append(out, "The notary shows this user a part of the trial alone. A lock's members that are not in it count as notarized.")
 	}
 	missing, err := h.missing()
 	if err != nil {

@@ -34,6 +34,8 @@ type holdings struct {
 	refused []string
 	others  int
 	offline bool
+	// partial: the notary shows this user a part of the trial.
+	partial bool
 }
 
 func newHoldings(t *receipt.Trust) *holdings {
@@ -245,6 +247,11 @@ func (a *app) heldBy(ctx context.Context, c *connection) (*holdings, error) {
 	}
 	// What came since is left out, so that all of it is at one position.
 	h.newest = at
+	t, err := c.Trial(ctx, c.trust.Charter.String(), at.Size)
+	if err != nil {
+		return nil, err
+	}
+	h.partial = !t.GetView().GetWhole()
 	for index := range h.statements {
 		if index >= at.Size {
 			delete(h.statements, index)

@@ -35,7 +35,7 @@ func (l *look) refold(ctx context.Context) error {
 		m.fold = nil
 	}
 	if m.fold == nil {
-		if err := l.begin(); err != nil {
+		if err := l.begin(ctx); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ func (l *look) refold(ctx context.Context) error {
 }
 
 // begin starts a fold with the charter.
-func (l *look) begin() error {
+func (l *look) begin(ctx context.Context) error {
 	m := l.m
 	if len(m.all) == 0 || m.all[0].ID != m.trust.Charter {
 		return errNoCharter
@@ -86,7 +86,27 @@ func (l *look) begin() error {
 	if err != nil {
 		return fmt.Errorf("folding the trial: %w", err)
 	}
+	if err := l.withhold(ctx, e); err != nil {
+		return err
+	}
 	m.fold = &fold{engine: e, next: 1, pack: body.RulePack}
+	return nil
+}
+
+// withhold tells the fold of a site's monitor that it sees a part of the trial, where
+// the notary shows this user no more. The sponsor's sees all of it, whatever the
+// notary says.
+func (l *look) withhold(ctx context.Context, e *rules.Engine) error {
+	if l.m.cfg.Site == "" {
+		return nil
+	}
+	t, err := l.m.cfg.Client.Trial(ctx, l.m.trust.Charter.String(), 0)
+	if err != nil {
+		return err
+	}
+	if !t.GetView().GetWhole() {
+		e.Withhold()
+	}
 	return nil
 }
 

@@ -98,6 +98,9 @@ func NewEngine(charter trial.Logged, program *Program) (*Engine, error) {
 	return e, nil
 }
 
+// Withhold says that the fold leaves out statements: see [trial.State.Withhold].
+func (e *Engine) Withhold() { e.state.Withhold() }
+
 // Apply folds the trial's next statement or time mark and returns the findings
 // that it opened, in order. What it wants and when it fails is [trial.State.Apply]'s.
 func (e *Engine) Apply(l trial.Logged) ([]Finding, error) {

@@ -71,3 +71,34 @@ func TestAgrees(t *testing.T) {
 		}
 	}
 }
+
+// A site's view does not take a lock's member that it may not see for one that is
+// not notarized, and still knows which of those that it sees is no data or old.
+func TestWithheldMembers(t *testing.T) {
+	y := tell(t)
+	p, _, _ := y.running()
+	old := y.data("data 701", "701", "AE", 1)
+	y.data("data 701 b", "701", "AE", 2)
+	theirs := y.data("data 704", "704", "AE", 3)
+	never := y.write("edc", "704", trial.KindDataset, extract("DM"))
+	y.names[never.ID.String()] = "data that nobody logged"
+	y.lock("lock 1", trial.DataScope{}, never, theirs, p, old)
+	const missing = "R17 major on lock 1 by stat's signature: Members of this lock that are not notarized as data: "
+	y.want(missing + "2; that are not the current version: 1. The first: data that nobody logged.")
+
+	e, err := NewEngine(y.charter, y.program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Withhold()
+	for _, l := range y.log {
+		if l.Statement.Predicate.Site == "704" {
+			continue
+		}
+		if _, err := e.Apply(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	y.engine = e
+	y.want(missing + "1; that are not the current version: 1. The first: protocol 1.")
+}
