@@ -101,13 +101,29 @@ func (s *State) endorse(e *Act) {
 // a site; ok is false where its key was not enrolled for the site. An endorsement
 // may leave the site to its act, and people of one site do not sign for another.
 func (s *State) endorser(e *Act, site string) (by Standing, ok bool) {
-	if site == "" || site == e.Statement.Predicate.Site {
+	if site == "" {
 		return e.Standing, true
 	}
-	st := *e.Statement
+	return s.elsewhere(e, site)
+}
+
+// elsewhere returns the standing in which an act would have been signed if it were
+// about a site, "" for the trial; ok is false where its key may not.
+func (s *State) elsewhere(act *Act, site string) (by Standing, ok bool) {
+	if site == act.Statement.Predicate.Site {
+		return act.Standing, true
+	}
+	st := *act.Statement
 	st.Predicate.Site = site
-	by, bad := s.authority.enrolled(&st, e.Index, timeOrNil(e.Time))
+	by, bad := s.authority.enrolled(&st, act.Index, timeOrNil(act.Time))
 	return by, bad == nil
+}
+
+// MaySpeakFor tells whether the signer of an act, which was signed with authority,
+// may sign such an act about a site as well; "" is the whole trial.
+func (s *State) MaySpeakFor(act *Act, site string) bool {
+	_, ok := s.elsewhere(act, site)
+	return ok
 }
 
 // wantsSecond tells whether an act that counts at once wants another person's

@@ -146,12 +146,10 @@ func (c *Chronology) observe(ev *trial.Event) {
 // effect notes the findings that the act's effect closes or answers.
 func (c *Chronology) effect(ev *trial.Event) {
 	e := c.last(ev.Act.Statement.ID)
-	switch b := ev.Act.Statement.Predicate.Body.(type) {
-	case *trial.FindingResponseBody:
-		if f, found := c.engine.Finding(b.Rule, b.Statement); found {
-			e.Answered = append(e.Answered, Ref{f.Rule, f.Statement, f.Severity})
-		}
-	case *trial.RegistrationBody:
+	if f, answers := c.engine.Answers(ev.Act); answers {
+		e.Answered = append(e.Answered, Ref{f.Rule, f.Statement, f.Severity})
+	}
+	if b, ok := ev.Act.Statement.Predicate.Body.(*trial.RegistrationBody); ok {
 		if !slices.Contains(c.numbers, b.Number) {
 			c.numbers = append(c.numbers, strings.Clone(b.Number))
 		}

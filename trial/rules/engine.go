@@ -145,10 +145,8 @@ func (e *Engine) judge(ev *trial.Event) {
 				f.Closed = new(ev.Index)
 			}
 		}
-		if b, ok := st.Predicate.Body.(*trial.FindingResponseBody); ok {
-			if f := e.byKey[key{b.Rule, b.Statement}]; f != nil {
-				f.Response = &Response{st.ID, ev.Index}
-			}
+		if f := e.answered(ev.Act); f != nil {
+			f.Response = &Response{st.ID, ev.Index}
 		}
 	}
 	rules := e.triggers[trigger{ev.Type, st.Predicate.Kind}]
@@ -199,6 +197,29 @@ func (e *Engine) Findings() []Finding {
 // [Engine.Position]; ok is false where there is none.
 func (e *Engine) Finding(rule string, statement trial.ID) (f Finding, ok bool) {
 	if p := e.byKey[key{rule, statement}]; p != nil {
+		return *p, true
+	}
+	return Finding{}, false
+}
+
+// answered returns the finding that an act answers, nil for none. Whoever may not
+// speak for what the finding is about answers nothing.
+func (e *Engine) answered(act *trial.Act) *Finding {
+	b, ok := act.Statement.Predicate.Body.(*trial.FindingResponseBody)
+	if !ok {
+		return nil
+	}
+	f := e.byKey[key{b.Rule, b.Statement}]
+	if f == nil || !e.state.MaySpeakFor(act, f.Site) {
+		return nil
+	}
+	return f
+}
+
+// Answers returns the finding that an act answers when it takes effect; ok is false
+// where there is none.
+func (e *Engine) Answers(act *trial.Act) (f Finding, ok bool) {
+	if p := e.answered(act); p != nil {
 		return *p, true
 	}
 	return Finding{}, false
