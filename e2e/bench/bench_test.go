@@ -320,6 +320,38 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
+// TestBenchmarksOfAPackage runs them as `make bench` does, in folders that are named
+// from where it is started.
+func TestBenchmarksOfAPackage(t *testing.T) {
+	t.Chdir("../..")
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := filepath.Rel(root, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := parseOptions([]string{"-dir", dir}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{options: o, scratch: o.dir}
+	run, err := b.buildBenchmarks(t.Context(), "trial/b64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run([]string{"X=1"}, "-test.bench=^$"); err != nil || !strings.Contains(string(out), "PASS") {
+		t.Errorf("got %s, %v", out, err)
+	}
+	if _, err := run(nil, "-test.nothing"); err == nil {
+		t.Error("took a run that failed")
+	}
+	if _, err := b.buildBenchmarks(t.Context(), "trial/none"); err == nil {
+		t.Error("built a package that is not there")
+	}
+}
+
 func TestParseReplays(t *testing.T) {
 	year := "BenchmarkReplay/statements=40000-2 	       1	 383171154 ns/op	    394321 folded/CPU-s	    401000 folded/s	    152532 judged/CPU-s	    160000 judged/s\n"
 	long := strings.NewReplacer("=40000", "=1000000", "394321", "300000").Replace(year)

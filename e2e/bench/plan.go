@@ -51,7 +51,13 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
+	// Benchmarks of packages run in folders of their own.
 	var err error
+	for _, dir := range []*string{&o.dir, &o.source} {
+		if *dir, err = filepath.Abs(*dir); err != nil {
+			return o, err
+		}
+	}
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return o, fmt.Errorf("-only: %w", err)
 	}

@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -28,14 +25,12 @@ const memoryDir = "/dev/shm"
 // waiting for a checkpoint that covers its entry, and with each getting a proof
 // besides: the difference is what proofs cost, without what surrounds the log.
 func (b *bench) measureProofs(ctx context.Context) error {
-	bin := filepath.Join(b.scratch, "tesseralog.test")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", bin, "./notary/tesseralog")
-	build.Dir = b.source
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the log's benchmarks (-source names the module's folder): %w: %s", err, out)
+	run, err := b.buildBenchmarks(ctx, "notary/tesseralog")
+	if err != nil {
+		return err
 	}
 	for range b.rounds {
-		pairs, err := b.proofRounds(ctx, bin)
+		pairs, err := b.proofRounds(run)
 		if err != nil {
 			return err
 		}
@@ -48,7 +43,7 @@ func (b *bench) measureProofs(ctx context.Context) error {
 }
 
 // proofRounds returns the entries a second with proofs and without.
-func (b *bench) proofRounds(ctx context.Context, bin string) ([]pair, error) {
+func (b *bench) proofRounds(run benchmarks) ([]pair, error) {
 	dir, err := os.MkdirTemp(memoryDir, "bench-")
 	if err != nil { // there is none
 		dir, err = os.MkdirTemp(b.scratch, "")
@@ -56,13 +51,9 @@ func (b *bench) proofRounds(ctx context.Context, bin string) ([]pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, bin, "-test.run=^$", "-test.bench=^BenchmarkProofs$", "-test.benchtime=1x",
-		fmt.Sprintf("-test.count=%d", proofTurns))
-	cmd.Dir = filepath.Join(b.source, "notary/tesseralog")
-	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
-	out, err := cmd.CombinedOutput()
+	out, err := run([]string{"TMPDIR=" + dir}, "-test.bench=^BenchmarkProofs$", "-test.benchtime=1x", fmt.Sprintf("-test.count=%d", proofTurns))
 	if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
-		return nil, fmt.Errorf("running BenchmarkProofs: %w: %s", err, out)
+		return nil, err
 	}
 	pairs, err := parseProofs(out)
 	if err != nil {
@@ -74,26 +65,16 @@ func (b *bench) proofRounds(ctx context.Context, bin string) ([]pair, error) {
 // parseProofs reads lines such as
 //
 //	BenchmarkProofs-2  1  4001 ns/op  120538 entries/CPU-s  30259 entries/s  121493 proofs/CPU-s  27573 proofs/s
-func parseProofs(out []byte) (pairs []pair, err error) {
+func parseProofs(out []byte) ([]pair, error) {
+	var pairs []pair
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || !strings.HasPrefix(fields[0], "BenchmarkProofs") {
 			continue
 		}
-		var p pair
-		of := map[string]*float64{"proofs/s": &p.Ours, "entries/s": &p.Other, "proofs/CPU-s": &p.OursCPU, "entries/CPU-s": &p.OtherCPU}
-		for i := 2; i+1 < len(fields); i += 2 {
-			to := of[fields[i+1]]
-			if to == nil {
-				continue
-			}
-			if *to, err = strconv.ParseFloat(fields[i], 64); err != nil {
-				return nil, err
-			}
-			delete(of, fields[i+1])
-		}
-		if len(of) > 0 {
-			return nil, fmt.Errorf("missing figures in %q", line)
+		p, err := parsePair(fields[2:], "proofs", "entries")
+		if err != nil {
+			return nil, fmt.Errorf("%w in %q", err, line)
 		}
 		pairs = append(pairs, p)
 	}

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -30,18 +28,14 @@ const (
 // process, with rules and without, in turns. Statements were parsed and their
 // signatures verified before, as the notary and a monitor do once a statement.
 func (b *bench) measureRules(ctx context.Context) error {
-	bin := filepath.Join(b.scratch, "rules.test")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", bin, "./trial/rules")
-	build.Dir = b.source
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the rules' benchmarks (-source names the module's folder): %w: %s", err, out)
+	run, err := b.buildBenchmarks(ctx, "trial/rules")
+	if err != nil {
+		return err
 	}
 	for range b.rounds {
-		cmd := exec.CommandContext(ctx, bin, "-test.run=^$", "-test.bench=^BenchmarkReplay$", "-test.benchtime=1x")
-		cmd.Dir = filepath.Join(b.source, "trial/rules")
-		out, err := cmd.CombinedOutput()
+		out, err := run(nil, "-test.bench=^BenchmarkReplay$", "-test.benchtime=1x")
 		if err != nil {
-			return fmt.Errorf("running BenchmarkReplay: %w: %s", err, out)
+			return err
 		}
 		replays, err := parseReplays(out)
 		if err != nil {
@@ -78,22 +72,9 @@ func parseReplays(out []byte) (map[int]pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		var p pair
-		of := map[string]*float64{"judged/s": &p.Ours, "folded/s": &p.Other, "judged/CPU-s": &p.OursCPU, "folded/CPU-s": &p.OtherCPU}
-		for i := 2; i+1 < len(fields); i += 2 {
-			to := of[fields[i+1]]
-			if to == nil {
-				continue
-			}
-			if *to, err = strconv.ParseFloat(fields[i], 64); err != nil {
-				return nil, err
-			}
-			delete(of, fields[i+1])
+		if replays[n], err = parsePair(fields[2:], "judged", "folded"); err != nil {
+			return nil, fmt.Errorf("%w in %q", err, line)
 		}
-		if len(of) > 0 {
-			return nil, fmt.Errorf("missing figures in %q", line)
-		}
-		replays[n] = p
 	}
 	if len(replays) != 2 || replays[yearSize].Ours == 0 || replays[longSize].Ours == 0 {
 		return nil, errors.New("no figures of both sizes")
