@@ -123,6 +123,11 @@ func (w *watch) message(v *notary.TrialView) (m *notaryv1.WatchTrialResponse, mo
 		}
 		m.Events = append(m.Events, e)
 	}
+	if last < len(events) { // whole indexes, so that going on at the next one repeats nothing
+		if n := len(v.Fold.EventsBelow(events[last].Index)); n > first {
+			m.Events, last = m.Events[:n-first], n
+		}
+	}
 	switch more = last < len(events); {
 	case !more:
 		w.index, w.skip = max(w.index, v.Size), 0
