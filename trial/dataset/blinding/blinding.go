@@ -16,6 +16,9 @@ import (
 	"io"
 	"slices"
 
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+
 	"github.com/trialnotary/trialnotary/trial/dataset"
 	"github.com/trialnotary/trialnotary/trial/dataset/epcis"
 )
@@ -68,28 +71,37 @@ func Look(ctx context.Context, name string, src dataset.Source, what What, o dat
 	if format.Table() {
 		return r, r.table(ctx, src, o)
 	}
-	if format == dataset.FormatUnknown && !isText(head) || format == dataset.PDF || format == dataset.ZIP || format == dataset.DICOM {
-		if what != Data {
+	text := func() io.Reader { return io.NewSectionReader(src, 0, min(src.Size(), maxText)) }
+	if format == dataset.FormatUnknown && isUTF16(head) { // as spreadsheets write it
+		text = func() io.Reader {
+			decoder := unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder()
+			return transform.NewReader(io.NewSectionReader(src, 0, min(src.Size(), maxText)), decoder)
+		}
+		n, err := io.ReadFull(text(), head)
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+			return r, err
+		}
+		head = head[:n]
+	}
+	document := format == dataset.PDF || format == dataset.DICOM
+	if format == dataset.FormatUnknown && !isText(head) || format == dataset.ZIP || document {
+		if what != Data || !document && len(head) > 0 { // a workbook may hold a table
 			r.Unread = "the format is not read here: look into it yourself"
 		}
 		return r, nil
 	}
-	text := io.NewSectionReader(src, 0, min(src.Size(), maxText))
 	if src.Size() > maxText {
 		r.Unread = fmt.Sprintf("only the first %d MiB were looked at", maxText>>20)
 	}
 	if format == dataset.FormatUnknown {
-		if err := r.delimited(ctx, text, head, what == Data); err != nil {
+		if err := r.delimited(ctx, text(), head, what == Data); err != nil {
 			return r, err
 		}
 	}
 	if what == Data {
 		return r, nil
 	}
-	if _, err := text.Seek(0, io.SeekStart); err != nil {
-		return r, err
-	}
-	if err := r.text(ctx, text, what); err != nil {
+	if err := r.text(ctx, text(), what); err != nil {
 		return r, err
 	}
 	if what == Supply && format == dataset.EPCIS {

@@ -59,6 +59,7 @@ func TestTables(t *testing.T) {
 		"a blinded export":     {ndjson(t, "DM", dm, []any{"1", "BLINDED", "Blinded therapy"}, []any{"2", "SCRNFAIL", "Screen Failure"}, []any{"3", "", "NOT ASSIGNED"}), nil},
 		"one of many is not":   {ndjson(t, "DM", dm, []any{"1", "BLINDED", "BLINDED"}, []any{"2", "BLINDED", "A"}), []string{"variable ARM"}},
 		"analysis variables":   {ndjson(t, "ADSL", []string{"C8 USUBJID", "C8 TRT01A", "N8 TRT01PN", "C8 TRTSEQP", "N8 TR01AG1N", "N8 TRTSDT", "N8 AGE"}, []any{"1", "A", 1, "A-B", 2, 3, 4}), []string{"variable TRT01A", "variable TRT01PN", "variable TRTSEQP", "variable TR01AG1N"}},
+		"doses of an analysis": {ndjson(t, "ADSL", []string{"C8 USUBJID", "N8 AVGDD", "N8 CUMDOSE", "N8 DOSE01A", "N8 CMDOSE"}, []any{"1", 0, 0, 0, 0}, []any{"2", 54, 972, 54, 5}), []string{"variable AVGDD", "variable CUMDOSE", "variable DOSE01A"}},
 		"missing numbers":      {ndjson(t, "ADSL", []string{"C8 USUBJID", "N8 TRT01PN"}, []any{"1", nil}), nil},
 		"doses that differ":    {ndjson(t, "EX", []string{"C8 USUBJID", "C8 EXTRT", "N8 EXDOSE"}, []any{"1", "STUDY DRUG", 54}, []any{"2", "STUDY DRUG", 0}), []string{"variable EXDOSE"}},
 		"one dose":             {ndjson(t, "EX", []string{"C8 USUBJID", "C8 EXTRT", "N8 EXDOSE"}, []any{"1", "STUDY DRUG", 54}, []any{"2", "STUDY DRUG", 54}), nil},
@@ -116,7 +117,8 @@ func TestDelimited(t *testing.T) {
 		"short rows":       {"subject,arm\n1,\n2\n3,A,x\n", []string{"column arm"}},
 		"prose":            {"The arm, of the trial\nis not said.\n", nil},
 		"nothing":          {"", nil},
-		"bytes":            {"a,arm\n\x00,A\n", nil},
+		"UTF-16":           {"\xff\xfes\x00u\x00b\x00\t\x00a\x00r\x00m\x00\n\x001\x00\t\x00A\x00\n\x00", []string{"column arm"}},
+		"UTF-16, reversed": {"\xfe\xff\x00a\x00;\x00a\x00r\x00m\x00\n\x001\x00;\x00A", []string{"column arm"}},
 		"one line, no end": {"subject,arm", nil},
 	} {
 		if got, unread := look(t, "x.csv", c.text, blinding.Data); !slices.Equal(got, c.want) || unread != "" {
@@ -136,6 +138,7 @@ func TestNarratives(t *testing.T) {
 		"nothing":        {"The subject had a rash and recovered.", nil},
 		"in XML":         {"<safetyreport><drug>Placebo</drug></safetyreport>", []string{"line 1"}},
 		"with commas":    {"On day 1, it began\nOn day 2, placebo ended", []string{"line 2"}},
+		"UTF-16":         {"\xff\xfea\x00\n\x00s\x00h\x00a\x00m\x00", []string{"line 2"}},
 		"across a piece": {strings.Repeat("x", 64<<10-4) + " placebo", []string{"line 1"}},
 	} {
 		if got, unread := look(t, "x.txt", c.text, blinding.Narrative); !slices.Equal(got, c.want) || unread != "" {
@@ -145,6 +148,11 @@ func TestNarratives(t *testing.T) {
 	for _, text := range []string{"%PDF-1.7 placebo", "PK\x03\x04", "\x00\x01"} {
 		if got, unread := look(t, "x", text, blinding.Narrative); got != nil || unread == "" {
 			t.Errorf("%q: got %q (%s), want that it was not looked into", text, got, unread)
+		}
+	}
+	for _, text := range []string{"PK\x03\x04", "a,arm\n\x00,A\n"} { // a workbook may hold a table
+		if got, unread := look(t, "x", text, blinding.Data); got != nil || unread == "" {
+			t.Errorf("%q among data: got %q (%s), want that it was not looked into", text, got, unread)
 		}
 	}
 	if got, unread := look(t, "x", "%PDF-1.7", blinding.Data); got != nil || unread != "" {

@@ -22,7 +22,7 @@ var rules = []rule{
 		why:   "it names the treatment of a participant",
 	},
 	{
-		name:   regexp.MustCompile(`^(EX|EC)(DOSE|DOSTXT|DOSTOT)$`),
+		name:   regexp.MustCompile(`^((EX|EC)(DOSE|DOSTXT|DOSTOT)|DOSE(\d\d)?[PA]?|CUMDOSE|AVGDD)$`),
 		why:    "doses differ, and a dose can tell the treatment",
 		varies: true,
 	},

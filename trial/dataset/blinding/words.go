@@ -130,6 +130,11 @@ func inName(name string) []Clue {
 	return nil
 }
 
+// isUTF16 tells whether a file begins with the mark of UTF-16.
+func isUTF16(head []byte) bool {
+	return bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff})
+}
+
 // isText tells whether a file is text in UTF-8 or an encoding of one byte, by its
 // head.
 func isText(head []byte) bool {
