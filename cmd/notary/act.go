@@ -82,6 +82,9 @@ func (a *app) submitAct(ctx context.Context, c *connection, env *trial.Envelope,
 		index: map[trial.ID]int{client.StatementID(env): 0},
 	}
 	err = s.send(ctx)
+	if r := &s.results[0]; a.afterAct != nil && r.LogIndex != nil {
+		a.afterAct(ctx, c, r)
+	}
 	if printErr := a.printSubmitted(s.results); printErr != nil {
 		return printErr
 	}

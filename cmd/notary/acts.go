@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,8 @@ func (a *app) endorseCommand() *cobra.Command {
 		Short: "Sign under another person's statement",
 		Long: `endorse adds your signature to a logged statement, named by its id or by its receipt file:
 an investigator activates the key of a colleague at the site, a second person approves a
-protocol. Only persons endorse.`,
+protocol. Only persons endorse. It says which roles the statement waits for after that, as
+the notary tells.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.endorse(cmd.Context(), args[0], trial.Role(role), trial.Meaning(meaning))
@@ -37,7 +39,7 @@ func (a *app) endorse(ctx context.Context, ref string, role trial.Role, meaning 
 	if err != nil {
 		return err
 	}
-	return a.act(ctx, trial.KindEndorsement, role, func(c *connection, _ *client.Book, _ *signer, d *client.Draft) error {
+	return a.act(ctx, trial.KindEndorsement, role, func(c *connection, book *client.Book, _ *signer, d *client.Draft) error {
 		// The endorsement is about the site that the statement is about.
 		env, err := c.endorsed(ctx, id)
 		if err != nil {
@@ -47,9 +49,20 @@ func (a *app) endorse(ctx context.Context, ref string, role trial.Role, meaning 
 		d.Predicate.Meaning = meaning
 		d.Predicate.Site = env.Predicate.Site
 		d.Predicate.Body = &trial.EndorsementBody{Statement: id, Decision: trial.DecisionEndorsed}
-		a.notef("endorsing the %s of %s", env.Predicate.Kind, env.Predicate.Signer.Name)
+		a.notef("endorsing the %s of %s%s", env.Predicate.Kind, env.Predicate.Signer.Name, enrolledIn(env))
+		a.afterAct = func(ctx context.Context, c *connection, r *submitResult) { a.stillWaits(ctx, c, book, env, r) }
 		return nil
 	})
+}
+
+// enrolledIn says whose key an enrolment is about: who vouches for somebody sees for
+// whom, not only which sponsor asks.
+func enrolledIn(st *trial.Statement) string {
+	b, ok := st.Predicate.Body.(*trial.EnrolmentBody)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(", of key %s of %s (%s), %s", b.Key.ID, b.Name, strings.Join(roleNames(b.Roles), ", "), b.Organisation)
 }
 
 // endorsed fetches and checks the statement that is to be endorsed: nobody signs

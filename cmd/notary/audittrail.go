@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,6 +51,9 @@ A record belongs to the day that its own DateTimeStamp begins with.`,
 }
 
 func (a *app) printTrails(ctx context.Context, date string, paths []string) error {
+	if _, err := time.Parse(time.DateOnly, date); date != "" && err != nil {
+		return fmt.Errorf("invalid --date: got %q, want a day such as 2026-01-31", date)
+	}
 	var results []trailResult
 	for _, path := range paths {
 		t, _, err := a.readTrail(ctx, path, date)

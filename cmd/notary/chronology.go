@@ -124,7 +124,7 @@ func (o *chronologyOptions) choose(r *chronology.Report) error {
 	}
 	kind := trial.Kind(o.kind)
 	if kind != "" && !kind.Known() {
-		return fmt.Errorf("invalid --kind: got %q", o.kind)
+		return fmt.Errorf("invalid --kind: got %q, want one of %s", o.kind, kindNames(trial.Kinds()))
 	}
 	if o.site != "" && !hasSite(r.Sites, o.site) {
 		return fmt.Errorf("invalid --site: the charter has no site %q", o.site)

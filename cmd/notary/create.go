@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,6 +149,9 @@ func (a *app) charterDraft(o *createOptions, sponsor, recovery *signer) (*client
 	if err := o.fillBody(body); err != nil {
 		return nil, err
 	}
+	if err := checkEndorsements(body); err != nil {
+		return nil, err
+	}
 	if err := a.fillRules(o, body); err != nil {
 		return nil, err
 	}
@@ -235,6 +239,30 @@ func (o *createOptions) fillBody(b *trial.CharterBody) error {
 		b.Parameters[name] = n
 	}
 	return nil
+}
+
+// checkEndorsements refuses a table with what can only be a mistake. It would be kept
+// for as long as the trial and never looked at: a charter cannot be changed.
+func checkEndorsements(b *trial.CharterBody) error {
+	judged := b.RequiredEndorsements()
+	for _, kind := range slices.Sorted(maps.Keys(b.Endorsements)) {
+		if _, ok := judged[kind]; !ok || !kind.Known() || kind == trial.KindTimeMark {
+			return fmt.Errorf("invalid --endorse: got the kind %q, want one that can wait for endorsement: %s", kind, kindNames(endorsable()))
+		}
+		for _, role := range b.Endorsements[kind] {
+			if known := slices.Concat(trial.Roles(), b.Roles); !slices.Contains(known, role) {
+				return fmt.Errorf("invalid --endorse: got the role %q for %s, want one of %s; --extra-role adds one", role, kind, strings.Join(roleNames(known), ", "))
+			}
+		}
+	}
+	return nil
+}
+
+// endorsable are the kinds whose acts a charter's table may make wait.
+func endorsable() []trial.Kind {
+	return slices.DeleteFunc(trial.Kinds(), func(k trial.Kind) bool {
+		return k.Folded() || k == trial.KindEndorsement || k == trial.KindTimeMark
+	})
 }
 
 // parseSite reads ID=NAME or ID=NAME,COUNTRY, where a country is two capitals.

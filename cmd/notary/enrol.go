@@ -33,7 +33,7 @@ func (h *holderFlags) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&h.roles, "role", nil, "a `ROLE`, such as investigator or data-manager; repeat for each")
 	f.StringSliceVar(&h.sites, "site", nil, "a site `S` that the key signs for; repeat for each")
 	f.BoolVar(&h.allSites, "all-sites", false, "the key signs for every site and trial-wide")
-	f.StringSliceVar(&h.kinds, "kind", nil, "a `KIND` that the key signs, or all; repeat for each (default: documents and data, and a person endorses)")
+	f.StringSliceVar(&h.kinds, "kind", nil, "a `KIND` that the key signs, or all that submit takes, without endorsement; repeat for each (default: documents and data, and a person endorses)")
 	f.StringVar(&h.from, "from", "", "valid from `TIME` (RFC 3339 or a date)")
 	f.StringVar(&h.until, "until", "", "valid until `TIME`, which is not inside")
 }
@@ -52,7 +52,11 @@ func (h *holderFlags) body(key *trial.PublicKey) (*trial.EnrolmentBody, error) {
 		OrganisationType: trial.OrganisationType(h.organisationType), Roles: parseRoles(h.roles),
 		AllSites: h.allSites, Sites: h.sites, Key: key,
 	}
-	b.Kinds = enrolledKinds(h.kinds)
+	kinds, err := enrolledKinds(h.kinds)
+	if err != nil {
+		return nil, err
+	}
+	b.Kinds = kinds
 	if len(b.Kinds) == 0 {
 		b.Kinds = defaultKinds(b.Holder)
 	}
@@ -76,7 +80,10 @@ func (h *holderFlags) body(key *trial.PublicKey) (*trial.EnrolmentBody, error) {
 // allKinds as --kind stands for every kind that submit takes.
 const allKinds = "all"
 
-func enrolledKinds(names []string) []trial.Kind {
+// enrolledKinds reads --kind. A kind that this version does not know is a mistake
+// here, although statements may name it: a key that is enrolled for "datset" signs
+// nothing, and an enrolment cannot be changed.
+func enrolledKinds(names []string) ([]trial.Kind, error) {
 	var kinds []trial.Kind
 	add := func(k trial.Kind) {
 		if !slices.Contains(kinds, k) {
@@ -85,6 +92,9 @@ func enrolledKinds(names []string) []trial.Kind {
 	}
 	for _, n := range names {
 		if n != allKinds {
+			if !trial.Kind(n).Known() {
+				return nil, fmt.Errorf("invalid --kind: got %q, want all or one of %s", n, kindNames(trial.Kinds()))
+			}
 			add(trial.Kind(n))
 			continue
 		}
@@ -94,7 +104,16 @@ func enrolledKinds(names []string) []trial.Kind {
 			}
 		}
 	}
-	return kinds
+	return kinds, nil
+}
+
+// kindNames lists kinds for a message.
+func kindNames(kinds []trial.Kind) string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ", ")
 }
 
 // defaultKinds are what a key may sign if nothing is said: documents and data,

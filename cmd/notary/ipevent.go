@@ -19,6 +19,8 @@ var ipSteps = map[string]trial.IPEvent{
 	"shipping": trial.IPShipment, "receiving": trial.IPReceipt, "dispensing": trial.IPDispensing, "destroying": trial.IPDestruction,
 }
 
+const ipEventNames = "shipment, receipt, dispensing, return or destruction"
+
 // ipEvents fills the body of each ip-event from its EPCIS document where flags and
 // --predicate leave it open.
 func (a *app) ipEvents(base *client.Draft, inputs []*input) error {
@@ -28,6 +30,9 @@ func (a *app) ipEvents(base *client.Draft, inputs []*input) error {
 	}
 	for _, in := range inputs {
 		if in.format != dataset.EPCIS {
+			if body.Event == "" {
+				return fmt.Errorf("%s: missing event: the file is no EPCIS document to take it from, want --set event=%s", in.path, ipEventNames)
+			}
 			continue
 		}
 		events, sum, err := readEvents(in.path)
@@ -67,7 +72,7 @@ func (a *app) completeIPEvent(body *trial.IPEventBody, path string, events []epc
 	if body.Event == "" {
 		step, same := common(events, func(e epcis.Event) string { return e.Step })
 		if body.Event = ipSteps[step]; !same || body.Event == "" {
-			return fmt.Errorf("missing event: the document has the business step %q, want --set event=%s, receipt, dispensing, return or destruction", step, trial.IPShipment)
+			return fmt.Errorf("missing event: the document has the business step %q, want --set event=%s", step, ipEventNames)
 		}
 	}
 	a.addItems(body, path, events)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,9 @@ import (
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/notary/monitor"
+	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/notary/telemetry"
+	"github.com/trialnotary/trialnotary/trial"
 	"github.com/trialnotary/trialnotary/trial/rules"
 )
 
@@ -72,6 +75,10 @@ could not look, or wrong usage.`,
 	return cmd
 }
 
+// minInterval is the shortest time between two looks: each asks the notary for
+// its checkpoint, its lists and its findings.
+const minInterval = time.Second
+
 // check refuses what can only be a mistake.
 func (o *monitorOptions) check(a *app) error {
 	switch {
@@ -85,6 +92,8 @@ func (o *monitorOptions) check(a *app) error {
 		return errors.New("missing --tiles: want the address of the log's public files")
 	case o.interval < 0 || o.maxAge < 0 || o.expectGrowth < 0:
 		return errors.New("invalid --interval, --max-age or --expect-growth: want a time that is not negative")
+	case o.interval > 0 && o.interval < minInterval:
+		return fmt.Errorf("invalid --interval: got %s, want at least %s", o.interval, minInterval)
 	case o.metrics != "" && o.interval == 0:
 		return errors.New("invalid --metrics: it goes with --interval")
 	case o.webhook == "" && (o.webhookToken != "" || o.webhookDetail || o.webhookHTTP):
@@ -112,6 +121,9 @@ func (a *app) monitor(ctx context.Context, o *monitorOptions) (err error) {
 		return a.couldNotLook(err)
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
+	if err := checkSite(c.trust, siteOf(a.cfg.Site)); err != nil {
+		return err
+	}
 	cfg, err := o.config(a, c)
 	if err != nil {
 		return err
@@ -174,6 +186,23 @@ func siteOf(s string) string {
 	return s
 }
 
+// checkSite refuses the monitor of a site that the charter does not have: it would
+// look for keys of nobody and never find anything wrong.
+func checkSite(t *receipt.Trust, site string) error {
+	if site == "" {
+		return nil
+	}
+	book, err := client.ReadAuthority(t)
+	if err != nil || book.Charter == nil {
+		return err
+	}
+	if b, ok := book.Charter.Predicate.Body.(*trial.CharterBody); ok &&
+		!slices.ContainsFunc(b.Sites, func(s trial.Site) bool { return s.ID == site }) {
+		return fmt.Errorf("invalid --site: the charter has no site %q", site)
+	}
+	return nil
+}
+
 // couldNotLook prints an error that ends with the status of one who could not look,
 // whatever it is elsewhere: a missing answer is no alarm. Whose log it is, is.
 func (a *app) couldNotLook(err error) error {
@@ -189,7 +218,7 @@ func (a *app) lookOnce(ctx context.Context, m *monitor.Monitor) error {
 	if r == nil {
 		return a.couldNotLook(err)
 	}
-	if printErr := a.print(r, func(w io.Writer) { printLook(w, r) }); printErr != nil {
+	if printErr := a.print(r, func(w io.Writer) { printLook(w, r, err == nil) }); printErr != nil {
 		return printErr
 	}
 	if err != nil {
@@ -204,7 +233,7 @@ func (a *app) lookOnce(ctx context.Context, m *monitor.Monitor) error {
 	return nil
 }
 
-func printLook(w io.Writer, r *monitor.Report) {
+func printLook(w io.Writer, r *monitor.Report, looked bool) {
 	fmt.Fprintf(w, "trial     %s\n", r.Trial)
 	if r.Site != "" {
 		fmt.Fprintf(w, "view      site %s\n", r.Site)
@@ -228,7 +257,11 @@ func printLook(w io.Writer, r *monitor.Report) {
 		fmt.Fprintf(w, "waits     %s\n", r.Waits)
 	}
 	if len(r.Alarms) == 0 {
-		fmt.Fprintln(w, "no alarm")
+		none := "no alarm"
+		if !looked {
+			none = "no alarm from earlier looks; this one did not end"
+		}
+		fmt.Fprintln(w, none)
 		return
 	}
 	fresh := map[string]bool{}

@@ -49,6 +49,8 @@ type app struct {
 	attempts int
 	// actOut names the receipt of an act.
 	actOut string
+	// afterAct completes the result of an act that was logged, nil for most.
+	afterAct func(ctx context.Context, c *connection, r *submitResult)
 }
 
 // run executes one command and returns the exit status. Results go to stdout,
@@ -171,7 +173,24 @@ Settings that stay the same may stand in notary.yaml in the working folder.`,
 		a.rulesCommand(), a.chronologyCommand(), a.findingsCommand(), a.locksCommand(), a.monitorCommand(),
 		a.versionCommand(),
 	)
+	sayUsage(root)
 	return root
+}
+
+// sayUsage makes the commands under one say what they take where they got too few or
+// too many arguments: the library gives the number alone.
+func sayUsage(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
+		sayUsage(cmd)
+		if check := cmd.Args; check != nil {
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				if err := check(cmd, args); err != nil {
+					return fmt.Errorf("%w; usage: %s", err, cmd.UseLine())
+				}
+				return nil
+			}
+		}
+	}
 }
 
 func (a *app) globalFlags(root *cobra.Command) {

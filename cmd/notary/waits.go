@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -36,15 +37,56 @@ func waitsFor(book *client.Book, st *trial.Statement, now time.Time) []waiting {
 	}
 	var out []waiting
 	for _, role := range act.Missing() {
-		w := waiting{Role: role}
-		for _, e := range book.Enrolments {
-			if who := e.Body.Name + ", " + e.Body.Organisation; mayEndorse(&e, role, act, now) && !slices.Contains(w.Ask, who) {
-				w.Ask = append(w.Ask, who)
-			}
-		}
-		out = append(out, w)
+		out = append(out, whomToAsk(book, role, act, now, nil))
 	}
 	return out
+}
+
+// whomToAsk are the persons who may endorse an act in a role, but those who signed.
+func whomToAsk(book *client.Book, role trial.Role, act *trial.Act, now time.Time, signed map[string]bool) waiting {
+	w := waiting{Role: role}
+	for _, e := range book.Enrolments {
+		who := e.Body.Name + ", " + e.Body.Organisation
+		if mayEndorse(&e, role, act, now) && !signed[e.Body.HolderID] && !slices.Contains(w.Ask, who) {
+			w.Ask = append(w.Ask, who)
+		}
+	}
+	return w
+}
+
+// stillAsked is how long an endorsement that is logged waits to hear what is missing.
+const stillAsked = 15 * time.Second
+
+// stillWaits fills in which roles an act waits for once an endorsement of it was
+// logged. Which others endorsed it is the notary's word; nothing is decided by it.
+func (a *app) stillWaits(ctx context.Context, c *connection, book *client.Book, st *trial.Statement, r *submitResult) {
+	ctx, cancel := context.WithTimeout(ctx, stillAsked)
+	defer cancel()
+	t, err := c.Trial(ctx, c.trust.Charter.String(), *r.LogIndex+1)
+	if err != nil {
+		a.notef("note: which endorsements are still missing is not known: %v", err)
+		return
+	}
+	act := &trial.Act{Statement: st}
+	if author, ok := book.Enrolment(st.Predicate.Signer.KeyID); ok {
+		act.Standing.HolderID = author.Body.HolderID
+	}
+	for _, p := range t.GetPending() {
+		if p.GetAct().GetStatementId() != st.ID.String() {
+			continue
+		}
+		signed := map[string]bool{}
+		for _, e := range p.GetEndorsed() {
+			if by, err := trial.ParseKeyID(e.GetKeyId()); err == nil {
+				if holder, ok := book.Enrolment(by); ok {
+					signed[holder.Body.HolderID] = true
+				}
+			}
+		}
+		for _, role := range p.GetMissing() {
+			r.Waits = append(r.Waits, whomToAsk(book, trial.Role(role), act, a.now(), signed))
+		}
+	}
 }
 
 // people is what a trust folder says about who may sign, read once for a run.
