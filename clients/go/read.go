@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"iter"
 	"time"
 
@@ -70,8 +71,14 @@ func (c *Client) Statement(ctx context.Context, id trial.ID) (*Statement, error)
 	return resp.GetStatement(), err
 }
 
+// maxEmpty is how many pages with nothing on them may follow each other.
+const maxEmpty = 1000
+
+var errEmptyPages = fmt.Errorf("invalid answer: got more than %d empty pages, want the next one", maxEmpty)
+
 func pages(fetch func(token string) ([]*Statement, string, error)) iter.Seq2[*Statement, error] {
 	return func(yield func(*Statement, error) bool) {
+		empty := 0
 		for token := ""; ; {
 			page, next, err := fetch(token)
 			if err != nil {
@@ -84,6 +91,13 @@ func pages(fetch func(token string) ([]*Statement, string, error)) iter.Seq2[*St
 				}
 			}
 			if next == "" || next == token {
+				return
+			}
+			if empty++; len(page) > 0 {
+				empty = 0
+			}
+			if empty > maxEmpty {
+				yield(nil, errEmptyPages)
 				return
 			}
 			token = next

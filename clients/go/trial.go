@@ -137,7 +137,7 @@ func viewPages[T any](name string, size uint64, fetch func(token string) ([]T, s
 		return nil, nil, err
 	}
 	return view, func(yield func(T, error) bool) {
-		page, token := first, next
+		page, token, empty := first, next, 0
 		for {
 			for _, one := range page {
 				if !yield(one, nil) {
@@ -147,6 +147,9 @@ func viewPages[T any](name string, size uint64, fetch func(token string) ([]T, s
 			if token == "" {
 				return
 			}
+			if empty++; len(page) > 0 {
+				empty = 0
+			}
 			var of *View
 			var again string
 			var err error
@@ -155,6 +158,8 @@ func viewPages[T any](name string, size uint64, fetch func(token string) ([]T, s
 			case err != nil:
 			case of.GetCharter() != view.GetCharter() || of.GetLogSize() != view.GetLogSize() || of.GetWithheld() != view.GetWithheld():
 				err = fmt.Errorf("invalid answer: got a page of another view, at %d of trial %s", of.GetLogSize(), of.GetCharter())
+			case empty > maxEmpty:
+				err = errEmptyPages
 			case again == token:
 				err = fmt.Errorf("invalid answer: got a page that leads to itself")
 			}

@@ -53,8 +53,9 @@ tells of each key that is enrolled in the site's name.
 
 Several may run in one DIR; one looks at a time. A look that is cut off is taken up there.
 
-Exit status: 0 nothing is wrong, or with --interval stopped; 1 there is an open alarm; 2 it
-could not look, or wrong usage.`,
+Exit status: 0 everything was looked at and nothing is wrong, or with --interval stopped; 1
+there is an open alarm; 2 it could not look at everything, also where somebody acknowledged
+what keeps it from that, or wrong usage.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.monitor(cmd.Context(), &o) },
 	}
@@ -227,7 +228,7 @@ func (a *app) lookOnce(ctx context.Context, m *monitor.Monitor) error {
 	switch {
 	case r.Wrong():
 		return errNegative
-	case err != nil:
+	case err != nil || !r.Whole():
 		return errUnreadable
 	}
 	return nil
@@ -246,7 +247,7 @@ func printLook(w io.Writer, r *monitor.Report, looked bool) {
 	if c := r.Compared; c != nil {
 		verdict := "the same as the notary's"
 		if !c.Agrees {
-			verdict = c.Detail
+			verdict = printable(c.Detail)
 		}
 		if c.Withheld > 0 {
 			verdict += fmt.Sprintf(" (%d statements are withheld from this view)", c.Withheld)
@@ -254,7 +255,10 @@ func printLook(w io.Writer, r *monitor.Report, looked bool) {
 		fmt.Fprintf(w, "compared  %s\n", verdict)
 	}
 	if r.Waits != "" {
-		fmt.Fprintf(w, "waits     %s\n", r.Waits)
+		fmt.Fprintf(w, "waits     %s\n", printable(r.Waits))
+	}
+	if r.Queued > 0 {
+		fmt.Fprintf(w, "webhook   was not told of %s yet\n", count(r.Queued, "alarm", "alarms"))
 	}
 	if len(r.Alarms) == 0 {
 		none := "no alarm"
@@ -278,7 +282,7 @@ func printAlarm(w io.Writer, al *monitor.Alarm, fresh bool) {
 	if fresh {
 		what = "NEW ALARM"
 	}
-	fmt.Fprintf(w, "%s %s %s, since %s\n    %s\n", what, al.ID, al.Kind, al.Since.Format(time.RFC3339), al.Detail)
+	fmt.Fprintf(w, "%s %s %s, since %s\n    %s\n", what, al.ID, al.Kind, al.Since.Format(time.RFC3339), printable(al.Detail))
 }
 
 // lookAgain looks until the context ends. A line is printed for each new alarm and

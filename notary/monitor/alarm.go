@@ -126,8 +126,11 @@ func alarmID(kind Kind, s subject) string {
 
 // Limits of what is kept.
 const (
-	// maxOpen bounds the open alarms of one kind: beyond it the scan waits.
+	// maxOpen bounds the alarms of one kind that are kept one by one. Beyond it
+	// one stands for all others, and for undisclosed entries the scan waits.
 	maxOpen = 1000
+	// beyond names the one that stands for others.
+	beyond = "more"
 	// keptResolved is how many resolved alarms are kept.
 	keptResolved = 200
 )
@@ -138,12 +141,25 @@ func (l *look) raisef(kind Kind, s subject, format string, args ...any) {
 	id := alarmID(kind, s)
 	l.raised[id] = true
 	d := l.m.doc
+	kept := 0
 	for i := range d.Alarms {
 		a := &d.Alarms[i]
-		if a.ID != id || a.Status == StatusResolved {
+		if a.Status == StatusResolved {
 			continue
 		}
-		a.Seen, a.Detail = l.now, detail
+		if a.Kind == kind {
+			kept++
+		}
+		if a.ID == id {
+			a.Seen, a.Detail = l.now, detail
+			return
+		}
+	}
+	// A notary can name things without end. Undisclosed entries stay one by one:
+	// the scan waits for those.
+	if kept >= maxOpen && kind != KindUndisclosed && s.name != beyond {
+		l.more[kind]++
+		l.raisef(kind, subject{name: beyond}, "%d more alarms of this kind are not kept one by one; the last: %s", l.more[kind], detail)
 		return
 	}
 	d.Alarms = slices.DeleteFunc(d.Alarms, func(a Alarm) bool { return a.ID == id })

@@ -14,12 +14,15 @@ import (
 func (l *look) compare(ctx context.Context) error {
 	switch err := l.refold(ctx); {
 	case errors.Is(err, errNoCharter):
+		l.uncompared = err.Error()
 		return nil
 	case errors.Is(err, rules.ErrUnknownPack):
-		l.raisef(KindRulePack, subject{}, "findings cannot be computed: %v", err)
+		l.uncompared = fmt.Sprintf("findings cannot be computed: %v", err)
+		l.raisef(KindRulePack, subject{}, "%s", l.uncompared)
 		return nil
 	case errors.Is(err, errMark):
 		l.m.fold = nil
+		l.uncompared = err.Error()
 		l.raisef(KindTimeMark, subject{name: "fold"}, "%v", err)
 		l.settle(KindTimeMark)
 		return nil
@@ -29,6 +32,7 @@ func (l *look) compare(ctx context.Context) error {
 	}
 	l.settle(KindRulePack, KindTimeMark)
 	if why := l.incomplete(); why != "" {
+		l.uncompared = "findings were not compared: " + why
 		l.findings = &Comparison{LogSize: l.m.doc.Scanned, Detail: "not compared: " + why}
 		return nil
 	}
@@ -87,14 +91,18 @@ func (l *look) differs(ctx context.Context) (string, error) {
 	case view.GetStatements() != mine.Statements:
 		return fmt.Sprintf("the notary folded %d statements, and shows %d", view.GetStatements(), mine.Statements), nil
 	}
+	own := l.m.fold.engine.Findings()
 	var got []line
 	for f, err := range theirs {
 		if err != nil {
 			return "", err
 		}
+		if len(got) > len(own) {
+			break // more than follow from the statements, however many
+		}
 		got = append(got, lineOf(f))
 	}
-	if detail := compareLines(got, l.m.fold.engine.Findings()); detail != "" {
+	if detail := compareLines(got, own); detail != "" {
 		return detail, nil
 	}
 	return l.stateDiffers(ctx, &mine)

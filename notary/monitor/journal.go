@@ -21,6 +21,8 @@ type held struct {
 	ID    trial.ID  `json:"-"`
 	Text  string    `json:"statementId"`
 	Time  time.Time `json:"logTime,omitzero"`
+	// Keys tells that it gives the trial keys.
+	Keys bool `json:"keys,omitzero"`
 }
 
 // maxJournal bounds statements.ndjson, in bytes.

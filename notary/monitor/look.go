@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	client "github.com/trialnotary/trialnotary/clients/go"
@@ -31,8 +30,11 @@ type look struct {
 	target receipt.Checkpoint
 	// began is how many entries were scanned before.
 	began uint64
-	// waits says why the scan stopped before the end.
-	waits string
+	// waits says why the scan stopped before the end, and uncompared why findings
+	// were not compared.
+	waits, uncompared string
+	// more counts the alarms of a kind that are not kept one by one.
+	more map[Kind]int
 
 	findings *Comparison
 }
@@ -63,7 +65,13 @@ func (m *Monitor) lookLocked(ctx context.Context) (r *Report, err error) {
 	if err := m.refresh(); err != nil {
 		return nil, err
 	}
-	l := &look{m: m, now: m.cfg.Clock().UTC().Truncate(time.Millisecond), raised: map[string]bool{}, began: m.doc.Scanned}
+	l := &look{m: m, now: m.cfg.Clock().UTC().Truncate(time.Millisecond), raised: map[string]bool{}, more: map[Kind]int{}, began: m.doc.Scanned}
+	// After a clock that was ahead, nothing would be too old for as long as it was.
+	for _, at := range []*time.Time{&m.doc.Fresh, &m.doc.Grew} {
+		if at.After(l.now) {
+			*at = l.now
+		}
+	}
 	if l.marks, err = openMarks(m.path(marksFile), m.doc.Marks); err != nil {
 		return nil, err
 	}
@@ -74,6 +82,8 @@ func (m *Monitor) lookLocked(ctx context.Context) (r *Report, err error) {
 	}
 	if errors.Is(failed, errStop) {
 		failed = nil
+		// Somebody may have acknowledged the alarm; it still is not all well.
+		l.waits = "the look ended at an alarm, and nothing after that was looked at"
 	}
 	l.age()
 	r = l.report(failed)
@@ -90,7 +100,7 @@ func (m *Monitor) lookLocked(ctx context.Context) (r *Report, err error) {
 // follow does what a look does, until something ends it.
 func (l *look) follow(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		l.checkpoint, l.authority, l.list, l.scan, l.missed, l.compare,
+		l.checkpoint, l.authority, l.list, l.scan, l.missed, l.lateKeys, l.compare,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -237,7 +247,7 @@ func (l *look) authority(ctx context.Context) error {
 		l.m.trust = t
 		l.settle(KindTrust)
 	}
-	if l.keys, err = readKeys(l.m.trust, l.m.cfg.Site); err != nil {
+	if l.keys, err = l.m.readKeys(); err != nil {
 		return err
 	}
 	l.receipts = l.m.cfg.Client.Receipts(l.m.trust)
@@ -261,13 +271,16 @@ func (l *look) list(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("the notary's list: %w", err)
 		}
-		if index := s.GetLogIndex(); index < l.target.Size {
-			l.listed[index] = id
-			l.order = append(l.order, index)
+		index := s.GetLogIndex()
+		if n := len(l.order); n > 0 && index <= l.order[n-1] {
+			return fmt.Errorf("the notary's list: got index %d after %d, want log order", index, l.order[n-1])
 		}
+		if index >= l.target.Size {
+			break // and all that follow, however many the notary says there are
+		}
+		l.listed[index] = id
+		l.order = append(l.order, index)
 	}
-	slices.Sort(l.order)
-	l.order = slices.Compact(l.order)
 	return nil
 }
 

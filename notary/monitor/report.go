@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -23,7 +24,7 @@ type Report struct {
 	// that this look scanned.
 	Scanned uint64 `json:"scanned"`
 	New     uint64 `json:"newEntries"`
-	// Waits says why the scan did not go to the end; empty if it did.
+	// Waits says what was not looked at, and why; empty if everything was.
 	Waits string `json:"waits,omitzero"`
 	// Statements counts those that were checked and are in the copy.
 	Statements int `json:"statements"`
@@ -62,6 +63,9 @@ type Comparison struct {
 	Detail string `json:"detail,omitzero"`
 }
 
+// Whole tells whether everything was looked at: without it, no alarm means nothing.
+func (r *Report) Whole() bool { return r.Error == "" && r.Waits == "" }
+
 // Wrong tells whether there is an open alarm.
 func (r *Report) Wrong() bool { return len(r.Alarms) > 0 }
 
@@ -70,7 +74,7 @@ func (l *look) report(failed error) *Report {
 	m, d := l.m, l.m.doc
 	r := &Report{
 		Trial: d.Trial, Site: d.Site, Log: m.trust.Origin(), At: l.now, Scanned: d.Scanned, New: d.Scanned - l.began,
-		Waits: l.waits, Statements: len(m.all), Compared: l.findings, Alarms: d.open(""), Fresh: []Alarm{}, Queued: len(d.Queue),
+		Waits: cmp.Or(l.waits, l.uncompared), Statements: len(m.all), Compared: l.findings, Alarms: d.open(""), Fresh: []Alarm{}, Queued: len(d.Queue),
 	}
 	if r.Alarms == nil {
 		r.Alarms = []Alarm{}

@@ -40,6 +40,9 @@ type ownEntry struct {
 // stored before the next one begins, and is where a look that ends is taken up.
 func (l *look) scan(ctx context.Context) error {
 	d := l.m.doc
+	if err := l.catchUp(ctx); err != nil {
+		return err
+	}
 	for d.Scanned < l.target.Size && l.waits == "" {
 		until := min(d.Scanned+l.m.cfg.Step, l.target.Size)
 		f := &found{own: map[uint64]ownEntry{}, shown: map[uint64]receipt.Hash{}}
@@ -113,7 +116,7 @@ func (l *look) step(ctx context.Context, f *found, until uint64) error {
 // undisclosed raises an alarm for the entries of the trial's keys that the notary
 // shows no statement to.
 func (l *look) undisclosed(f *found) error {
-	var digests map[string]bool
+	var digests map[string]uint64
 	for _, index := range sortedKeys(f.own) {
 		if _, shown := l.listed[index]; shown {
 			continue
@@ -125,7 +128,7 @@ func (l *look) undisclosed(f *found) error {
 			}
 		}
 		e := f.own[index]
-		if digests[e.digest] {
+		if first, held := digests[e.digest]; held && first < index {
 			continue // a second entry of a statement, which has no effect
 		}
 		s := at(index)
@@ -138,10 +141,10 @@ func (l *look) undisclosed(f *found) error {
 	return nil
 }
 
-// digests are those of the statements of the copy, as they stand in entries. They
-// are read where an entry belongs to no statement, which is rare.
-func (m *Monitor) digests() (map[string]bool, error) {
-	out := make(map[string]bool, len(m.all))
+// digests are those of the statements of the copy, as they stand in entries, with
+// the first index of each: of several entries the first counts. They are read where an entry belongs to no statement, which is rare.
+func (m *Monitor) digests() (map[string]uint64, error) {
+	out := make(map[string]uint64, len(m.all))
 	for _, h := range m.all {
 		text, err := os.ReadFile(m.path(copyDir, receiptsDir, copyName(h.Index)+client.ReceiptSuffix))
 		if err != nil {
@@ -151,7 +154,10 @@ func (m *Monitor) digests() (map[string]bool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the copy: index %d: %w", h.Index, err)
 		}
-		out[receipt.EntryDigest(r.Envelope)] = true
+		digest := receipt.EntryDigest(r.Envelope)
+		if _, earlier := out[digest]; !earlier { // in log order
+			out[digest] = h.Index
+		}
 	}
 	return out, nil
 }
@@ -264,7 +270,7 @@ func (l *look) accept(r *client.Receipt, refused error, index uint64, w want) (*
 	if b, ok := r.Verdict.Statement.Predicate.Body.(*trial.EnrolmentBody); ok && l.m.cfg.Site != "" && names(b, l.m.cfg.Site) {
 		l.raisef(KindEnrolment, s, "a key was enrolled at index %d in the name of site %s: holder %s, %s (%s)", index, l.m.cfg.Site, b.HolderID, b.Organisation, b.OrganisationType)
 	}
-	return &held{Index: index, ID: w.id, Text: w.id.String(), Time: r.Verdict.LogTime}, nil
+	return &held{Index: index, ID: w.id, Text: w.id.String(), Time: r.Verdict.LogTime, Keys: bearsKeys(r.Verdict.Statement)}, nil
 }
 
 // governed checks that a statement's log time is that of the last time mark before

@@ -53,6 +53,8 @@ type document struct {
 	// of them that are the notary's time marks: so many indexes marks.idx holds.
 	Scanned uint64 `json:"scanned"`
 	Marks   uint64 `json:"marks"`
+	// Keys are those that were looked for in all scanned entries, from an index on.
+	Keys map[string]uint64 `json:"keys,omitzero"`
 	// Read is when a checkpoint was read last, Fresh when it was the log's newest
 	// as far as could be seen, and Grew when it was seen to be larger.
 	Read  time.Time `json:"read,omitzero"`

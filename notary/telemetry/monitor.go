@@ -38,7 +38,7 @@ func NewMonitorMetrics(version string) *MonitorMetrics {
 	m := &MonitorMetrics{
 		registry: prometheus.NewRegistry(),
 		looks: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "trialnotary_monitor_looks_total", Help: "Looks, by outcome: ok, alarm, or failed where it could not look.",
+			Name: "trialnotary_monitor_looks_total", Help: "Looks, by outcome: ok, alarm, or failed where it could not look at everything.",
 		}, []string{"outcome"}),
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "trialnotary_monitor_look_seconds", Help: "How long a look took.", Buckets: []float64{.1, .5, 1, 5, 10, 30, 60, 300, 1800},
@@ -47,7 +47,7 @@ func NewMonitorMetrics(version string) *MonitorMetrics {
 			Name: "trialnotary_monitor_entries_total", Help: "Entries of the log that were scanned.",
 		}),
 		looked:     gauge("last_look_timestamp_seconds", "When the last look ended."),
-		seen:       gauge("last_success_timestamp_seconds", "When the last look ended that could look, with or without an alarm."),
+		seen:       gauge("last_success_timestamp_seconds", "When the last look ended that could look at everything, with or without an alarm."),
 		logSize:    gauge("log_size", "Entries of the largest checkpoint that is trusted."),
 		scanned:    gauge("scanned_entries", "Entries that were scanned so far."),
 		statements: gauge("statements", "Statements of the trial that were checked and are in the local copy."),
@@ -90,12 +90,14 @@ func (m *MonitorMetrics) Looked(r *monitor.Report, took time.Duration) {
 		outcome = "failed"
 	case r.Wrong():
 		outcome = "alarm"
+	case !r.Whole():
+		outcome = "failed"
 	}
 	m.looks.WithLabelValues(outcome).Inc()
 	m.took.Observe(took.Seconds())
 	now := float64(r.At.UnixMilli()) / 1000
 	m.looked.Set(now)
-	if r.Error == "" {
+	if r.Whole() {
 		m.seen.Set(now)
 	}
 	m.logSize.Set(float64(r.LogSize))
