@@ -2653,7 +2653,7 @@ type View struct {
 	// caller may not see and that were not folded: their effect is missing here.
 	Withheld uint64 `protobuf:"varint,7,opt,name=withheld,proto3" json:"withheld,omitempty"`
 	// rule_pack is the SHA-256 of the rule pack that the charter names; empty
-	// where it names none: then only the charter's own rules are judged.
+	// where it names none: then the default pack judges, beside the charter's own rules.
 	RulePack string `protobuf:"bytes,8,opt,name=rule_pack,json=rulePack,proto3" json:"rule_pack,omitempty"`
 	// rules_unknown says why no rule was judged, such as a pack that this notary
 	// does not have; empty where they were.
