@@ -220,6 +220,7 @@ type faultyStore struct {
 	altered    trial.ID
 	change     func(*notary.Record) error
 	panics     bool
+	listing    func(notary.Query)
 }
 
 type fault struct {
@@ -286,6 +287,12 @@ func (f *faultyStore) onPlaced(fn func()) {
 
 // List alters as ByLeaf does. A statement that loses its index is not listed.
 func (f *faultyStore) List(ctx context.Context, q notary.Query) ([]*notary.Record, error) {
+	f.mu.Lock()
+	listing := f.listing
+	f.mu.Unlock()
+	if listing != nil {
+		listing(q)
+	}
 	listed, err := f.Store.List(ctx, q)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -302,6 +309,13 @@ func (f *faultyStore) List(ctx context.Context, q notary.Query) ([]*notary.Recor
 		}
 	}
 	return altered, nil
+}
+
+// onList calls fn before each List.
+func (f *faultyStore) onList(fn func(notary.Query)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listing = fn
 }
 
 func (f *faultyStore) panicOnList(panics bool) {

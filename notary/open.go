@@ -181,6 +181,7 @@ func newService(c Config) (*Service, error) {
 	s.trials = newTrials(c.CachedTrials, s.loadTrial)
 	s.views = newViews(c.ViewMemory)
 	s.folding = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+	s.older = make(chan struct{}, 1)
 	s.published.mu = &s.mu
 	s.old = lane{most: 16, do: s.answerAll}
 	s.lacking = lane{most: 64, do: s.makeEvidence}

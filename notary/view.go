@@ -29,6 +29,7 @@ type view struct {
 	of    ViewOf
 	key   string
 	place place // in views, which guards it
+	older bool  // it is of an older position, and goes no further
 
 	turn chan struct{}
 	fold *chronology.History // nil: nothing was folded yet
@@ -212,12 +213,19 @@ func (s *Service) advance(ctx context.Context, v *view, to uint64) error {
 		return nil
 	}
 	if v.fold == nil || to-v.upTo > 16*viewRows {
-		// Folding much takes a processor for seconds: never all of them.
-		select {
-		case s.folding <- struct{}{}:
-			defer func() { <-s.folding }()
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		// Folding much takes a processor for seconds: never all of them, and of older
+		// positions, of which one caller may ask for any number, one at a time.
+		turns := []chan struct{}{s.folding}
+		if v.older {
+			turns = []chan struct{}{s.older, s.folding}
+		}
+		for _, turn := range turns {
+			select {
+			case turn <- struct{}{}:
+				defer func() { <-turn }()
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
 		}
 	}
 	began := time.Now()
@@ -413,6 +421,7 @@ func (s *Service) withheld(ctx context.Context, v *view, size uint64) (uint64, e
 type foldGauges struct {
 	// folding holds a value for each fold that is taking a processor for long.
 	folding  chan struct{}
+	older    chan struct{} // the same for the one fold of an older position
 	refolds  atomic.Uint64 // folds that began with the charter
 	folded   atomic.Uint64 // statements
 	foldTime atomic.Int64  // nanoseconds

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -289,6 +290,50 @@ func TestReadTrialBesideOthers(t *testing.T) {
 	if g := w.Gauges(); g.Refolds != 2 || g.Views != 2 {
 		t.Errorf("got %+v, want a second fold for what went on", g)
 	}
+}
+
+// TestOlderPositionsWait folds older positions one at a time, so that whoever asks for
+// many of them keeps nobody from a trial that is not held.
+func TestOlderPositionsWait(t *testing.T) {
+	before := runtime.GOMAXPROCS(4) // two may fold much at once
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	w := newWorld(t)
+	s, h := w.judged()
+	size := w.LogSize()
+	for i := range 4 {
+		w.submit(s.dataset(h, "701", fmt.Sprint(i)))
+	}
+	other := newStudy(t, trial.Registry{"nct": "NCT07654321"})
+	w.submit(other.charter)
+	now := w.shown(notary.ViewQuery{ViewOf: whole(s.id), State: true})
+	began, gate := make(chan struct{}, 8), make(chan struct{})
+	w.db.onList(func(q notary.Query) {
+		if q.Charter != nil && *q.Charter == s.id && q.Below < now.size {
+			began <- struct{}{}
+			<-gate
+		}
+	})
+	var older sync.WaitGroup
+	for i := range uint64(4) {
+		older.Go(func() {
+			if _, err := w.show(notary.ViewQuery{ViewOf: whole(s.id), State: true, Size: size + i}); err != nil {
+				t.Errorf("at %d: %v", size+i, err)
+			}
+		})
+	}
+	<-began
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, of := range []notary.ViewOf{whole(other.id), whole(s.id)} {
+		if err := w.ReadTrial(ctx, notary.ViewQuery{ViewOf: of, State: true}, func(*notary.TrialView) error { return nil }); err != nil {
+			t.Errorf("beside older positions: %v", err)
+		}
+	}
+	if n := len(began); n != 0 {
+		t.Errorf("got %d older positions that are folded beside another", n)
+	}
+	close(gate)
+	older.Wait()
 }
 
 // TestReadTrialWhileWriting reads in many ways while statements come: what is below a

@@ -35,7 +35,7 @@ func (t *views) pin(of ViewOf, key string, older bool) *view {
 	v, ok := t.byKey[key]
 	switch {
 	case !ok:
-		v = &view{of: of, key: key, turn: make(chan struct{}, 1)}
+		v = &view{of: of, key: key, turn: make(chan struct{}, 1), older: older}
 		t.byKey[key] = v
 		if older {
 			v.place.element = t.used.PushBack(v)

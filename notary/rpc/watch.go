@@ -125,7 +125,7 @@ func (w *watch) message(v *notary.TrialView) (m *notaryv1.WatchTrialResponse, mo
 	}
 	if last < len(events) { // whole indexes, so that going on at the next one repeats nothing
 		if n := len(v.Fold.EventsBelow(events[last].Index)); n > first {
-			m.Events, last = m.Events[:n-first], n
+			m.Events, last = m.GetEvents()[:n-first], n
 		}
 	}
 	switch more = last < len(events); {
