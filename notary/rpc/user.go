@@ -28,9 +28,6 @@ const (
 	RoleOperator Role = "operator"
 )
 
-// Roles returns every role.
-func Roles() []Role { return []Role{RoleSponsor, RoleSite, RoleAuditor, RoleOperator} }
-
 // Grant is one thing that a user may do. The zero Grant grants nothing: there is
 // no "every trial".
 type Grant struct {
