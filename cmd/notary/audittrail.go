@@ -132,7 +132,7 @@ func (a *app) auditTrails(ctx context.Context, base *client.Draft, inputs []*inp
 		}
 		t, sum, err := a.readTrail(ctx, in.path, body.Date)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w; an audit trail that is no whole ODM-XML export is submitted as a %s", err, trial.KindTMFDocument)
 		}
 		if sum != in.files[0].SHA256 {
 			return fmt.Errorf("%w %s: it changed while it was read; wait until it is complete", client.ErrFile, in.path)

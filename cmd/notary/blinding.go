@@ -19,6 +19,19 @@ import (
 // errBlinding means that the charter refuses files that could unblind.
 var errBlinding = errors.New("the charter refuses files that could unblind the trial")
 
+// blindingRefusal is what the guard found where the charter refuses it.
+type blindingRefusal struct {
+	path  string
+	found []string
+}
+
+func (e *blindingRefusal) Error() string {
+	return fmt.Sprintf("%v: %s has %s; take them out, or give --unblinded-reason TEXT, which the statement records; nothing of it was submitted",
+		errBlinding, e.path, count(len(e.found), "place that could tell who gets which treatment", "places that could tell who gets which treatment"))
+}
+
+func (e *blindingRefusal) Unwrap() error { return errBlinding }
+
 // acknowledged begins what is recorded of an --unblinded-reason.
 const acknowledged = "blinding guard: "
 
@@ -103,8 +116,7 @@ func (g *guard) check(ctx context.Context, d *client.Draft, in *input, r *submit
 	case g.reason != "":
 		d.Predicate.Reason = strings.TrimPrefix(d.Predicate.Reason+"; "+acknowledged+g.reason, "; ")
 	case g.setting == trial.BlindingRefuse:
-		return fmt.Errorf("%w: %s has %s; take them out, or give --unblinded-reason TEXT, which the statement records; nothing of it was submitted",
-			errBlinding, in.path, count(len(found), "place that could tell who gets which treatment", "places that could tell who gets which treatment"))
+		return &blindingRefusal{in.path, found}
 	case !g.told:
 		g.told = true
 		g.notef("the trial is blinded as far as the notary knows: keep such files from whoever must stay blind")

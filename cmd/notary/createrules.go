@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/trialnotary/trialnotary/trial"
 	"github.com/trialnotary/trialnotary/trial/rules"
@@ -88,7 +90,20 @@ func atOwnRule(path string, own *rules.Own, err error) error {
 		return err
 	}
 	own.Locate(bad)
-	return atLine(path, bad)
+	err = atLine(path, bad)
+	if name, ok := strings.CutPrefix(bad.Reason, "undefined field '"); ok {
+		// Numbers of an own rule's are known by the charter alone.
+		if name = strings.TrimSuffix(name, "'"); usesParam(own.Rules, name) {
+			return fmt.Errorf("%w; a parameter of an own rule is given with --param %s=NUMBER", err, name)
+		}
+	}
+	return err
+}
+
+func usesParam(own []trial.OwnRule, name string) bool {
+	return slices.ContainsFunc(own, func(r trial.OwnRule) bool {
+		return strings.Contains(r.Expression+r.Message, "params."+name)
+	})
 }
 
 // atLine names the file and the line of it that an error about rules is about, as

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/trial"
@@ -116,7 +117,7 @@ func (in *input) finish() error {
 		}
 	} else {
 		t := in.files[0].Table
-		in.format, in.table, in.noTable = t.Format, t.Digest, t.Err
+		in.format, in.table, in.noTable = t.Format, t.Digest, noTable(in.files[0])
 	}
 	if len(in.files) <= maxListed {
 		for _, f := range in.files {
@@ -171,12 +172,28 @@ func (in *input) earlierManifest() (*trial.Manifest, error) {
 	return m, nil
 }
 
+// tableSuffixes are the names of files that hold nothing but a table.
+var tableSuffixes = map[string]string{
+	".xpt": "SAS transport", ".dsjc": "compressed Dataset-JSON", ".ndjson": "Dataset-JSON",
+}
+
+// noTable says why a file has no content digest, nil where it has one or need have
+// none. Where the first bytes are damaged, only the name tells that there should be
+// a table.
+func noTable(f client.FileHash) error {
+	what, named := tableSuffixes[strings.ToLower(filepath.Ext(f.Path))]
+	if f.Table.Err != nil || f.Table.Format != dataset.FormatUnknown || !named {
+		return f.Table.Err
+	}
+	return fmt.Errorf("by its name it is a %s file, and it does not begin like one", what)
+}
+
 // noteTables tells which tables are notarized by their bytes alone, and why.
 func (a *app) noteTables(inputs []*input) {
 	for _, in := range inputs {
 		for _, f := range in.files {
-			if f.Table.Err != nil {
-				a.notef("warning: %s: no content digest, the file is notarized by its bytes alone: %v", f.Path, f.Table.Err)
+			if err := noTable(f); err != nil {
+				a.notef("warning: %s: no content digest, the file is notarized by its bytes alone: %v", f.Path, err)
 			}
 		}
 	}

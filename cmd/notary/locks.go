@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -213,6 +214,9 @@ func lockNamed(s *trial.State, name string) (trial.LockState, error) {
 func filesByDigest(ctx context.Context, dirs []string) (map[[32]byte]string, error) {
 	out := map[[32]byte]string{}
 	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("invalid --files: want a folder with the files of a lock, and %s is none", dir)
+		}
 		files, err := client.HashFolderAsIs(ctx, dir, nil)
 		if err != nil {
 			return nil, err

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	client "github.com/trialnotary/trialnotary/clients/go"
+	"github.com/trialnotary/trialnotary/trial"
 )
 
 // Exit statuses, as docs/notary.md gives them.
@@ -112,12 +113,19 @@ type errorResult struct {
 	Message string `json:"message"`
 	// Reason is the notary's fixed reason, such as UNKNOWN_KEY.
 	Reason string `json:"reason,omitzero"`
+	// Blinding holds the places for which the blinding guard refused.
+	Blinding []string `json:"blinding,omitzero"`
 }
 
 func newErrorResult(err error) errorResult {
 	r := errorResult{Message: err.Error()}
 	if refused, ok := errors.AsType[*client.Refused](err); ok {
 		r.Reason = string(refused.Reason)
+	} else if bad, ok := errors.AsType[*trial.Refusal](err); ok {
+		r.Reason = string(bad.Reason) // the notary would give the same
+	}
+	if guarded, ok := errors.AsType[*blindingRefusal](err); ok {
+		r.Blinding = guarded.found
 	}
 	return r
 }

@@ -49,6 +49,18 @@ type watchEvent struct {
 // many of them are so now.
 type watchCounts struct {
 	Notarized, Already, Refused, Failed, Waiting int
+	// Earlier are the first of those that were refused, and told of, in an earlier run.
+	Earlier []string
+}
+
+// maxEarlier is how many files that were refused earlier are named.
+const maxEarlier = 5
+
+func (c *watchCounts) refusedEarlier(rel string) {
+	c.Refused++
+	if len(c.Earlier) < maxEarlier {
+		c.Earlier = append(c.Earlier, printable(rel))
+	}
 }
 
 func (c *watchCounts) String() string {
@@ -61,7 +73,11 @@ func (c *watchCounts) String() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n.n, n.what))
 		}
 	}
-	return strings.Join(parts, ", ")
+	text := strings.Join(parts, ", ")
+	if len(c.Earlier) > 0 {
+		text += "; refused earlier: " + strings.Join(c.Earlier, ", ") + " (--retry-refused submits once more)"
+	}
+	return text
 }
 
 // tell prints an event. That nobody reads them ends nothing.

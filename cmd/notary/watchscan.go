@@ -48,7 +48,7 @@ func (w *watcher) scan(ctx context.Context) ([]*sighting, error) {
 	if there, err := w.folderThere(); err != nil || !there {
 		return nil, err
 	}
-	w.counts.Refused, w.counts.Failed, w.counts.Waiting = 0, 0, 0
+	w.counts.Refused, w.counts.Failed, w.counts.Waiting, w.counts.Earlier = 0, 0, 0, nil
 	w.round++
 	var ready []*sighting
 	err := filepath.WalkDir(w.root, func(p string, d fs.DirEntry, err error) error {
@@ -143,7 +143,7 @@ func (w *watcher) look(rel string, d fs.DirEntry) *sighting {
 	if k, ok := w.index.files[rel]; ok && k.same(info) {
 		delete(w.seen, rel)
 		if k.status == watchRefused {
-			w.counts.Refused++
+			w.counts.refusedEarlier(rel)
 		}
 		return nil
 	}
