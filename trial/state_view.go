@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -78,7 +79,24 @@ type EffectiveVersion struct {
 }
 
 // Sites returns the charter's sites, in its order.
-func (s *State) Sites() []SiteState {
+func (s *State) Sites() []SiteState { return slices.Collect(s.EachSite()) }
+
+// EachSite yields the charter's sites, in its order. What a baseline makes effective
+// at all sites is in each of them, so that all together may be much larger than what
+// the trial's statements say.
+func (s *State) EachSite() iter.Seq[SiteState] {
+	return func(yield func(SiteState) bool) {
+		effective := s.effectiveVersions()
+		for _, site := range s.charter.Sites {
+			if !yield(s.siteState(site, effective)) {
+				return
+			}
+		}
+	}
+}
+
+// effectiveVersions returns the versions that are in use, by site.
+func (s *State) effectiveVersions() map[string][]EffectiveVersion {
 	effective := map[string][]EffectiveVersion{}
 	for _, k := range s.documents.uses {
 		v := s.documents.effective[k]
@@ -86,21 +104,21 @@ func (s *State) Sites() []SiteState {
 			Family: k.family, Document: k.id, Language: k.language, Version: v.label, Statement: v.id, Date: v.date, By: *v.act.logged(),
 		})
 	}
-	out := make([]SiteState, 0, len(s.charter.Sites))
-	for _, site := range s.charter.Sites {
-		view := SiteState{Site: site, Effective: effective[site.ID]}
-		for _, v := range effective[""] {
-			if _, own := s.documents.effective[siteDocument{site.ID, v.Document, v.Language, v.Family}]; !own {
-				view.Effective = append(view.Effective, v)
-			}
+	return effective
+}
+
+func (s *State) siteState(site Site, effective map[string][]EffectiveVersion) SiteState {
+	view := SiteState{Site: site, Effective: effective[site.ID]}
+	for _, v := range effective[""] {
+		if _, own := s.documents.effective[siteDocument{site.ID, v.Document, v.Language, v.Family}]; !own {
+			view.Effective = append(view.Effective, v)
 		}
-		if at := s.conduct.sites[site.ID]; at != nil {
-			view.Activated, view.FirstParticipant = at.activated.logged(), at.first.logged()
-			view.LastVisit, view.Closed = at.lastVisit.logged(), at.closed.logged()
-		}
-		out = append(out, view)
 	}
-	return out
+	if at := s.conduct.sites[site.ID]; at != nil {
+		view.Activated, view.FirstParticipant = at.activated.logged(), at.first.logged()
+		view.LastVisit, view.Closed = at.lastVisit.logged(), at.closed.logged()
+	}
+	return view
 }
 
 // Head is the version of a document that is in effect.

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	notaryv1 "github.com/trialnotary/trialnotary/proto/notary/v1"
+	"github.com/trialnotary/trialnotary/trial"
 )
 
 // TestGetTrialFits keeps an answer below what a client of gRPC takes, with the newest
@@ -45,5 +47,34 @@ func TestGetTrialFits(t *testing.T) {
 	huge := &notaryv1.GetTrialResponse{Enrolments: []*notaryv1.TrialEnrolment{{Sites: sites}}}
 	if fit(huge, 100); len(huge.GetEnrolments()) != 0 || !slices.Equal(huge.GetTruncated(), []string{"enrolments"}) {
 		t.Errorf("got %v, want no enrolment where one is too large", huge)
+	}
+}
+
+// TestSitesFit never holds more sites than the answer has: a baseline's versions are
+// effective at all of them.
+func TestSitesFit(t *testing.T) {
+	versions := make([]trial.EffectiveVersion, 5000)
+	for i := range versions {
+		versions[i].Document = fmt.Sprintf("document-%d", i)
+	}
+	sites := func(n int) iter.Seq[trial.SiteState] {
+		return func(yield func(trial.SiteState) bool) {
+			for i := range n {
+				if !yield(trial.SiteState{Site: trial.Site{ID: fmt.Sprint(i)}, Effective: versions}) {
+					return
+				}
+			}
+		}
+	}
+	var cut int
+	got := siteMessages(sites(200), maxPageBytes, func() { cut++ })
+	if size := proto.Size(&notaryv1.GetTrialResponse{Sites: got}); size > maxPageBytes+maxPageBytes/10 || len(got) < 2 || cut != 1 {
+		t.Errorf("got %d sites of %d bytes, cut %d times", len(got), size, cut)
+	}
+	if last := got[len(got)-1]; last.GetSite() != "199" || len(last.GetEffective()) != len(versions) {
+		t.Errorf("got %s as the last site, with %d versions", last.GetSite(), len(last.GetEffective()))
+	}
+	if got := siteMessages(sites(2), maxPageBytes, func() { cut++ }); len(got) != 2 || cut != 1 {
+		t.Errorf("got %d of 2 sites, cut %d times", len(got), cut)
 	}
 }

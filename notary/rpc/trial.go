@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"encoding/hex"
+	"iter"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -43,10 +44,8 @@ func trialMessage(v *notary.TrialView) (*notaryv1.GetTrialResponse, error) {
 		View: viewMessage(v), Charter: charterMessage(v), Overview: overviewMessage(s.Overview()),
 		Findings: findingCounts(v), StatementsDigest: hex.EncodeToString(digests.Folded[:]), FindingsDigest: hex.EncodeToString(digests.Digest[:]),
 	}
-	for _, site := range s.Sites() {
-		out.Sites = append(out.Sites, siteMessage(&site))
-	}
 	cut := func(name string) func() { return func() { out.Truncated = append(out.Truncated, name) } }
+	out.Sites = siteMessages(s.EachSite(), maxPageBytes, cut("sites"))
 	out.Heads = each(s.Heads(), maxTrialItems, cut("heads"), headMessage)
 	out.Pending = each(s.Pending(), maxTrialItems, cut("pending"), pendingMessage(v))
 	out.Locks = each(s.Locks(), maxTrialItems, cut("locks"), lockMessage)
@@ -151,6 +150,25 @@ func overviewMessage(o trial.Overview) *notaryv1.TrialOverview {
 		Ended: momentMessage(o.Ended), Closed: momentMessage(o.Closed), Unblinded: momentMessage(o.Unblinded),
 		Locked: o.Locked, UnlockOpen: o.UnlockOpen,
 	}
+}
+
+// siteMessages describes the last of the sites, as many as take so many bytes, and
+// tells where there are more. Never all of them are held.
+func siteMessages(sites iter.Seq[trial.SiteState], most int, cut func()) []*notaryv1.TrialSite {
+	var out []*notaryv1.TrialSite
+	total, cutOff := 0, false
+	for site := range sites {
+		m := siteMessage(&site)
+		out, total = append(out, m), total+proto.Size(m)
+		for ; total > most && len(out) > 1; out = out[1:] {
+			total -= proto.Size(out[0])
+			out[0], cutOff = nil, true
+		}
+	}
+	if cutOff {
+		cut()
+	}
+	return out
 }
 
 func siteMessage(s *trial.SiteState) *notaryv1.TrialSite {
