@@ -140,6 +140,93 @@ var cornerScenes = []scene{
 		},
 		want: []string{"R10 major on file again: " + whileLocked, "R10 major on file again: " + whileLocked},
 	},
+	{
+		rule: "R04", name: "a plan that is endorsed after its author's key was lost, and by one that is lost then",
+		tell: func(y *story) {
+			y.running("sap")
+			plan := y.add("sap", "stat", "", trial.KindSAP, nil, document("SAP", "1"))
+			revoke := func(who string, cause trial.RevocationCause) {
+				y.feed("revocation of "+who, y.sign("sponsor", trial.Predicate{Kind: trial.KindKeyRevocation, Reason: "gone",
+					Body: &trial.RevocationBody{Key: pub(y, who).ID, Cause: cause}}, nil))
+			}
+			revoke("stat", trial.CauseLeft)
+			y.endorse(plan, "cmo")
+			revoke("cmo", trial.CauseCompromised) // undoes nothing that took effect
+			lock := y.add("lock", "dm", "", trial.KindDatabaseLock,
+				&trial.LockBody{Label: "1", Type: trial.LockFinal, Members: ids([]*trial.Statement{y.data("data", "701", "AE", 1)})})
+			y.endorse(lock, "both")
+		},
+	},
+	{
+		rule: "R11", name: "an unlock that waits while another lock takes effect",
+		tell: func(y *story) {
+			y.running()
+			data := y.data("data 1", "701", "AE", 1)
+			lock := y.lock("lock 1", trial.DataScope{}, data)
+			unlock := y.add("unlock", "dm", "", trial.KindDatabaseUnlock, &trial.UnlockBody{Lock: lock.ID}, because("a query"), subject("statement", trial.SHA256(lock.ID)))
+			y.lock("lock 2", trial.DataScope{}, data)
+			y.endorse(unlock, "qa")
+			y.data("data 2", "701", "AE", 2)
+		},
+		want: []string{"R11 major on unlock by qa's signature: " + noLock, "R10 major on data 2: " + whileLocked},
+	},
+	{
+		rule: "R10", name: "a site that two locks cover, of which one is opened",
+		tell: func(y *story) {
+			y.running()
+			data := y.data("data 1", "701", "AE", 1)
+			all := y.lock("lock 1", trial.DataScope{}, data)
+			part := y.lock("lock 2", at("701"), data)
+			y.unlock("unlock 1", all, at("701"))
+			y.data("still locked", "701", "AE", 2)
+			y.unlock("unlock 2", part, trial.DataScope{})
+			y.data("open", "701", "AE", 3)
+			y.data("not opened", "704", "AE", 4)
+		},
+		want: []string{"R10 major on still locked: " + whileLocked, "R10 major on not opened: " + whileLocked},
+	},
+	{
+		rule: "R06", name: "translations of a form, each effective for itself",
+		tell: func(y *story) {
+			_, icf, _ := y.running()
+			german := y.icf("icf de", inLanguage("de"))
+			y.consents("too early", "701", german)
+			y.decides("decision", "701", "2026-01-05", trial.EthicsFavourable, german)
+			y.effective("start", "701", "2026-01-05", german)
+			y.consents("german", "701", german)
+			y.consents("original", "701", icf)
+		},
+		want: []string{"R06 major on too early: The consent form of this consent-manifest was not effective at site 701."},
+	},
+	{
+		rule: "R14", name: "an act that is replaced at the moment when it would be overdue",
+		tell: func(y *story) {
+			y.running("sap")
+			first := y.add("sap 1", "stat", "", trial.KindSAP, nil, document("SAP", "1"))
+			y.pass(7 * day)
+			y.pass(0) // the same log time once more
+			second := y.add("sap 2", "stat", "", trial.KindSAP, nil, document("SAP", "2"), file(2))
+			y.endorse(first, "cmo")
+			y.endorse(second, "cmo")
+			y.pass(30 * day)
+		},
+		want: []string{"R14 major on sap 1 by sap 2: This sap was replaced by another while it lacked a signature of: sponsor-medical."},
+	},
+	{
+		rule: "R12", name: "data of one name from two sources",
+		tell: func(y *story) {
+			y.running()
+			lab := extract("LB")
+			lab.SourceSystem, lab.Origin = "Lab", trial.OriginLab
+			y.add("lab 1", "edc", "701", trial.KindDataset, lab, file(1))
+			y.data("edc 1", "701", "LB", 2)
+			y.pass(20 * day)
+			y.data("edc 2", "701", "LB", 3)
+			y.pass(20 * day)
+			y.add("lab 2", "edc", "701", trial.KindDataset, lab, file(4))
+		},
+		want: []string{"R12 major on lab 2: This extract came 40 days after the one before it; at most 35 days are agreed."},
+	},
 }
 
 // backfill logs migrated data.
