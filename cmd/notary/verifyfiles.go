@@ -102,6 +102,15 @@ func (v *verification) contents(ctx context.Context, f *receipt.File, path strin
 			f.Audit = &t.Root
 		}
 	}
+	if st != nil {
+		if body, ok := st.Predicate.Body.(*trial.RevealBody); ok {
+			c, err := commitTo(body.Salt, client.FileHash{Path: path, SHA256: f.SHA256})
+			if err != nil {
+				return err
+			}
+			f.Commitment = &c
+		}
+	}
 	if !mayHoldTable(f, st) {
 		return nil
 	}

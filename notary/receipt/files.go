@@ -18,6 +18,9 @@ func (j *judgement) files(files []File) {
 	bad, same, how := 0, 0, ""
 	for _, f := range files {
 		res := j.file(f, held)
+		if f.Commitment != nil && res.Outcome == Identical {
+			res = j.revealed(&f, res)
+		}
 		if res.Outcome == SameData {
 			same++
 			how = res.Detail
@@ -46,6 +49,20 @@ func (j *judgement) files(files []File) {
 	case bad == 0:
 		j.pass(CheckFileDigest, strconv.Itoa(len(files))+" files: identical to what was notarized")
 	}
+}
+
+// revealed judges a file that a reveal lists: the commitment beside its SHA-256 is
+// only the signer's word until it is computed from file and salt.
+func (j *judgement) revealed(f *File, res FileResult) FileResult {
+	if _, ok := j.st.Predicate.Body.(*trial.RevealBody); !ok {
+		return res
+	}
+	for _, s := range j.st.Subjects {
+		if sum, ok := s.Digests.Get(trial.DigestCommitment); ok && sum != *f.Commitment {
+			return FileResult{f.Name, DataDiffer, "the bytes that the statement lists, and not what its commitment sealed: with the statement's salt they make another one"}
+		}
+	}
+	return res
 }
 
 // sameTable says what a content digest covers.

@@ -75,7 +75,11 @@ type File struct {
 	// day that the statement is about, computed and looked at like Table; nil where
 	// it has none.
 	Audit *[32]byte
-	Size  uint64
+	// Commitment is that to the file under the salt of a randomisation-reveal,
+	// computed by the caller like SHA256; nil where it was not. With another one than
+	// the statement's, the file is not the list that was sealed.
+	Commitment *trial.Commitment
+	Size       uint64
 	// Proof shows the file in a manifest; nil where the statement lists its
 	// files itself.
 	Proof *trial.ManifestProof

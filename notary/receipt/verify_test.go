@@ -370,3 +370,34 @@ func TestAuditTrailVerdicts(t *testing.T) {
 		}
 	}
 }
+
+// A reveal that lists another file beside the commitment of the seal does not hold
+// for it, once the commitment is computed again.
+func TestRevealVerdicts(t *testing.T) {
+	s := newStory(t)
+	sealed, other := trial.Commitment{1}, trial.Commitment{2}
+	st := about(s.statement(s.coordinator, trial.KindRandomisationReveal, siteID,
+		&trial.RevealBody{Seal: trial.ID{1}, Salt: [32]byte{1}}), testFile{"list.csv", "the list"})
+	st.Subjects[0].Digests = append(st.Subjects[0].Digests, sealed.Digests()...)
+	index := s.add(s.coordinator, st)
+	for _, c := range []struct {
+		name, content string
+		commitment    *trial.Commitment
+		want          FileOutcome
+	}{
+		{"list.csv", "the list", nil, Identical},
+		{"list.csv", "the list", &sealed, Identical},
+		{"copy.csv", "the list", &sealed, Identical},
+		{"list.csv", "the list", &other, DataDiffer},
+		{"copy.csv", "the list", &other, DataDiffer},
+		{"list.csv", "another list", &other, NotComparable},
+	} {
+		f := testFile{c.name, c.content}.file()
+		f.Commitment = c.commitment
+		v := Verify(mustParse(t, s.receipt(index)), mustEvidence(t, s.evidence(index)), s.trust(), []File{f})
+		check := v.Check(CheckFileDigest)
+		if got := v.Files[0].Outcome; got != c.want || (check.Outcome == Passed) != c.want.Holds() {
+			t.Errorf("%s %s: got %q, %+v; want %q", c.name, c.content, got, check, c.want)
+		}
+	}
+}
