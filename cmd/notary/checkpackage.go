@@ -104,6 +104,9 @@ func comparePackage(define, folder string, files []string) (*odm.Package, error)
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("invalid DEFINE.XML: %s is a folder, want the %s in it", define, defineName)
+	}
 	leaves, err := odm.Leaves(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", define, err)
