@@ -115,6 +115,38 @@ func WriteTrust(dir string, t *receipt.Trust) error {
 		paths = append(paths, p)
 	}
 	sort.Strings(paths)
+	if len(held) == 0 {
+		return writeNewTrust(dir, paths, files)
+	}
+	return writeTrustFiles(dir, paths, files, held)
+}
+
+// writeNewTrust makes a trust folder in one step: a part of one is none, and would
+// be in the way of what comes next.
+func writeNewTrust(dir string, paths []string, files map[string][]byte) error {
+	parent := filepath.Dir(filepath.Clean(dir))
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return fmt.Errorf("writing the trust folder: %w", err)
+	}
+	tmp, err := os.MkdirTemp(parent, ".tmp-trust-*")
+	if err != nil {
+		return fmt.Errorf("writing the trust folder: %w", err)
+	}
+	err = os.Chmod(tmp, 0o755)
+	if err == nil {
+		err = writeTrustFiles(tmp, paths, files, nil)
+	}
+	if err == nil {
+		// An empty folder gives way, one with something in it stays as it is.
+		if err = os.Rename(tmp, dir); err == nil {
+			return syncDir(parent)
+		}
+		err = writeTrustFiles(dir, paths, files, nil)
+	}
+	return errors.Join(err, os.RemoveAll(tmp))
+}
+
+func writeTrustFiles(dir string, paths []string, files, held map[string][]byte) error {
 	for _, p := range paths {
 		path := filepath.Join(dir, filepath.FromSlash(p))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

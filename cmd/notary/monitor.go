@@ -219,7 +219,7 @@ func (a *app) lookOnce(ctx context.Context, m *monitor.Monitor) error {
 	if r == nil {
 		return a.couldNotLook(err)
 	}
-	if printErr := a.print(r, func(w io.Writer) { printLook(w, r, err == nil) }); printErr != nil {
+	if printErr := a.print(r, func(w io.Writer) { printLook(w, r, r.Whole()) }); printErr != nil {
 		return printErr
 	}
 	if err != nil {
