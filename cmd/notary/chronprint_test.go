@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trialnotary/trialnotary/notary/receipt"
 	"github.com/trialnotary/trialnotary/trial"
 	"github.com/trialnotary/trialnotary/trial/chronology"
+	"github.com/trialnotary/trialnotary/trial/dataset"
 	"github.com/trialnotary/trialnotary/trial/rules"
 )
 
@@ -92,6 +94,22 @@ func TestCSVFormulas(t *testing.T) {
 			if strings.Contains(","+out.String(), bad) {
 				t.Errorf("%q holds %q", out.String(), bad)
 			}
+		}
+	}
+}
+
+// Nor what a table holds.
+func TestDiffCSVFormulas(t *testing.T) {
+	r := &diffResult{A: "a.xpt", B: "-b.xpt", Verdict: receipt.DataDiffer, Diff: &dataset.Diff{
+		Changed: []dataset.CellChange{{Variable: "AETERM", RowA: 1, RowB: 1, A: "=HYPERLINK(1)", B: "-5"}},
+	}}
+	var out bytes.Buffer
+	if err := r.writeCSV(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{",'-b.xpt,", ",'=HYPERLINK(1),-5,"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got %q, want %q in it", out.String(), want)
 		}
 	}
 }

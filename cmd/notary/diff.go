@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -245,7 +244,6 @@ func rest(w io.Writer, all uint64, listed int) {
 // writeCSV writes a line for each difference; "what" says of what kind it is, and
 // the first line after the header is the verdict.
 func (r *diffResult) writeCSV(w io.Writer) error {
-	out := csv.NewWriter(w)
 	rows := [][]string{{"what", "variable", "row a", "row b", "key", "a", "b", "note"}, {"verdict", "", "", "", "", r.A, r.B, strings.TrimSuffix(string(r.Verdict)+": "+r.Why, ": ")}}
 	if d := r.Diff; d != nil {
 		rows = append(rows, dataLines(d)...)
@@ -253,10 +251,7 @@ func (r *diffResult) writeCSV(w io.Writer) error {
 			rows = append(rows, []string{"metadata", m.Variable, "", "", "", m.A, m.B, m.Property})
 		}
 	}
-	if err := out.WriteAll(rows); err != nil {
-		return fmt.Errorf("printing the result: %w", err)
-	}
-	return nil
+	return writeCSV(w, rows)
 }
 
 func dataLines(d *dataset.Diff) (rows [][]string) {
