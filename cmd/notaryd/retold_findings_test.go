@@ -73,7 +73,7 @@ func TestExampleTrial(t *testing.T) {
 
 	t.Run("the log is what was told", func(t *testing.T) { r.checkLog(t, view, marks, size) })
 	t.Run("findings", func(t *testing.T) {
-		engine, err := fold(view, marks, size)
+		engine, err := fold("", view, marks, size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func (r *retold) checkLog(t *testing.T, view, marks []trial.Logged, size uint64)
 func (r *retold) checkSites(t *testing.T, readers []*reader, marks []trial.Logged, size uint64) {
 	t.Helper()
 	whole := readers[0].view
-	all, err := fold(whole, marks, size)
+	all, err := fold("", whole, marks, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func (r *retold) checkSites(t *testing.T, readers []*reader, marks []trial.Logge
 		if !slices.EqualFunc(part, want, sameEntry) {
 			t.Errorf("site %s: got %d statements, want %d", id, len(part), len(want))
 		}
-		engine, err := fold(part, marks, size)
+		engine, err := fold(id, part, marks, size)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -226,8 +226,9 @@ func (r *retold) size(by *caller) uint64 {
 	return resp.GetSize()
 }
 
-// fold computes a view's findings at a size of the log, as anyone can who holds it.
-func fold(view, marks []trial.Logged, size uint64) (*rules.Engine, error) {
+// fold computes the findings of a site's view, or of the whole trial where site is
+// empty, at a size of the log, as anyone can who holds it.
+func fold(site string, view, marks []trial.Logged, size uint64) (*rules.Engine, error) {
 	body, ok := view[0].Statement.Predicate.Body.(*trial.CharterBody)
 	if !ok {
 		return nil, errors.New("the view does not begin with a charter")
@@ -239,6 +240,9 @@ func fold(view, marks []trial.Logged, size uint64) (*rules.Engine, error) {
 	engine, err := rules.NewEngine(view[0], program)
 	if err != nil {
 		return nil, err
+	}
+	if site != "" {
+		engine.Withhold()
 	}
 	for _, l := range below(logOrder(view[1:], marks, view[0].Index), size) {
 		if _, err := engine.Apply(l); err != nil {

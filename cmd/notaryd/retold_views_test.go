@@ -43,7 +43,7 @@ type replica struct {
 
 // replicaOf begins with the charter; what is below a size of the log is to follow.
 func replicaOf(v *reader, marks []trial.Logged, size uint64) (*replica, error) {
-	engine, err := fold(v.view, marks, 0)
+	engine, err := fold(v.site, v.view, marks, 0)
 	if err != nil {
 		return nil, err
 	}
