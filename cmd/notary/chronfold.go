@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	client "github.com/trialnotary/trialnotary/clients/go"
 	"github.com/trialnotary/trialnotary/trial"
 	"github.com/trialnotary/trialnotary/trial/chronology"
 	"github.com/trialnotary/trialnotary/trial/rules"
@@ -133,6 +134,13 @@ func (h *holdings) notes() ([]string, error) {
 	if h.offline {
 		out = append(out, fmt.Sprintf("Computed from %s at hand, without the notary. A statement whose receipt is not there is missing here, and so is its effect.",
 			count(len(h.statements), "statement", "statements")))
+	}
+	if n := len(h.untimed); n > 0 {
+		out = append(out, count(n, "statement", "statements")+" came without evidence (NAME"+client.EvidenceSuffix+
+			"): the log time that is shown may be earlier than the true one, and rules about time are judged by it.")
+	}
+	if h.links > 0 {
+		out = append(out, count(h.links, "receipt is a symbolic link", "receipts are symbolic links")+" and not followed.")
 	}
 	if h.partial {
 		out = append(out, "The notary shows this user a part of the trial alone. A lock's members that are not in it count as notarized.")

@@ -33,6 +33,10 @@ type holdings struct {
 	// trials.
 	refused []string
 	others  int
+	// untimed are the indexes of statements that came without the time mark that
+	// governs them, and links counts receipts that are symbolic links, not followed.
+	untimed map[uint64]bool
+	links   int
 	offline bool
 	// partial: the notary shows this user a part of the trial.
 	partial bool
@@ -41,6 +45,7 @@ type holdings struct {
 func newHoldings(t *receipt.Trust) *holdings {
 	return &holdings{
 		trust: t, verifier: receipt.NewVerifier(t), statements: map[uint64]*trial.Statement{}, marks: map[uint64]*trial.Statement{},
+		untimed: map[uint64]bool{},
 	}
 }
 
@@ -75,8 +80,12 @@ func heldIn(ctx context.Context, t *receipt.Trust, dir string) (*holdings, error
 	h.offline = true
 	var paths []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, client.ReceiptSuffix) && d.Type().IsRegular() {
+		switch {
+		case err != nil || !strings.HasSuffix(path, client.ReceiptSuffix):
+		case d.Type().IsRegular():
 			paths = append(paths, path)
+		case d.Type()&fs.ModeSymlink != 0:
+			h.links++
 		}
 		return err
 	})
@@ -170,6 +179,11 @@ func (h *holdings) add(r *receipt.Receipt, v *receipt.Verdict, marks []*receipt.
 	}
 	if first, ok := h.statements[r.Index]; ok && first.ID != st.ID {
 		return fmt.Errorf("%w: the receipts hold two statements of entry %d", client.ErrForked, r.Index)
+	}
+	if _, known := h.statements[r.Index]; v.LogTime.IsZero() && !known {
+		h.untimed[r.Index] = true
+	} else if !v.LogTime.IsZero() {
+		delete(h.untimed, r.Index)
 	}
 	h.statements[r.Index] = st
 	for _, m := range marks {
