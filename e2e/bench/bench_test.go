@@ -241,6 +241,15 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestNothingToMeasure: a run that would measure nothing says so.
+func TestNothingToMeasure(t *testing.T) {
+	for _, flags := range [][]string{{"-only", "nothing"}, {"-quick", "-only", "^monitor$"}} {
+		if err := run(t.Context(), append(flags, "-dir", t.TempDir()), io.Discard, io.Discard); err == nil {
+			t.Errorf("%q: got no error", flags)
+		}
+	}
+}
+
 // TestRatios holds the arithmetic of the table against numbers made up for it.
 func TestRatios(t *testing.T) {
 	r := &result{}

@@ -168,13 +168,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 }
 
 func (b *bench) runSections(ctx context.Context) error {
+	none := true
 	for _, s := range sections() {
 		if !b.only.MatchString(s.name) || (b.quick && s.long) {
 			continue
 		}
+		none = false
 		if err := s.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
+	}
+	if none {
+		return fmt.Errorf("invalid -only: %q matches no section, or none that a quick run has", b.only)
 	}
 	return nil
 }
