@@ -67,6 +67,13 @@ type message struct {
 	parts []*expression
 }
 
+// AuthorityRule is the id of the one rule that stands in no pack, so that no
+// charter can leave it out: who signed a statement had the authority for it when it
+// was logged. No rule of a pack and no own rule may have this id.
+const AuthorityRule = "NO-EFFECT"
+
+var authority = &compiled{Rule: Rule{ID: AuthorityRule, Title: "Signers have authority", Severity: trial.SeverityMajor}}
+
 // Compile checks the expressions of a pack and of a charter's own rules for a
 // trial with these parameters, and prepares them. A nil pack is none, nil
 // parameters are the default ones. An error that a rule has caused is an *Error.
@@ -79,7 +86,7 @@ func Compile(pack *Pack, ownRules []trial.OwnRule, params map[string]int64) (*Pr
 		return nil, err
 	}
 	p := &Program{Pack: pack, params: map[string]bool{}}
-	ids := map[string]bool{}
+	ids := map[string]bool{AuthorityRule: true}
 	add := func(r Rule) error {
 		if ids[r.ID] {
 			return &Error{Rule: r.ID, Reason: "another rule has this id: give it one of its own"}

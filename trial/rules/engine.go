@@ -149,6 +149,10 @@ func (e *Engine) judge(ev *trial.Event) {
 			f.Response = &Response{st.ID, ev.Index}
 		}
 	}
+	if ev.Type == trial.EventNoEffect {
+		e.noEffect(ev)
+		return
+	}
 	rules := e.triggers[trigger{ev.Type, st.Predicate.Kind}]
 	if len(rules) == 0 {
 		return
@@ -169,6 +173,18 @@ func (e *Engine) judge(ev *trial.Event) {
 			e.open(rule, ev, b, k)
 		}
 	}
+}
+
+// noEffect opens a finding on a statement whose signer had no authority for it when
+// it was logged. It is the engine's and not a pack's: no charter can leave out
+// that a statement in the log does not count. A second entry of a statement is
+// none, since the first counts.
+func (e *Engine) noEffect(ev *trial.Event) {
+	if ev.Refusal.Reason == trial.ReasonAlreadyLogged {
+		return
+	}
+	b := &broken{authority.Severity, "This " + string(ev.Act.Statement.Predicate.Kind) + " was logged and has no effect: " + ev.Refusal.Detail + "."}
+	e.open(authority, ev, b, key{authority.ID, ev.Act.Statement.ID})
 }
 
 func (e *Engine) open(rule *compiled, ev *trial.Event, b *broken, k key) {
