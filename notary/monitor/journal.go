@@ -2,10 +2,12 @@ package monitor
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -78,13 +80,9 @@ func appendJournal(path string, more []held) error {
 	if len(more) == 0 {
 		return nil
 	}
-	var b []byte
-	for _, h := range more {
-		line, err := json.Marshal(h)
-		if err != nil {
-			return fmt.Errorf("writing the list of statements: %w", err)
-		}
-		b = append(append(b, line...), '\n')
+	b, err := journalText(more)
+	if err != nil {
+		return err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -101,6 +99,19 @@ func appendJournal(path string, more []held) error {
 		return fmt.Errorf("writing the list of statements: %w", err)
 	}
 	return nil
+}
+
+// journalText writes lines of the journal.
+func journalText(all []held) ([]byte, error) {
+	var b []byte
+	for _, h := range all {
+		line, err := json.Marshal(h)
+		if err != nil {
+			return nil, fmt.Errorf("writing the list of statements: %w", err)
+		}
+		b = append(append(b, line...), '\n')
+	}
+	return b, nil
 }
 
 // wholeLines cuts off a last line without its end and returns the file's size.
@@ -128,23 +139,58 @@ func wholeLines(f *os.File) (int64, error) {
 // copyName is where the copy holds a receipt, without its suffix.
 func copyName(index uint64) string { return fmt.Sprintf("%012d", index) }
 
-// statement reads a statement of the copy back.
-func (m *Monitor) statement(h held) (*trial.Statement, error) {
+// receipt reads a receipt of the copy back. One that is damaged is put aside, for
+// whoever asks what happened to it, and leaves the list of statements, so that the
+// next look fetches it again; so does one that is gone.
+func (m *Monitor) receipt(h held) (*receipt.Receipt, error) {
 	path := m.path(copyDir, receiptsDir, copyName(h.Index)+client.ReceiptSuffix)
+	r, err := readCopy(path, h)
+	if err == nil {
+		return r, nil
+	}
+	err = fmt.Errorf("the copy's %s is damaged, the next look fetches it again: %w", path, err)
+	if aside := os.Rename(path, path+".damaged"); aside != nil && !errors.Is(aside, fs.ErrNotExist) {
+		return nil, errors.Join(err, aside)
+	}
+	return nil, errors.Join(err, m.forget(h))
+}
+
+func readCopy(path string, h held) (*receipt.Receipt, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the copy: %w", err)
+		return nil, err
 	}
 	r, err := receipt.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("the copy's %s: %w", path, err)
+		return nil, err
 	}
-	st, err := trial.ParseStatement(r.Envelope.Payload)
+	if id := trial.ID(sha256.Sum256(r.Envelope.Payload)); id != h.ID || r.Index != h.Index {
+		return nil, fmt.Errorf("got statement %s at index %d, want %s at %d", id, r.Index, h.ID, h.Index)
+	}
+	return r, nil
+}
+
+// statement reads a statement of the copy back.
+func (m *Monitor) statement(h held) (*trial.Statement, error) {
+	r, err := m.receipt(h)
 	if err != nil {
-		return nil, fmt.Errorf("the copy's %s: %w", path, err)
+		return nil, err
 	}
-	if st.ID != h.ID || r.Index != h.Index {
-		return nil, fmt.Errorf("the copy's %s is damaged: got statement %s at index %d, want %s at %d", path, st.ID, r.Index, h.ID, h.Index)
+	return trial.ParseStatement(r.Envelope.Payload)
+}
+
+// forget takes a statement out of the list of those that are held. The fold begins
+// anew when it is there again.
+func (m *Monitor) forget(h held) error {
+	all := slices.DeleteFunc(slices.Clone(m.all), func(o held) bool { return o.ID == h.ID })
+	text, err := journalText(all)
+	if err != nil {
+		return err
 	}
-	return st, nil
+	if err := client.WriteFile(m.path(journalFile), text, 0o600); err != nil {
+		return fmt.Errorf("writing the list of statements: %w", err)
+	}
+	m.all, m.fold = all, nil
+	delete(m.byID, h.ID)
+	return nil
 }

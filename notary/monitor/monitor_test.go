@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,5 +66,43 @@ func TestLookAtATrial(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, stateFile)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDamagedCopy harms receipts of the copy. A look says which, and the next one
+// fetches them again.
+func TestDamagedCopy(t *testing.T) {
+	w := newWorld(t)
+	mia := w.open()
+	w.dataset(mia, "701")
+	dir := t.TempDir()
+	wantAlarms(t, look1(t, w.monitor(dir, "sponsor")))
+	paths, err := filepath.Glob(filepath.Join(dir, copyDir, receiptsDir, "*"+client.ReceiptSuffix))
+	must(t, err)
+	if len(paths) != 3 {
+		t.Fatalf("got %d receipts in the copy, want 3", len(paths))
+	}
+	whole, err := os.ReadFile(paths[2])
+	must(t, err)
+	for name, harm := range map[string]func(path string) error{
+		"truncated": func(path string) error { return os.Truncate(path, 100) },
+		"gone":      os.Remove,
+		"another's": func(path string) error { return os.WriteFile(path, whole, 0o600) },
+	} {
+		for _, path := range paths[:2] { // the charter and the enrolment
+			must(t, harm(path))
+			m := w.monitor(dir, "sponsor")
+			if _, err := m.Look(t.Context()); err == nil || !strings.Contains(err.Error(), path+" is damaged, the next look fetches it again") {
+				t.Fatalf("%s: got error %v, want one that names %s", name, err, path)
+			}
+			r := look1(t, m)
+			wantAlarms(t, r)
+			if r.Statements != 3 || r.Findings == nil || r.Findings.Major != 1 {
+				t.Errorf("%s: got %+v, want 3 statements and one finding", name, r)
+			}
+			if r := look1(t, w.monitor(dir, "sponsor")); r.Statements != 3 || r.New != 0 {
+				t.Errorf("%s: got %+v after another start, want 3 statements and nothing new", name, r)
+			}
+		}
 	}
 }

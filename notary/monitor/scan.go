@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -146,13 +145,9 @@ func (l *look) undisclosed(f *found) error {
 func (m *Monitor) digests() (map[string]uint64, error) {
 	out := make(map[string]uint64, len(m.all))
 	for _, h := range m.all {
-		text, err := os.ReadFile(m.path(copyDir, receiptsDir, copyName(h.Index)+client.ReceiptSuffix))
+		r, err := m.receipt(h)
 		if err != nil {
-			return nil, fmt.Errorf("reading the copy: %w", err)
-		}
-		r, err := receipt.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("reading the copy: index %d: %w", h.Index, err)
+			return nil, err
 		}
 		digest := receipt.EntryDigest(r.Envelope)
 		if _, earlier := out[digest]; !earlier { // in log order
