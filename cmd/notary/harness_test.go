@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -215,6 +216,10 @@ func (s *server) addUser(name, tokenFile string, g store.Grant) error {
 }
 
 func TestMain(m *testing.M) {
+	// The scripts wait for checkpoints more than for a processor. -parallel still rules.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"notary": func() {
 			main()
