@@ -323,7 +323,8 @@ func TestTheObserverIsTold(t *testing.T) {
 		_, err = w.Submit(t.Context(), s.dataset(h, "701", "lost"), nil)
 		return errors.Is(err, notary.ErrUnavailable)
 	})
-	o.mu.Lock() // a batch may still be observed after its callers were answered
+	waitFor(t, func() bool { return w.Gauges().Awaiting == 0 }) // counted down after its callers were answered
+	o.mu.Lock()                                                 // a batch may still be observed after its callers were answered
 	defer o.mu.Unlock()
 	for outcome, want := range map[notary.Outcome]int{
 		notary.OutcomeLogged: 3, notary.OutcomeRepeated: 1, notary.OutcomeRefused: 2,
