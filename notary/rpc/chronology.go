@@ -122,22 +122,10 @@ func matches(want, got string) bool { return want == "" || want == got }
 
 // GetChronology lists what happened in a trial.
 func (a *api) GetChronology(ctx context.Context, req *notaryv1.GetChronologyRequest) (*notaryv1.GetChronologyResponse, error) {
-	from, err := parseTime("from", req.GetFrom())
+	q, err := a.trialQuery(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	until, err := parseTime("until", req.GetUntil())
-	if err != nil {
-		return nil, err
-	}
-	if err := knownKind(req.GetKind()); err != nil {
-		return nil, err
-	}
-	charter, err := a.trialOf(ctx, req.GetTrial())
-	if err != nil {
-		return nil, err
-	}
-	q := &notary.Query{Charter: &charter, Site: req.GetSite(), Kind: trial.Kind(req.GetKind()), From: from, Until: until}
 	p, err := a.paged(ctx, q, req.GetLogSize(), req.GetPageSize(), req.GetPageToken())
 	if err != nil {
 		return nil, err
@@ -145,9 +133,9 @@ func (a *api) GetChronology(ctx context.Context, req *notaryv1.GetChronologyRequ
 	out := &notaryv1.GetChronologyResponse{}
 	selected := func(e *chronology.Event) bool {
 		return matches(q.Site, e.Site) && matches(string(q.Kind), string(e.Kind)) &&
-			(from.IsZero() || !e.Time.Before(from)) && (until.IsZero() || e.Time.Before(until))
+			(q.From.IsZero() || !e.Time.Before(q.From)) && (q.Until.IsZero() || e.Time.Before(q.Until))
 	}
-	err = a.readTrial(ctx, charter.String(), p.size, false, func(v *notary.TrialView) error {
+	err = a.readTrial(ctx, q.Charter.String(), p.size, false, func(v *notary.TrialView) error {
 		out.View = viewMessage(v)
 		events := v.Fold.EventsBelow(v.Size)
 		last := 0

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"go.uber.org/zap"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/trialnotary/trialnotary/notary"
 	"github.com/trialnotary/trialnotary/notary/receipt"
@@ -118,8 +119,17 @@ func (a *api) claims(ctx context.Context, user *User, number string) (bool, erro
 	return false, nil
 }
 
-// ListStatements lists a trial's statements.
-func (a *api) ListStatements(ctx context.Context, req *notaryv1.ListStatementsRequest) (*notaryv1.ListStatementsResponse, error) {
+// selection is what a request may select of a trial.
+type selection interface {
+	GetTrial() string
+	GetSite() string
+	GetKind() string
+	GetFrom() *timestamppb.Timestamp
+	GetUntil() *timestamppb.Timestamp
+}
+
+// trialQuery checks what is selected, and then whether the caller may see the trial.
+func (a *api) trialQuery(ctx context.Context, req selection) (*notary.Query, error) {
 	from, err := parseTime("from", req.GetFrom())
 	if err != nil {
 		return nil, err
@@ -135,11 +145,17 @@ func (a *api) ListStatements(ctx context.Context, req *notaryv1.ListStatementsRe
 	if err != nil {
 		return nil, err
 	}
-	q := notary.Query{
-		Charter: &charter, Site: req.GetSite(), Kind: trial.Kind(req.GetKind()), From: from, Until: until,
-		Unreadable: true,
+	return &notary.Query{Charter: &charter, Site: req.GetSite(), Kind: trial.Kind(req.GetKind()), From: from, Until: until}, nil
+}
+
+// ListStatements lists a trial's statements.
+func (a *api) ListStatements(ctx context.Context, req *notaryv1.ListStatementsRequest) (*notaryv1.ListStatementsResponse, error) {
+	q, err := a.trialQuery(ctx, req)
+	if err != nil {
+		return nil, err
 	}
-	l, err := a.list(ctx, q, req.GetPageSize(), req.GetPageToken(), a.cfg.Service.List)
+	q.Unreadable = true
+	l, err := a.list(ctx, *q, req.GetPageSize(), req.GetPageToken(), a.cfg.Service.List)
 	if err != nil {
 		return nil, err
 	}
